@@ -1,0 +1,29 @@
+"""Every error a user can cause: one tree by cause, each message one sentence saying what, where and what to do."""
+
+from __future__ import annotations
+
+
+class EdgebenchError(Exception):
+    """Base of all errors shown to a user; `exit_code` is the process's exit code."""
+
+    exit_code = 2
+
+
+class UsageError(EdgebenchError):
+    """The command line or a suite file asks for something that does not exist."""
+
+
+class ReportError(EdgebenchError):
+    """A report cannot be read, is not valid, or cannot be written."""
+
+
+class BackendError(EdgebenchError):
+    """A runtime is missing, or refuses an artifact or a setting."""
+
+    exit_code = 1
+
+
+class CompressionError(EdgebenchError):
+    """A model cannot be built, trained, compressed or exported."""
+
+    exit_code = 1

@@ -1,0 +1,1 @@
+"""Energy sources of known truth, over the real transport."""

@@ -1,0 +1,188 @@
+"""Every cause for which a source is not usable, produced for real."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.simulators.powercap import DEVICES, Options, powercap, unavailable
+
+from edgebench_probes.base import ProbeError, Scope
+from edgebench_probes.discover import Finding, discover, open_probes
+from edgebench_probes.host import Host, read_host
+
+needs_fuse = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
+METAL = Host(machine="x86_64", vendor="GenuineIntel", virtual=False, container=False, paranoid=2, perfmon=False)
+CONTAINER = dataclasses.replace(METAL, container=True)
+
+
+def rapl(sysfs: Path, host: Host) -> Finding:
+    (finding,) = [finding for finding in discover(sysfs, host) if finding.name == "rapl"]
+    assert not finding.usable
+    assert finding.info is None
+    return finding
+
+
+def says(finding: Finding, reason: str, *fixes: str) -> None:
+    assert reason in (finding.reason or "")
+    for fix in fixes:
+        assert fix in (finding.fix or "")
+
+
+def folder_of_powercap(sysfs: Path) -> Path:
+    folder = sysfs / "class/powercap"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_no_driver(tmp_path: Path) -> None:
+    says(rapl(tmp_path, METAL), "no driver", "`sudo modprobe intel_rapl_msr`")
+    folder_of_powercap(tmp_path)
+    says(rapl(tmp_path, METAL), "no driver", "modprobe")
+    says(rapl(tmp_path, CONTAINER), "no driver", "on the host")
+
+
+def test_not_x86_and_virtual(tmp_path: Path) -> None:
+    says(rapl(tmp_path, dataclasses.replace(METAL, machine="aarch64")), "aarch64", "attach a power meter")
+    says(rapl(tmp_path, dataclasses.replace(METAL, virtual=True)), "virtual machine", "real machine")
+
+
+def test_masked_by_the_container_engine(tmp_path: Path) -> None:
+    folder = folder_of_powercap(tmp_path)
+    (folder / "intel-rapl:0").symlink_to("../../devices/virtual/powercap/intel-rapl/intel-rapl:0")
+    binds = ("/sys/class/powercap:/host/sys/class/powercap:ro", "/sys/devices/virtual/powercap:/host", "--sysfs")
+    finding = rapl(tmp_path, CONTAINER)
+    says(finding, "container engine masks", *binds)
+    assert "PERFMON" not in (finding.fix or "")  # there is no power PMU in this tree
+    (tmp_path / "bus/event_source/devices/power").mkdir(parents=True)
+    fix = rapl(tmp_path, CONTAINER).fix or ""
+    assert 0 < fix.index("--cap-add PERFMON") < fix.index("--sysfs")  # least privilege first
+    says(rapl(tmp_path, METAL), "zones that are not there", "bind")
+
+
+def in_namespace(mounts: str, sysfs: Path) -> list[dict[str, str]]:
+    """Findings for `sysfs` in a mount namespace of its own, as in a container."""
+    script = (
+        "import dataclasses, json, sys; from pathlib import Path; from edgebench_probes.discover import discover\n"
+        "from edgebench_probes.host import Host\n"
+        "host = Host('x86_64', 'GenuineIntel', False, True, 2, False)\n"
+        "print(json.dumps([dataclasses.asdict(f) for f in discover(Path(sys.argv[1]), host)]))\n"
+    )
+    shell = f'{mounts}\nexec "$0" -c "$1" "$2"'
+    arguments = ["/usr/bin/unshare", "-m", "/bin/sh", "-ec", shell, sys.executable, script, str(sysfs)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    if "unshare" in done.stderr or "permission denied" in done.stderr.lower():
+        pytest.skip(f"no mount namespace here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    findings: list[dict[str, str]] = json.loads(done.stdout)
+    return findings
+
+
+@needs_fuse
+@pytest.mark.parametrize(
+    "mount",
+    [
+        "mount -t tmpfs none {root}/devices/virtual/powercap",
+        "mount -t tmpfs none {root}/class/powercap",
+        "mount --bind /dev/null {root}/devices/virtual/powercap/intel-rapl/intel-rapl:0/energy_uj",
+    ],
+)
+def test_masks_as_engines_make_them(tmp_path: Path, mount: str) -> None:
+    root = tmp_path / "sysfs"
+    with powercap(root):
+        findings = in_namespace(mount.format(root=root), root)
+    (finding,) = [finding for finding in findings if finding["name"] == "rapl"]
+    assert finding["reason"] == "the container engine masks the powercap tree"
+
+
+@needs_fuse
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
+def test_readable_by_root_only(tmp_path: Path) -> None:
+    with powercap(tmp_path / "sysfs") as simulator:
+        for folder in (tmp_path, *tmp_path.parents[:2]):
+            folder.chmod(0o755)
+        os.seteuid(65534)
+        try:
+            metal, container = rapl(simulator.root, METAL), rapl(simulator.root, CONTAINER)
+        finally:
+            os.seteuid(0)
+    says(metal, "by root only", "run as root", "chmod o+r", "CAP_PERFMON")
+    says(container, "by root only", "--user 0")
+    assert "setfacl" not in (metal.fix or "")
+
+
+@needs_fuse
+def test_what_is_usable_is_said_scope_by_scope(tmp_path: Path) -> None:
+    with powercap(tmp_path / "sysfs", Options(zero="uncore", subzones="core,uncore")) as simulator:
+        found = {f.scope: f for f in discover(simulator.root, METAL) if f.name == "rapl"}
+        assert set(found) == {Scope.PACKAGE, Scope.CORE, Scope.UNCORE}
+        package = found[Scope.PACKAGE]
+        assert package.usable
+        assert package.info is not None
+        assert package.info.source == "powercap intel-rapl:0"
+        says(found[Scope.UNCORE], "reads zero")
+        probes, missing = open_probes([], simulator.root, METAL)
+        try:
+            assert {probe.info.scope for probe in probes} == {Scope.PACKAGE, Scope.CORE}
+            assert [finding.scope for finding in missing] == [Scope.UNCORE]
+        finally:
+            for probe in probes:
+                probe.close()
+        asked, absent = open_probes(["rapl?scope=core,dram", "perf", "pyrapl"], simulator.root, METAL)
+        asked[0].close()
+        assert [probe.info.scope for probe in asked] == [Scope.CORE]
+        assert [(finding.name, finding.scope) for finding in absent] == [
+            ("rapl", Scope.DRAM),
+            ("perf", None),
+            ("pyrapl", None),
+        ]
+        simulator.control("vanish")
+        says(rapl(simulator.root, METAL), "zones that are not there")
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ("rapll", "no probe named 'rapll'"),
+        ("rapl:/dev/x", "takes no address"),
+        ("rapl?rate=1", "no option 'rate'"),
+        ("rapl?scope=packages", "'packages' is not a valid Scope"),
+        ("rapl?scope=a&scope=b", "twice"),
+        ("Rapl package", "names no probe"),
+    ],
+)
+def test_a_wrong_specification_is_one_sentence(spec: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(ProbeError, match=sentence) as caught:
+        open_probes([spec], tmp_path, METAL)
+    assert caught.value.fix
+
+
+def test_the_host_is_read_from_its_files(tmp_path: Path) -> None:
+    for folder in ("proc/self", "proc/sys/kernel", "run"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert read_host(tmp_path).paranoid is None
+    (tmp_path / "proc/cpuinfo").write_text("vendor_id\t: AuthenticAMD\nflags\t\t: fpu vme hypervisor sse\n")
+    (tmp_path / "proc/sys/kernel/perf_event_paranoid").write_text("-1\n")
+    (tmp_path / "proc/self/status").write_text("CapEff:\t0000004000000000\n")
+    host = read_host(tmp_path)
+    assert (host.vendor, host.virtual, host.paranoid, host.perfmon, host.container) == (
+        "AuthenticAMD",
+        True,
+        -1,
+        True,
+        False,
+    )
+    (tmp_path / "proc/self/cgroup").write_text("0::/kubepods.slice/pod1\n")
+    assert read_host(tmp_path).container
+    (tmp_path / "proc/self/cgroup").unlink()
+    (tmp_path / "run/.containerenv").write_text("")
+    assert read_host(tmp_path).container
+
+
+def test_the_tree_s_paths_are_those_the_advice_names() -> None:
+    assert DEVICES == "devices/virtual/powercap"

@@ -1,0 +1,194 @@
+"""From a benchmark to the words of a table: short labels, figures with their errors, reasons for what is missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from edgebench.render.units import NONE, percent, points, quantity, share, signed, with_error
+from edgebench.report.model import Benchmark, Contrast, Metric, Missing, Notice, Report
+
+_AXES = ("model", "operator", "variant", "backend", "precision", "isa", "batch", "threads", "image_size", "width")
+TITLES: Mapping[str, str] = {
+    "latency_s": "latency",
+    "throughput_per_s": "throughput",
+    "energy_gross_j": "gross energy",
+    "energy_net_j": "net energy",
+    "power_w": "power",
+    "peak_memory_bytes": "peak memory",
+    "load_s": "load",
+    "compile_s": "compile",
+    "first_inference_s": "first inference",
+    "size_bytes": "size",
+    "accuracy_top1": "accuracy",
+    "loss": "loss",
+    "compress_s": "compression time",
+    "compress_energy_j": "compression energy",
+    "break_even": "break-even",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Short row names by benchmark name, and what all rows have in common."""
+
+    names: Mapping[str, str]
+    common: str
+
+
+def title(metric: str) -> str:
+    """Return a metric's name for people; a scope suffix stays visible."""
+    name, _, scope = metric.partition(".")
+    shown = TITLES.get(name, name.replace("_", " "))
+    return f"{shown} ({scope})" if scope else shown
+
+
+def labels(benchmarks: Sequence[Benchmark], without: Iterable[str] = ()) -> Labels:
+    """Name each benchmark by the parameters that differ between them; by its full name where that is not enough."""
+    left_out = set(without)
+    values = {axis: [_axis(axis, benchmark) for benchmark in benchmarks] for axis in _AXES}
+    varying = [axis for axis in _AXES if axis not in left_out and len(set(values[axis])) > 1]
+    if not varying:
+        varying = [axis for axis in ("model", "operator") if any(values[axis])]
+    shown = [" ".join(part for axis in varying if (part := values[axis][row])) for row in range(len(benchmarks))]
+    same = [values[axis][0] for axis in _AXES if axis not in varying and len(set(values[axis])) == 1]
+    told = [(shown[row], *(values[axis][row] for axis in left_out if axis in values)) for row in range(len(benchmarks))]
+    enough = len(set(told)) == len(told) and all(shown)
+    names = {benchmark.name: shown[row] if enough else benchmark.name for row, benchmark in enumerate(benchmarks)}
+    return Labels(names, " · ".join(part for part in same if part) if enough else "")
+
+
+def _axis(axis: str, benchmark: Benchmark) -> str:
+    value = benchmark.params.get(axis)
+    if value is None or (axis, value) in {("width", 1.0), ("isa", "none")}:
+        return ""
+    if axis == "model" and benchmark.params.get("operator") is not None:
+        return ""
+    words = {"batch": "batch {}", "image_size": "{} px", "width": "width {}", "isa": "ISA ceiling {}"}
+    if axis == "threads":
+        return f"{value} thread" + ("" if value == 1 else "s")
+    return words.get(axis, "{}").format(value)
+
+
+def half_width(metric: Metric) -> float | None:
+    """Return half the 95 % interval, the ± of a latency."""
+    return None if metric.ci95 is None else (metric.ci95[1] - metric.ci95[0]) / 2
+
+
+def sigma(metric: Metric) -> float | None:
+    """Return the ± of an energy: one sigma, random and systematic together."""
+    if metric.uncertainty is None:
+        return None
+    return math.hypot(metric.uncertainty, metric.systematic or 0.0)
+
+
+def metric_cell(benchmark: Benchmark, name: str) -> str:
+    """Return a metric with its error, or a dash: the reason stands in the list of what is missing."""
+    metric = benchmark.metrics.get(name)
+    if metric is None:
+        return NONE
+    if name == "accuracy_top1":
+        half = half_width(metric)
+        shown = share(headline(metric))
+        return shown if half is None else f"{shown[:-2]} ± {100 * half:.2f} %"
+    error = sigma(metric) if metric.unit in {"J", "W"} and metric.uncertainty is not None else half_width(metric)
+    return with_error(headline(metric), error, metric.unit)
+
+
+def headline(metric: Metric) -> float:
+    """Return the one figure that stands for a metric: its value, or the median."""
+    return metric.median if metric.value is None else metric.value
+
+
+def tail_cell(benchmark: Benchmark, name: str = "latency_s") -> str:
+    """Return the 95th percentile of single passes."""
+    metric = benchmark.metrics.get(name)
+    return NONE if metric is None else quantity(metric.p95, metric.unit)
+
+
+def size_cell(benchmark: Benchmark) -> str:
+    """Return the size on disk, from the metric or the artifact."""
+    if (metric := benchmark.metrics.get("size_bytes")) is not None:
+        return quantity(headline(metric), "B")
+    return NONE if benchmark.artifact is None else quantity(benchmark.artifact.size_bytes, "B")
+
+
+def layers_cell(benchmark: Benchmark) -> str:
+    """Return how many executed layers ran in INT8, the evidence for a speed-up or its absence."""
+    layers = benchmark.layers
+    return NONE if layers is None or layers.int8 is None else f"{layers.int8} of {layers.total}"
+
+
+def scope_of(benchmarks: Iterable[Benchmark], name: str) -> str:
+    """Return the scope that all benchmarks' metric has, or ''."""
+    scopes = {metric.scope for benchmark in benchmarks if (metric := benchmark.metrics.get(name)) is not None}
+    return next(iter(scopes)) or "" if len(scopes) == 1 else ""
+
+
+def contrast_cell(contrast: Contrast | None) -> str:
+    """Return a contrast as a change with its interval, ``+5.6 % [+4.9, +6.3]``, or in points for accuracy."""
+    if contrast is None:
+        return NONE
+    if contrast.ratio is not None:
+        digits = 0 if contrast.ratio > 10 else 1
+        if contrast.ci95 is not None and contrast.ci95[1] - contrast.ci95[0] < 0.001:
+            digits = 2
+        shown = percent(contrast.ratio, digits)
+        ends = None if contrast.ci95 is None else [signed(100 * (end - 1), digits) for end in contrast.ci95]
+    elif contrast.metric.startswith("accuracy"):
+        shown = f"{points(contrast.difference)} points"
+        ends = None if contrast.ci95 is None else [points(end) for end in contrast.ci95]
+    else:
+        shown = signed(contrast.difference or 0.0, 4)
+        ends = None if contrast.ci95 is None else [signed(end, 4) for end in contrast.ci95]
+    return shown if ends is None else f"{shown} [{ends[0]}, {ends[1]}]"
+
+
+def all_warnings(report: Report) -> list[str]:
+    """Return every warning once, the session's first, with the benchmarks it belongs to."""
+    found: dict[tuple[str, str], list[str]] = {_key(notice): [] for notice in report.warnings}
+    for benchmark in report.benchmarks:
+        for notice in benchmark.warnings:
+            found.setdefault(_key(notice), []).append(benchmark.name)
+    return [text + _where(names, len(report.benchmarks)) for (_, text), names in found.items()]
+
+
+def all_missing(report: Report) -> list[tuple[str, str]]:
+    """Return what is missing, each reason once: (what and why, the fix or '')."""
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for probe in report.probes_missing:
+        found.setdefault((f"{probe.name}: {probe.reason}", probe.fix or ""), {})
+    for benchmark in report.benchmarks:
+        for metric, missing in _missing_of(benchmark):
+            by_metric = found.setdefault((missing.reason, missing.fix or ""), {})
+            by_metric.setdefault(title(metric), []).append(benchmark.name)
+    lines = []
+    for (reason, fix), by_metric in found.items():
+        if not by_metric:
+            lines.append((reason, fix))
+            continue
+        names = list(dict.fromkeys(name for group in by_metric.values() for name in group))
+        lines.append((f"{', '.join(by_metric)}: {reason}{_where(names, len(report.benchmarks))}", fix))
+    return lines
+
+
+def _missing_of(benchmark: Benchmark) -> Iterable[tuple[str, Missing]]:
+    yield from benchmark.missing.items()
+    if benchmark.artifact is not None:
+        for phase in benchmark.artifact.ledger:
+            for what, missing in (phase.missing or {}).items():
+                yield f"{what} of compressing", missing
+
+
+def _key(notice: Notice) -> tuple[str, str]:
+    return notice.code, notice.text
+
+
+def _where(names: Sequence[str], total: int) -> str:
+    if not names:
+        return ""
+    if len(names) == total and total > 1:
+        return f" (all {total} benchmarks)"
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return f" ({', '.join(names[:2])}{more})"

@@ -1,0 +1,67 @@
+"""A report as CSV: one row a benchmark and metric; what is missing has a row with its reason."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from edgebench.render.units import clean
+from edgebench.report.model import Benchmark, Report
+
+PARAMS = ("model", "variant", "backend", "precision", "batch", "threads", "image_size", "operator")
+FIGURES = ("value", "count", "mean", "median", "stdev", "min", "max", "p90", "p95", "p99")
+LABELS = ("scope", "probe", "uncertainty", "systematic")
+HEADER = (
+    *("benchmark", "kind", "status", *PARAMS, "metric", "unit", "better", "runs", *FIGURES, "ci95_low", "ci95_high"),
+    *(*LABELS, "reason", "fix"),
+)
+
+
+def rows(report: Report) -> str:
+    """Return the report as CSV text with a header line; figures unrounded in SI units, empty where there is none.
+
+    Text that a spreadsheet would take for a formula is preceded by an apostrophe.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, HEADER, restval="", lineterminator="\n")
+    writer.writeheader()
+    for benchmark in report.benchmarks:
+        for row in _rows_of(benchmark):
+            writer.writerow({key: _cell(value) for key, value in row.items()})
+    return text.getvalue()
+
+
+def _rows_of(benchmark: Benchmark) -> Iterator[dict[str, Any]]:
+    head = {
+        "benchmark": benchmark.name,
+        "kind": benchmark.kind,
+        "status": benchmark.status,
+        **{key: benchmark.params.get(key) for key in PARAMS},
+    }
+    if benchmark.status != "ok":
+        yield {**head, "reason": benchmark.reason}
+    for name, metric in benchmark.metrics.items():
+        low, high = metric.ci95 or (None, None)
+        yield {
+            **head,
+            "metric": name,
+            "unit": metric.unit,
+            "better": metric.better,
+            "runs": None if metric.runs is None else len(metric.runs),
+            **{key: getattr(metric, key) for key in (*FIGURES, *LABELS)},
+            "ci95_low": low,
+            "ci95_high": high,
+        }
+    for name, missing in benchmark.missing.items():
+        yield {**head, "metric": name, "reason": missing.reason, "fix": missing.fix}
+
+
+def _cell(value: Any) -> str | int | float:
+    if value is None:
+        return ""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    text = clean(str(value))
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text

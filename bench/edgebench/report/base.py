@@ -1,0 +1,46 @@
+"""What every part of a report is built of: bounded types, and the base that keeps what it does not know."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+)
+
+T = TypeVar("T")
+Name = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+Text = Annotated[str, StringConstraints(max_length=20_000)]
+Amount = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+# Values are strictly typed; only the container is lenient, because JSON has lists where Python prefers tuples.
+Few = Annotated[tuple[T, ...], Field(strict=False, max_length=10_000)]
+Many = Annotated[tuple[T, ...], Field(strict=False, max_length=1_000_000)]
+Pair = Annotated[tuple[float, float], Field(strict=False)]
+Table = Annotated[dict[Name, T], Field(max_length=10_000)]
+
+
+class Part(BaseModel):
+    """Base of every part of a report: frozen, strict, finite numbers only, unknown fields kept."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        hide_input_in_errors=True,
+    )
+    nullable: ClassVar[frozenset[str]] = frozenset()  # declared fields that the report writes as null
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out declared fields that are None; a null in a field unknown here is the writer's and stays."""
+        optional = type(self).model_fields.keys() - self.nullable
+        return {key: value for key, value in handler(self).items() if value is not None or key not in optional}

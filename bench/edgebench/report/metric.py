@@ -1,0 +1,167 @@
+"""Metrics: the registry of names, and from measured runs to the figures of a report."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgebench.report.model import Better, Metric, Passes
+
+# Fewer values than this leave nothing beyond a percentile to estimate it from.
+_VALUES_NEEDED = {"p90": (90, 10), "p95": (95, 20), "p99": (99, 100)}
+
+
+@dataclass(frozen=True, slots=True)
+class MetricInfo:
+    """Unit and direction of a metric. Units: s, J, W, B, 1/s, B/s, % and 1 (a share or a count)."""
+
+    unit: str
+    better: Better
+
+
+METRICS: Mapping[str, MetricInfo] = {
+    "latency_s": MetricInfo("s", "lower"),
+    "throughput_per_s": MetricInfo("1/s", "higher"),
+    "energy_gross_j": MetricInfo("J", "lower"),
+    "energy_net_j": MetricInfo("J", "lower"),
+    "power_w": MetricInfo("W", "lower"),
+    "peak_memory_bytes": MetricInfo("B", "lower"),
+    "load_s": MetricInfo("s", "lower"),
+    "compile_s": MetricInfo("s", "lower"),
+    "first_inference_s": MetricInfo("s", "lower"),
+    "size_bytes": MetricInfo("B", "lower"),
+    "accuracy_top1": MetricInfo("1", "higher"),
+    "loss": MetricInfo("1", "lower"),
+    "compress_s": MetricInfo("s", "lower"),
+    "compress_energy_j": MetricInfo("J", "lower"),
+    "cpu_percent": MetricInfo("%", "lower"),
+    "gpu_percent": MetricInfo("%", "lower"),
+    "memory_percent": MetricInfo("%", "lower"),
+    "macs": MetricInfo("1", "lower"),
+    "roofline_fraction": MetricInfo("1", "higher"),
+    "operations_per_s": MetricInfo("1/s", "higher"),
+    "bytes_per_s": MetricInfo("B/s", "higher"),
+}
+
+
+def info_of(name: str) -> MetricInfo:
+    """Return unit and direction of a metric; a scope suffix (``energy_gross_j.package``) is allowed.
+
+    Raises KeyError for a name that is not registered.
+    """
+    return METRICS[name.partition(".")[0]]
+
+
+def metric_from_runs(
+    name: str,
+    runs: Sequence[Sequence[float]],
+    *,
+    passes: Passes | None = None,
+    scope: str | None = None,
+    probe: str | None = None,
+    uncertainty: float | None = None,
+    systematic: float | None = None,
+    parts: Mapping[str, float] | None = None,
+    loops: Sequence[int] | None = None,
+    warmups: Sequence[Sequence[float]] | None = None,
+    **extra: Any,
+) -> Metric:
+    """Summarise the values of each run (worker process) as a metric.
+
+    `mean`, `median`, `stdev` (n - 1), `min` and `max` are over all values. `ci95` is Student's t over the medians of
+    the runs, because values of one process are not independent; with one run, or runs that do not differ, there is
+    none. Percentiles come from single `passes` where given (the median over the runs); a latency without `passes`
+    has none, since its values are means over loops; other metrics take theirs from the values when there are enough.
+    `loops` (passes behind each value) and `warmups` (values) have one entry a run.
+    Raises ValueError without values, for an empty run and for a value that is not finite.
+    """
+    info = info_of(name)
+    values = [float(value) for run in runs for value in run]
+    if not values or not all(runs):
+        raise ValueError(f"{name}: every run needs at least one value")
+    if not all(map(math.isfinite, values)):
+        raise ValueError(f"{name}: a value is not finite")
+    return Metric(
+        unit=info.unit,
+        better=info.better,
+        runs=tuple(tuple(map(float, run)) for run in runs),
+        count=len(values),
+        mean=statistics.fmean(values),
+        median=statistics.median(values),
+        stdev=statistics.stdev(values) if len(values) > 1 else None,
+        min=min(values),
+        max=max(values),
+        ci95=mean_interval([statistics.median(run) for run in runs]),
+        scope=scope,
+        probe=probe,
+        uncertainty=uncertainty,
+        systematic=systematic,
+        parts=None if parts is None else dict(parts),
+        passes=passes,
+        loops=None if loops is None else tuple(loops),
+        warmups=None if warmups is None else tuple(tuple(map(float, run)) for run in warmups),
+        **_percentiles(info_of(name) is METRICS["latency_s"], values, passes),
+        **extra,
+    )
+
+
+def single_value(name: str, value: float, **extra: Any) -> Metric:
+    """Return the metric of a quantity that has one value (a size, an accuracy): no spread, no interval."""
+    info = info_of(name)
+    figure = float(value)
+    return Metric(
+        unit=info.unit,
+        better=info.better,
+        value=figure,
+        count=1,
+        mean=figure,
+        median=figure,
+        min=figure,
+        max=figure,
+        **extra,
+    )
+
+
+def passes_from_runs(times_s: Sequence[Sequence[float]]) -> Passes:
+    """Return the percentiles of single passes of each run; `times_s` holds the passes of each run, in seconds."""
+    quantiles = {
+        name: tuple(_percentile(sorted(run), rank) for run in times_s)
+        for name, rank in {"p50": 50, "p90": 90, "p95": 95, "p99": 99}.items()
+    }
+    return Passes(count=sum(map(len, times_s)), **quantiles)
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Return the 95 % confidence interval of the mean by Student's t; None for one value or values all equal."""
+    if len(values) < 2:
+        return None
+    spread = statistics.stdev(values)
+    if spread == 0:
+        return None
+    from scipy.special import stdtrit  # scipy.stats takes ten times as long to import
+
+    half = float(stdtrit(len(values) - 1, 0.975)) * spread / math.sqrt(len(values))
+    mean = statistics.fmean(values)
+    return mean - half, mean + half
+
+
+def _percentiles(latency: bool, values: list[float], passes: Passes | None) -> dict[str, Any]:  # noqa: FBT001  # private
+    if passes is not None:
+        return {name: statistics.median(getattr(passes, name)) for name in _VALUES_NEEDED}
+    if latency:
+        return {}
+    ordered = sorted(values)
+    return {
+        name: _percentile(ordered, rank) for name, (rank, needed) in _VALUES_NEEDED.items() if len(values) >= needed
+    }
+
+
+def _percentile(ordered: Sequence[float], rank: float) -> float:
+    """Linear interpolation between closest ranks (NumPy's default)."""
+    place = (len(ordered) - 1) * rank / 100
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))

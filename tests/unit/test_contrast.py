@@ -1,0 +1,116 @@
+"""Contrasts: honest intervals, checked against other formulas and by coverage; never NaN."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from edgebench.compare.contrast import exact_ratio, paired_difference, paired_ratio, proportion_difference, wilson
+
+positive = st.floats(1e-12, 1e12)
+runs = st.lists(st.lists(positive, min_size=1, max_size=5), min_size=1, max_size=10)
+counts = st.integers(0, 10_000)
+
+
+@given(runs, runs)
+def test_a_ratio_is_finite_and_inside_its_interval(base: list[list[float]], head: list[list[float]]) -> None:
+    estimate = paired_ratio(base, head)
+    assert estimate is not None
+    assert math.isfinite(estimate.value)
+    assert estimate.pairs == min(len(base), len(head))
+    if estimate.ci95 is not None:
+        low, high = estimate.ci95
+        assert 0 <= low <= estimate.value * (1 + 1e-9)
+        assert estimate.value <= high * (1 + 1e-9) < math.inf
+        turned = paired_ratio(head, base)
+        assert turned is not None
+        assert turned.value == pytest.approx(1 / estimate.value)
+
+
+def test_the_ratio_agrees_with_scipy_and_cancels_drift() -> None:
+    rng = np.random.default_rng(7)
+    drift = rng.lognormal(0, 0.2, 12)
+    base = [[float(value)] for value in drift]
+    head = [[float(value)] for value in 0.9 * drift * rng.lognormal(0, 0.01, 12)]
+    estimate = paired_ratio(base, head)
+    assert estimate is not None
+    assert estimate.ci95 is not None
+    logs = np.log(np.ravel(head) / np.ravel(base))
+    low, high = stats.ttest_1samp(logs, 0).confidence_interval(0.95)
+    assert estimate.ci95 == pytest.approx((math.exp(low), math.exp(high)))
+    assert estimate.ci95[1] - estimate.ci95[0] < 0.03, "the drift of 20 % must not widen the interval"
+
+
+def test_a_pair_is_a_run_and_its_values_do_not_add_certainty() -> None:
+    few = paired_ratio([[1.0], [1.1]], [[0.9], [1.05]])
+    many = paired_ratio([[1.0] * 100, [1.1] * 100], [[0.9] * 100, [1.05] * 100])
+    assert few == many
+
+
+def test_what_has_no_interval_or_no_ratio_says_so() -> None:
+    single = paired_ratio([[1.0, 1.2]], [[0.5]])
+    assert single is not None
+    assert (single.ci95, single.pairs) == (None, 1)
+    same = paired_ratio([[2.0], [4.0], [8.0]], [[1.0], [2.0], [4.0]])
+    assert same is not None
+    assert same.value == pytest.approx(0.5)
+    assert same.ci95 is None
+    assert paired_ratio([], []) is None
+    assert paired_ratio([[1.0]], [[-0.1]]) is None
+    assert paired_ratio([[0.0]], [[1.0]]) is None
+    assert exact_ratio(0, 5) is None
+    size = exact_ratio(8_760_000, 8_730_000)
+    assert size is not None
+    assert size.value == pytest.approx(0.99657534)
+    assert (size.ci95, size.method) == (None, "exact")
+
+
+@given(counts, counts, counts, counts)
+def test_a_difference_is_inside_its_interval_and_mirrors(both: int, base: int, head: int, neither: int) -> None:
+    if both + base + head + neither == 0:
+        with pytest.raises(ValueError, match="at least one image"):
+            paired_difference(both, base, head, neither)
+        return
+    estimate = paired_difference(both, base, head, neither)
+    turned = paired_difference(both, head, base, neither)
+    assert estimate.ci95 is not None
+    assert turned.ci95 is not None
+    low, high = estimate.ci95
+    assert -1 <= low <= estimate.value + 1e-12
+    assert estimate.value - 1e-12 <= high <= 1
+    assert (low, high) == pytest.approx((-turned.ci95[1], -turned.ci95[0]), abs=1e-9)
+
+
+@pytest.mark.parametrize("shares", [(0.95, 0.02, 0.02), (0.85, 0.05, 0.06), (0.70, 0.10, 0.15)])
+def test_the_paired_difference_covers_the_truth(shares: tuple[float, float, float]) -> None:
+    rng = np.random.default_rng(3)
+    truth = shares[2] - shares[1]
+    tables = rng.multinomial(360, [*shares, 1 - sum(shares)], size=1500)
+    covered = 0
+    for table in tables:
+        low, high = paired_difference(*(int(count) for count in table)).ci95 or (0.0, 0.0)
+        covered += low <= truth <= high
+    assert 0.93 <= covered / len(tables) <= 0.99
+
+
+def test_pairing_on_the_same_images_narrows_the_interval() -> None:
+    paired = paired_difference(340, 4, 6, 10).ci95
+    apart = proportion_difference(344, 360, 346, 360).ci95
+    assert paired is not None
+    assert apart is not None
+    assert paired[1] - paired[0] < (apart[1] - apart[0]) * 0.7
+
+
+def test_wilson_and_newcombe_agree_with_published_examples() -> None:
+    # Newcombe (1998), Statistics in Medicine 17:857, table I: 81 of 263, and 17:873, table II: 56/70 against 48/80.
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert proportion_difference(48, 80, 56, 70).ci95 == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert wilson(0, 10)[0] == 0
+    assert wilson(10, 10)[1] == 1
+    with pytest.raises(ValueError, match="a proportion"):
+        proportion_difference(5, 4, 1, 4)

@@ -1,0 +1,272 @@
+"""What a person sees: golden outputs, hostile reports shown literally, and the verdicts on the published effects."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+from tests.golden.make_sample import SAMPLE, outline, outputs, sample
+
+from edgebench.errors import ReportError
+from edgebench.render import units
+from edgebench.render.csv import rows
+from edgebench.render.html import page
+from edgebench.render.pyperf import suite_json
+from edgebench.render.study import CONFIGURATIONS, judge, published_effect, study_of
+from edgebench.render.terminal import closing, show
+from edgebench.report.io import dumps, parse_report, read_report
+from edgebench.report.model import Report
+
+GOLDEN = SAMPLE.parent
+ESCAPES = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+NASTY = '\x1b[2J\x1b]0;owned\x07[bold red]<script>alert("x")</script>{{ 7*7 }}\u202e\r\n=cmd|&\'"'
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return read_report(SAMPLE)
+
+
+def test_the_sample_is_what_its_maker_makes(report: Report) -> None:
+    made, kept = (_rounded(json.loads(dumps(one))) for one in (sample(), report))
+    assert made == kept, "run `python tests/golden/make_sample.py`"
+
+
+def _rounded(value: Any) -> Any:
+    """Leave out the last digits, which belong to the C library."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.9g}") if isinstance(value, float) else value
+
+
+def test_outputs_are_the_golden_ones(report: Report) -> None:
+    for name, text in outputs(report).items():
+        assert text == (GOLDEN / name).read_text(encoding="utf-8"), f"{name}: run `python tests/golden/make_sample.py`"
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_no_line_is_wider_than_the_terminal(report: Report, width: int) -> None:
+    for renderable in (show(report), closing(report)):
+        for line in _shown(renderable, width).splitlines():
+            assert cell_len(line) <= width
+
+
+def _shown(renderable: Any, width: int = 100) -> str:
+    console = Console(width=width, file=io.StringIO(), force_terminal=False)
+    with console.capture() as captured:
+        console.print(renderable)
+    return captured.get()
+
+
+def _hostile(report: Report, text: str) -> Report:
+    """Put `text` wherever a report takes text of its own."""
+
+    def change(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: change(item, name) for name, item in value.items()}
+        if isinstance(value, list):
+            return [change(item, key) for item in value]
+        fixed = {"schema", "id", "created", "status", "kind", "when", "unit", "better", "backend", "precision"}
+        return value + text if isinstance(value, str) and key not in fixed else value
+
+    data = change(report.model_dump(mode="json"))
+    data["benchmarks"] = [
+        {
+            **row,
+            "metrics": {name + text: value for name, value in row.get("metrics", {}).items()} | row.get("metrics", {}),
+        }
+        for row in data["benchmarks"]
+    ]
+    return parse_report(json.dumps(data).encode(), "hostile.json")
+
+
+def test_a_hostile_report_is_shown_literally(report: Report) -> None:
+    hostile = _hostile(report, NASTY)
+    for renderable in (show(hostile), closing(hostile)):
+        shown = _shown(renderable, 160)
+        assert not ESCAPES.search(shown)
+        assert "[bold red]<script>" in shown
+    html = page(hostile)
+    assert "<script" not in html
+    assert "{{ 7*7 }}" in html
+    assert not ESCAPES.search(html)
+    assert outline(html).count("alert") > 10
+    table = list(csv.DictReader(io.StringIO(rows(hostile))))
+    assert not any(cell.lstrip().startswith(("=", "+", "@")) for line in table for cell in line.values())
+    json.loads(suite_json(hostile))
+
+
+@pytest.mark.parametrize("extreme", [1e308, 5e-324, 0.0])
+def test_extreme_figures_are_shown_too(report: Report, extreme: float) -> None:
+    def change(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: change(item, name) for name, item in value.items()}
+        if isinstance(value, list):
+            return [change(item, key) for item in value]
+        return extreme if isinstance(value, float) and key != "sparsity" else value
+
+    changed = parse_report(json.dumps(change(report.model_dump(mode="json"))).encode(), "extreme.json")
+    assert "prune40" in _shown(show(changed), 80)
+    assert "nan" not in re.sub(r"[a-z]nan|nan[a-z]", "", page(changed))
+    assert len(rows(changed).splitlines()) == len(rows(report).splitlines())
+
+
+def test_a_report_with_nothing_in_it_is_shown_and_has_no_latency_to_export(report: Report) -> None:
+    bare = report.model_dump(mode="json")
+    for key in ("benchmarks", "contrasts", "probes", "probes_missing", "idle", "warnings", "session", "data"):
+        del bare[key]
+    bare["machine"] = {"cpu": "x", "cores": 1}
+    empty = parse_report(json.dumps(bare).encode(), "bare.json")
+    assert "not measured" in _shown(show(empty))
+    assert "<svg" not in page(empty)
+    assert len(rows(empty).splitlines()) == 1
+    with pytest.raises(ReportError, match="no latency to export"):
+        suite_json(empty)
+
+
+def test_the_page_needs_nothing_but_itself(report: Report) -> None:
+    html = page(report)
+    assert not re.search(r"(?:src|href|action)\s*=|url\(|@import|https?://|<script|<link", html)
+
+
+def test_csv_has_a_row_for_every_figure_and_every_reason(report: Report) -> None:
+    table = list(csv.DictReader(io.StringIO(rows(report))))
+    latency = {line["benchmark"]: float(line["median"]) for line in table if line["metric"] == "latency_s"}
+    assert latency == {row.name: row.metrics["latency_s"].median for row in report.benchmarks if row.metrics}
+    dram = [line for line in table if line["metric"] == "energy_gross_j.dram"]
+    assert len(dram) == 5
+    assert {(line["mean"], line["reason"]) for line in dram} == {("", "No RAPL zone covers the DRAM of this processor")}
+    assert [line["metric"] for line in table if line["status"] == "failed"] == [""]
+
+
+def test_pyperf_reads_the_export(report: Report, tmp_path: Path) -> None:
+    file = tmp_path / "latency.json"
+    file.write_text(suite_json(report), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pyperf", "stats", str(file)], capture_output=True, text=True, check=True
+    )
+    assert "Number of benchmarks: 7" in done.stdout
+    assert "Number of run with values: 5" in done.stdout
+    assert "Loop iterations per value: 25" in done.stdout
+    assert "Number of warmup per run: 1" in done.stdout
+    values = [run["values"] for run in json.loads(file.read_text(encoding="utf-8"))["benchmarks"][0]["runs"]]
+    assert values == [list(run) for run in report.benchmarks[0].metrics["latency_s"].runs or ()]
+
+
+def test_showing_a_report_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from rich.console import Console; from edgebench.report.io import read_report\n"
+        "from edgebench.render.terminal import show\n"
+        f"Console(file=sys.stderr).print(show(read_report({str(SAMPLE)!r})))\n"
+        "sys.stdout.write(' '.join({'numpy', 'scipy', 'torch', 'pyperf', 'jinja2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert "n150-compression" in done.stderr
+
+
+def test_the_published_effects_are_those_of_the_table() -> None:
+    told = {
+        metric: [round(published_effect(variant, metric)[0], 2 if metric.startswith("acc") else 1) for variant in order]
+        for metric in CONFIGURATIONS["baseline"][1]
+        for order in [("prune40", "ptq-dynamic", "prune40+ptq-dynamic")]
+    }
+    assert told == {
+        "latency_s": [-17.9, -6.6, -18.1],
+        "energy_gross_j": [-0.6, 0.0, 5.6],
+        "accuracy_top1": [1.04, 0.01, 0.85],
+        "size_bytes": [0.0, -0.3, -0.3],
+    }
+    for variant in ("prune40", "ptq-dynamic", "prune40+ptq-dynamic"):
+        for metric in told:
+            effect, (low, high) = published_effect(variant, metric)
+            assert low < effect < high
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [
+        ((-18.6, -17.1), "shown"),
+        ((-0.4, 0.3), "not shown"),
+        ((-12.0, -9.0), "not shown"),
+        ((-25.0, 6.0), "cannot tell"),
+        (None, "cannot tell"),
+    ],
+)
+def test_a_published_effect_is_judged_by_the_interval(interval: tuple[float, float] | None, verdict: str) -> None:
+    _, band = published_effect("prune40", "latency_s")
+    assert judge(band, -17.9, interval, exact=False)[0] == verdict
+
+
+def test_no_effect_is_shown_only_by_a_narrow_interval() -> None:
+    _, band = published_effect("ptq-dynamic", "energy_gross_j")
+    assert judge(band, 0.1, (-0.4, 0.6), exact=False)[0] == "shown"
+    assert judge(band, 0.1, (-3.0, 3.2), exact=False)[0] == "cannot tell"
+    _, size = published_effect("ptq-dynamic", "size_bytes")
+    assert judge(size, -0.34, None, exact=True)[0] == "shown"
+    assert judge(size, -3.4, None, exact=True)[0] == "not shown"
+
+
+def test_the_study_never_borrows_a_published_figure(report: Report) -> None:
+    data = report.model_dump(mode="json")
+    data["benchmarks"] = [row for row in data["benchmarks"] if row["params"]["variant"] != "prune40"]
+    data["benchmarks"][0]["metrics"].pop("energy_gross_j")
+    data["benchmarks"][0]["missing"]["energy_gross_j"] = {"reason": "this machine has no RAPL"}
+    data["contrasts"] = [c for c in data["contrasts"] if c["metric"] != "energy_gross_j"]
+    study = study_of(parse_report(json.dumps(data).encode(), "less.json"))
+    assert study is not None
+    found = {(effect.configuration, effect.metric): effect for effect in study.effects}
+    assert found["Prune40", "latency_s"].verdict == "not measured"
+    assert found["Prune40", "latency_s"].measured is None
+    energy = found["QuantINT8", "energy_gross_j"]
+    assert (energy.verdict, energy.measured, energy.why) == ("not measured", None, "this machine has no RAPL")
+    data["suite"] = {"name": "smoke", "digest": "x", "seed": 1}
+    assert study_of(parse_report(json.dumps(data).encode(), "smoke.json")) is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (units.quantity(0.0458, "s"), "45.8 ms"),
+        (units.quantity(0.9999, "s"), "1.00 s"),
+        (units.quantity(8_760_000, "B"), "8.76 MB"),
+        (units.quantity(512, "B"), "512 B"),
+        (units.quantity(0.0, "J"), "0 J"),
+        (units.quantity(None, "J"), units.NONE),
+        (units.with_error(0.0458123, 0.00004, "s"), "45.812 ± 0.040 ms"),
+        (units.with_error(-0.002, 0.001, "J"), f"{units.MINUS}2.0 ± 1.0 mJ"),
+        (units.percent(0.8209), f"{units.MINUS}17.9 %"),
+        (units.percent(0.99999), "0.0 %"),
+        (units.points(0.0104), "+1.04"),
+        (units.duration(3725), "1 h 02 min"),
+    ],
+)
+def test_numbers_are_written_for_people(shown: str, expected: str) -> None:
+    assert shown == expected
+
+
+@given(st.floats(-1e18, 1e18), st.floats(0, 1e18) | st.none(), st.sampled_from(["s", "J", "W", "B", "1/s", "%", "1"]))
+def test_every_number_can_be_shown_briefly(value: float, error: float | None, unit: str) -> None:
+    for text in (units.quantity(value, unit), units.with_error(value, error, unit), units.figure(value)):
+        assert text.isprintable()
+        assert len(text) < 60
+
+
+@given(st.floats(1e-9, 1e14), st.sampled_from(["s", "J", "W"]))
+def test_a_quantity_says_the_value_to_three_digits(value: float, unit: str) -> None:
+    number, _, prefixed = units.quantity(value, unit).partition(" ")
+    scale = {"p": 1e-12, "n": 1e-9, "µ": 1e-6, "m": 1e-3, "": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+    assert float(number) * scale[prefixed.removesuffix(unit)] == pytest.approx(value, rel=6e-3)

@@ -50,11 +50,19 @@ class Layer:
 
 
 class LoadedModel(Protocol):
-    """A model ready to run. `load_s` is reading the artifact, `compile_s` making it executable, both in seconds."""
+    """A model ready to run."""
 
-    inputs: Sequence[TensorSpec]
-    load_s: float
-    compile_s: float
+    @property
+    def inputs(self) -> Sequence[TensorSpec]:
+        """The inputs a run feeds, shapes fixed, in the model's order."""
+
+    @property
+    def load_s(self) -> float:
+        """Seconds spent reading the artifact."""
+
+    @property
+    def compile_s(self) -> float:
+        """Seconds spent making it executable."""
 
     def bind(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
         """Return the runtime's fastest synchronous pass over preset inputs (no copy, no dictionary in the pass)."""
@@ -70,10 +78,15 @@ class LoadedModel(Protocol):
 
 
 class Backend(Protocol):
-    """One runtime. `formats` lists the artifact formats it opens: ``torch``, ``pt2``, ``onnx``, ``openvino``."""
+    """One runtime."""
 
-    name: str
-    formats: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """The backend's name in suites and reports."""
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The artifact formats it opens: ``torch``, ``pt2``, ``onnx``, ``openvino``, ``tflite``."""
 
     def unavailable(self) -> str | None:
         """Say why this runtime cannot be used here and how to get it, or None; imports nothing heavy."""

@@ -1,0 +1,201 @@
+"""From the journal's records to the report: pure, so that a killed session's journal gives the same report."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import edgebench
+from edgebench import figures, machine
+from edgebench.contrasts import contrasts
+from edgebench.notices import cell_notices, session_notices
+from edgebench.plan import digest_of
+from edgebench.report import model as report
+
+if TYPE_CHECKING:
+    from edgebench.log import Log, Record
+    from edgebench.plan import Benchmark, Plan
+
+
+def assemble(plan: Plan, log: Log) -> report.Report:
+    """Return the report of what the journal holds; ``partial`` when cells of the plan are missing from it."""
+    start = next(log.find("start"))
+    end = next(log.find("end"), None) if not log.records else log.records[-1]
+    complete = end is not None and end["type"] == "end" and end["complete"]
+    cells = [_benchmark(plan, cell, log, start) for cell in plan.benchmarks]
+    machine_facts = start["machine"]
+    ended = [record for record in log.records if record["type"] == "end"]
+    runs = list(log.find("run"))
+    versions: dict[str, str] = {"python": platform.python_version(), "edgebench": edgebench.__version__}
+    for run in runs:
+        versions |= run["result"]["versions"]
+    temperature = report.Temperature(
+        before=start["state"]["temperature_c"], after=ended[-1]["temperature_c"] if ended else None
+    )
+    result = report.Report(
+        id=start["id"],
+        created=start["created"],
+        status="complete" if complete else "partial",
+        generator=report.Generator(version=edgebench.__version__),
+        suite=report.Suite(
+            name=plan.name, digest=plan.suite_digest, seed=plan.seed, study=plan.study, title=plan.title or None
+        ),
+        platform=machine.platform_name(machine_facts),
+        fingerprint=_fingerprint(plan, start, versions),
+        machine=report.Machine(**machine_facts, temperature_c=temperature, throttled=_throttled(runs)),
+        software=versions,
+        probes=tuple(report.Probe(**probe) for probe in start["probes"]),
+        probes_missing=tuple(report.ProbeMissing(**probe) for probe in start["probes_missing"]),
+        idle=tuple(report.Idle(**entry) for record in log.find("idle") for entry in record["records"]),
+        data=_data(runs),
+        session=_session(plan, log, ended),
+        benchmarks=tuple(cells),
+    )
+    result = result.model_copy(update={"contrasts": tuple(contrasts(result, log))})
+    result = result.model_copy(update={"benchmarks": tuple(figures.with_break_even(result))})
+    return result.model_copy(update={"warnings": tuple(session_notices(result, log))})
+
+
+def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: Record) -> report.Benchmark:
+    runs = sorted(log.find("run", cell=cell.name), key=lambda record: int(record["turn"]))
+    failed = next(log.find("failed", cell=cell.name), None)
+    skipped = next(log.find("skipped", cell=cell.name), None)
+    made = next(log.find("artifact", cell=cell.name), None)
+    artifact = None if made is None else made["artifact"]
+    common: dict[str, Any] = {
+        "name": cell.name,
+        "kind": cell.kind,
+        "params": _params(plan, cell, runs, artifact),
+        "group": cell.group,
+        "artifact": None if artifact is None else _artifact(artifact),
+    }
+    if skipped is not None:
+        return report.Benchmark(**common, status="skipped", reason=skipped["reason"])
+    if failed is not None:
+        return report.Benchmark(**common, status="failed", reason=failed["reason"])
+    if len(runs) < cell.measure.processes:
+        reason = f"the session ended after {len(runs)} of {cell.measure.processes} runs"
+        return report.Benchmark(**common, status="skipped", reason=reason)
+    idle = [entry for record in log.find("idle") for entry in record["records"]]
+    metrics, missing = figures.metrics(cell, runs, artifact, idle, start)
+    first = runs[0]["result"]
+    return report.Benchmark(
+        **common,
+        status="ok",
+        metrics=metrics,
+        missing=missing,
+        layers=_layers(first.get("layers")),
+        settings=first.get("settings"),
+        order=tuple(record["place"] for record in runs),
+        runs_discarded=len(list(log.find("discarded", cell=cell.name))),
+        warnings=tuple(cell_notices(cell, runs, artifact)),
+    )
+
+
+def _params(plan: Plan, cell: Benchmark, runs: Sequence[Record], artifact: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What makes the cell the one it is; `model_digest` is over what was asked for, the artifact's over what was made.
+
+    Training is not bit-reproducible across machines and versions, so two reports of one recipe must not differ in it.
+    """
+    params = cell.params
+    own = plan.own_model
+    identity: list[Any] = [params.model, params.width, params.variant, plan.dataset, cell.recipe.model_dump()]
+    if own is not None:
+        identity = ["file", own.digest, params.variant]
+    found: dict[str, Any] = {
+        "model": params.model,
+        "variant": params.variant,
+        "backend": params.backend,
+        "precision": params.precision,
+        "batch": params.batch,
+        "threads": params.threads,
+        "isa": params.isa,
+        "warmup_passes": cell.measure.warmup_passes,
+        "passes": cell.measure.passes,
+        "processes": cell.measure.processes,
+    }
+    if params.operator is not None:
+        return found | {"operator": params.operator, "model_digest": digest_of(["operator", params.operator])}
+    found |= {"width": params.width, "model_digest": digest_of(identity)}
+    if own is None:
+        found |= {"image_size": params.image_size, "accuracy_image_size": cell.recipe.train_size}
+    if runs:
+        found["inputs"] = runs[0]["result"]["inputs"]
+    if artifact is not None and (weights := artifact["notes"].get("weights")):
+        found["weights"] = weights
+    return found
+
+
+def _artifact(artifact: Mapping[str, Any]) -> report.Artifact:
+    return report.Artifact(
+        digest=artifact["digest"],
+        size_bytes=artifact["size_bytes"],
+        sparsity=artifact["sparsity"],
+        format=artifact["format"],
+        ledger=tuple(report.LedgerPhase(**phase) for phase in artifact["ledger"]),
+    )
+
+
+def _layers(layers: Mapping[str, Any] | None) -> report.Layers | None:
+    if not layers:
+        return None
+    counts: dict[str, int] = layers["counts"]
+    named = {name: counts[name] for name in ("int8", "fp32", "bf16", "fp16") if name in counts}
+    total = sum(counts.values())
+    return report.Layers(
+        source="the layers that multiply, as the runtime executed them",
+        total=total,
+        other=total - sum(named.values()) or None,
+        fallback=tuple(layers["fallback"]),
+        executed=layers["executed"],
+        **named,
+    )
+
+
+def _fingerprint(plan: Plan, start: Record, versions: Mapping[str, str]) -> report.Fingerprint:
+    facts = start["machine"]
+    hard = {
+        "cpu": facts["cpu"],
+        "board": facts.get("board"),
+        "cpus_used": len(facts["cpus_used"]),
+        "cpu_quota": facts.get("cpu_quota"),
+        "memory_limit_bytes": facts.get("memory_limit_bytes"),
+        "governor": facts.get("governor"),
+        "power_mode": facts.get("power_mode"),
+        "suite_digest": plan.suite_digest,
+        "data": plan.dataset,
+        "probes": sorted(f"{probe['name']}:{probe['scope']}" for probe in start["probes"]),
+    }
+    soft = {"kernel": facts["kernel"], "os": facts["os"], "container": facts["container"], "software": dict(versions)}
+    return report.Fingerprint(hard={key: value for key, value in hard.items() if value is not None}, soft=soft)
+
+
+def _throttled(runs: Sequence[Record]) -> bool | None:
+    counts = [(run["state"]["before"]["throttle_count"], run["state"]["after"]["throttle_count"]) for run in runs]
+    known = [(before, after) for before, after in counts if before is not None and after is not None]
+    return any(after > before for before, after in known) if known else None
+
+
+def _data(runs: Sequence[Record]) -> report.Data | None:
+    for run in runs:
+        if evaluation := run["result"].get("evaluation"):
+            return report.Data(**evaluation["data"])
+    return None
+
+
+def _session(plan: Plan, log: Log, ended: Sequence[Record]) -> report.Session:
+    """Where the time went; a resumed session adds up over its parts."""
+    runs = list(log.find("run"))
+    prepared = list(log.find("prepared"))
+    lost = list(log.find("discarded"))
+    idle_s = sum(entry["seconds"] for record in log.find("idle") for entry in record["records"][:1])
+    return report.Session(
+        seconds=sum(record["seconds"] for record in ended),
+        worker_start_seconds=sum(record["start_s"] for record in [*runs, *prepared]),
+        prepare_seconds=sum(record["seconds"] - record["start_s"] for record in prepared),
+        measure_seconds=sum(record["seconds"] - record["start_s"] for record in runs) + idle_s,
+        seed=plan.seed,
+        resumed=any(record["resumed"] for record in ended),
+        runs_discarded=len(lost),
+    )

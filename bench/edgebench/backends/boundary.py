@@ -1,0 +1,81 @@
+"""The one place where a runtime's exceptions become ours: one bounded sentence, never a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgebench.errors import BackendError, EdgebenchError
+
+MAX_REASON = 240
+# A model that is larger than this is refused before a runtime tries to map it.
+MAX_FILE_BYTES = 16 << 30
+
+# Where in its own sources a runtime stood says nothing to a user.
+_NOISE = re.compile(r"^(Exception from |Check '|FrontEnd API failed|Traceback|\s*File \"|$)")
+_ORT_PREFIX = re.compile(r"^(\[ONNXRuntimeError\]\s*:\s*\d+\s*:\s*\w+\s*:\s*)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the first line of a foreign exception that says something, without control characters, bounded."""
+    lines = str(error).splitlines()
+    line = next((line for line in lines if not _NOISE.match(line)), "") or next((line for line in lines if line), "")
+    text = _CONTROL.sub(" ", _ORT_PREFIX.sub("", line)).strip().rstrip(".:")
+    text = text or type(error).__name__
+    return text if len(text) <= MAX_REASON else text[: MAX_REASON - 1] + "…"
+
+
+@contextlib.contextmanager
+def refusals(runtime: str, doing: str, path: Path | None = None, advice: str = "") -> Iterator[None]:
+    """Turn whatever a runtime raises while `doing` something into one BackendError sentence."""
+    try:
+        yield
+    except EdgebenchError:
+        raise
+    except MemoryError:
+        raise BackendError(f"{runtime} has not enough memory for {doing}{_at(path)}: use a smaller model") from None
+    except Exception as error:  # noqa: BLE001  # the boundary: runtimes raise anything
+        raise BackendError(
+            f"{runtime} refuses {doing}{_at(path)} ({reason_of(error)}){': ' + advice if advice else ''}"
+        ) from None
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the warnings of exporters, tracers and deprecated operators: none is the user's concern."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def check_file(path: Path) -> None:
+    """Raise BackendError unless `path` is a readable, non-empty regular file of a size a runtime may map."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise BackendError(f"cannot open model {path} ({error.strerror}): give the path of a model file") from None
+    if not path.is_file():
+        raise BackendError(f"model {path} is not a file: give the path of a model file")
+    if not os.access(path, os.R_OK):
+        raise BackendError(f"model {path} may not be read: give yourself read permission")
+    if size == 0:
+        raise BackendError(f"model {path} is empty: export it again")
+    if size > MAX_FILE_BYTES:
+        raise BackendError(
+            f"model {path} has {size >> 30} GiB, more than {MAX_FILE_BYTES >> 30} GiB: use a smaller one"
+        )
+
+
+def _at(path: Path | None) -> str:
+    return "" if path is None else f" {path}"

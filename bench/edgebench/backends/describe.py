@@ -1,0 +1,75 @@
+"""What a user's model file asks for: its inputs, read without compiling or executing it."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from edgebench.backends.boundary import check_file, refusals
+from edgebench.backends.inputs import ModelInput
+from edgebench.errors import BackendError
+
+# suffix -> (the format's name in a LoadSpec, the backends that open it)
+FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
+    ".onnx": ("onnx", ("onnxruntime", "openvino")),
+    ".xml": ("openvino", ("openvino",)),
+    ".tflite": ("tflite", ("openvino",)),
+    ".pt2": ("pt2", ("torch", "torch-compile")),
+}
+
+
+def format_of(path: Path) -> str:
+    """Return the format of a model file by its suffix; raises BackendError for one that nothing opens."""
+    if (known := FORMATS.get(path.suffix.lower())) is None:
+        raise BackendError(f"{path} is no model that edgebench opens: give one of {', '.join(FORMATS)}")
+    return known[0]
+
+
+def read_inputs(path: Path) -> list[ModelInput]:
+    """Return (name, shape, dtype) of every input of a .onnx, .xml, .tflite or .pt2 file; None: a free dimension.
+
+    The names are those that every backend uses for this file. Raises BackendError with one sentence for files that
+    are missing, truncated, of another kind, or (.pt2) would execute code. A hostile file may still take a native
+    parser down: call this in a process of its own.
+    """
+    kind = format_of(path)
+    check_file(path)
+    if kind == "pt2":
+        if find_spec("torch") is None:
+            raise BackendError(f"torch is needed to read {path}: pip install 'edgebench[torch]'")
+        from edgebench.backends.pt2 import inputs_of, load_program
+
+        return inputs_of(load_program(path))
+    if kind == "onnx" and find_spec("onnx") is not None:
+        return _onnx_inputs(path)
+    if find_spec("openvino") is None:
+        raise BackendError(f"openvino is needed to read {path}: pip install 'edgebench[openvino]'")
+    from edgebench.backends.openvino import declared_inputs, read_model
+
+    model = read_model(path)
+    with refusals("openvino", "to describe the inputs of", path):
+        return declared_inputs(model)
+
+
+def _onnx_inputs(path: Path) -> list[ModelInput]:
+    import onnx
+
+    with refusals("onnx", "to read", path, "export the model again"):
+        # External data is left where it is: only the graph's own text is read here.
+        graph = onnx.load(path, load_external_data=False).graph
+        constants = {item.name for item in graph.initializer} | {item.values.name for item in graph.sparse_initializer}
+        found = []
+        for item in graph.input:
+            if item.name in constants:
+                continue
+            if not item.type.HasField("tensor_type"):
+                raise BackendError(f"input {item.name[:80]!r} of {path} is no tensor: edgebench feeds tensors only")
+            tensor = item.type.tensor_type
+            if not tensor.HasField("shape"):
+                raise BackendError(f"input {item.name[:80]!r} of {path} has no known rank: export it with a shape")
+            shape = tuple(size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim)
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+            found.append(ModelInput(item.name, shape, dtype))
+    if not found:
+        raise BackendError(f"{path} declares no input: export the model again, with its inputs")
+    return found

@@ -1,0 +1,199 @@
+"""OpenVINO on the CPU: one stream, latency, and the precision that was asked for rather than the plugin's default."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from edgebench.backends.base import Layer, LoadSpec, TensorSpec
+from edgebench.backends.boundary import check_file, refusals
+from edgebench.backends.executed import precision_name
+from edgebench.backends.inputs import MAX_RANK, ModelInput, fit_feeds, fix_shapes
+from edgebench.backends.packages import installed_versions
+from edgebench.errors import BackendError
+
+if TYPE_CHECKING:
+    from edgebench.backends.base import Array
+
+_FORMATS = ("openvino", "onnx", "tflite")
+# An int8 model's layers outside int8 would run in bf16 by default where the CPU has it: f32 makes machines comparable.
+_HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16", "fp16": "f16"}
+_BELOW_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
+_SILENT = frozenset({"Input", "Output", "Const", "Parameter", "Result", "Constant"})
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVINOBackend:
+    """Opens IR (.xml with its .bin), ONNX and TFLite files; no model cache, so `compile_s` is always compilation."""
+
+    name: ClassVar[str] = "openvino"
+    formats: ClassVar[tuple[str, ...]] = _FORMATS
+
+    def unavailable(self) -> str | None:
+        """Say whether the package is missing."""
+        if find_spec("openvino") is None:
+            return "openvino is not installed: pip install 'edgebench[openvino]'"
+        return None
+
+    def versions(self) -> dict[str, str]:
+        """Return the installed versions of OpenVINO and NNCF."""
+        return installed_versions("openvino", "nncf")
+
+    def load(self, spec: LoadSpec) -> OpenVINOModel:
+        """Read, reshape and compile a file; raises BackendError where a precision cannot be had on this CPU."""
+        if (reason := self.unavailable()) is not None:
+            raise BackendError(reason)
+        if spec.format not in _FORMATS:
+            raise BackendError(f"openvino opens {', '.join(_FORMATS)}, not {spec.format}: choose another backend")
+        started = time.perf_counter()
+        model = read_model(spec.path)
+        return compile_model(model, spec, time.perf_counter() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVINOModel:
+    """A compiled model; see `base.LoadedModel`."""
+
+    inputs: Sequence[TensorSpec]
+    load_s: float
+    compile_s: float
+    compiled: Any = field(repr=False)
+
+    def bind(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
+        """Return `infer` of a request whose own input tensors hold the data: OpenVINO's cheapest synchronous call.
+
+        The outputs stay in the request: the default call would copy them into new arrays, which C++ never does.
+        """
+        with refusals("openvino", "the input data"):
+            request = self.compiled.create_infer_request()
+            for index, array in enumerate(fit_feeds(self.inputs, feeds)):
+                request.get_input_tensor(index).data[...] = array
+        return partial(request.infer, share_outputs=True)
+
+    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
+        """Run once and return copies of the outputs."""
+        import numpy as np
+
+        with refusals("openvino", "to run the model"):
+            request = self.compiled.create_infer_request()
+            found = request.infer(dict(enumerate(fit_feeds(self.inputs, feeds))))
+            return [np.array(found[index]) for index in range(len(self.compiled.outputs))]
+
+    def layers(self) -> list[Layer]:
+        """Return the execution graph's nodes with their executed precision and kernel, less inputs and constants."""
+        with refusals("openvino", "to show the execution graph"):
+            found = []
+            for node in self.compiled.get_runtime_model().get_ordered_ops():
+                facts = node.get_rt_info()
+                kind = _fact(facts, "layerType")
+                if kind not in _SILENT:
+                    precision = precision_name(_fact(facts, "runtimePrecision"))
+                    found.append(Layer(node.get_friendly_name(), kind, precision, _fact(facts, "primitiveType")))
+            return found
+
+    def effective(self) -> dict[str, Any]:
+        """Return device, hint, threads and streams as the compiled model states them, and the ISA its kernels name."""
+        with refusals("openvino", "to tell its settings"):
+            known: dict[str, Any] = {
+                "device": list(self.compiled.get_property("EXECUTION_DEVICES")),
+                "inference_precision_hint": _element_name(self.compiled.get_property("INFERENCE_PRECISION_HINT")),
+                "threads": int(self.compiled.get_property("INFERENCE_NUM_THREADS")),
+                "streams": int(self.compiled.get_property("NUM_STREAMS")),
+                "cpu_pinning": bool(self.compiled.get_property("ENABLE_CPU_PINNING")),
+            }
+        kernels = [layer.kernel for layer in self.layers()]
+        # Newest first; "jit_uni" and "gemm" kernels name no ISA.
+        named = ("avx10", "amx", "avx512", "avx2_vnni", "avx2", "avx", "sse41")
+        known["kernel_isa"] = [isa for isa in named if any(_names_isa(kernel, isa) for kernel in kernels)]
+        if "ONEDNN_MAX_CPU_ISA" in os.environ:
+            known["onednn_max_cpu_isa"] = os.environ["ONEDNN_MAX_CPU_ISA"]
+        return known
+
+
+def read_model(path: Path) -> Any:
+    """Return the ov.Model of a file; BackendError where it is missing, truncated or not a model."""
+    check_file(path)
+    import openvino
+
+    with refusals("openvino", "to read", path, "export the model again"):
+        return openvino.Core().read_model(path)
+
+
+def declared_inputs(model: Any) -> list[ModelInput]:
+    """Return an ov.Model's inputs as the file declares them."""
+    found = []
+    for index, port in enumerate(model.inputs):
+        name = min(port.names) if port.names else f"input{index}"
+        rank = port.partial_shape.rank
+        if rank.is_dynamic or rank.get_length() > MAX_RANK:
+            raise BackendError(f"input {name!r} has no fixed number of dimensions: export the model with a known rank")
+        shape = tuple(size.get_length() if size.is_static else None for size in port.partial_shape)
+        found.append(ModelInput(name, shape, port.element_type.to_dtype().name))
+    return found
+
+
+def compile_model(model: Any, spec: LoadSpec, load_s: float = 0.0) -> OpenVINOModel:
+    """Fix the shapes of an ov.Model and compile it as `spec` asks; `spec.path` only names it in errors."""
+    import openvino
+
+    hint = _hint(spec.precision)
+    inputs = fix_shapes(declared_inputs(model), spec.shapes, spec.path, may_change=True)
+    started = time.perf_counter()
+    with refusals("openvino", "the shapes given for", spec.path, "give shapes the model was made for"):
+        changed = {
+            port: openvino.PartialShape(list(want.shape))
+            for port, want in zip(model.inputs, inputs, strict=True)
+            if port.partial_shape != openvino.PartialShape(list(want.shape))
+        }
+        if changed:
+            model.reshape(changed)
+    config = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": spec.threads,
+        "INFERENCE_PRECISION_HINT": hint,
+        # The worker has fixed its affinity before; OpenVINO then pins its threads inside that mask.
+        "ENABLE_CPU_PINNING": True,
+    }
+    with refusals("openvino", "to compile", spec.path):
+        compiled = openvino.Core().compile_model(model, "CPU", config)
+        got = _element_name(compiled.get_property("INFERENCE_PRECISION_HINT"))
+    if got != hint:
+        raise BackendError(f"this CPU runs {got} where {spec.precision} was asked of openvino: choose precision fp32")
+    return OpenVINOModel(inputs, load_s, time.perf_counter() - started, compiled)
+
+
+def _hint(precision: str) -> str:
+    if precision not in _HINTS:
+        raise BackendError(f"openvino runs {', '.join(_HINTS)}, not {precision}: choose one of these")
+    ceiling = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    if precision in {"bf16", "fp16"} and ceiling in _BELOW_BF16:
+        raise BackendError(
+            f"openvino has no {precision} under the ISA ceiling {ceiling}: choose fp32 or lift the ceiling"
+        )
+    import openvino
+
+    wanted = {"bf16": "BF16", "fp16": "FP16"}.get(precision)
+    with refusals("openvino", "to tell what this CPU can do"):
+        able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if wanted is not None and wanted not in able:
+        raise BackendError(f"this CPU has no {precision} arithmetic for openvino: choose precision fp32")
+    return _HINTS[precision]
+
+
+def _fact(facts: Any, key: str) -> str:
+    return str(facts[key].value) if key in facts else "unknown"
+
+
+def _element_name(element: Any) -> str:
+    return str(element.to_string())
+
+
+def _names_isa(kernel: str, isa: str) -> bool:
+    return isa in kernel.split("_") or (isa == "avx2_vnni" and "avx2_vnni" in kernel)

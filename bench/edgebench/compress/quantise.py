@@ -1,0 +1,242 @@
+"""INT8 by each runtime's own quantiser: torch (dynamic and static), OpenVINO (NNCF), ONNX Runtime, and QAT (NNCF)."""
+
+from __future__ import annotations
+
+import copy
+import io
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebench.errors import CompressionError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from torch import nn
+
+    from edgebench_suites.data import Dataset
+    from edgebench_suites.recipes import Progress
+
+    F32 = npt.NDArray[np.float32]
+
+TORCH_ENGINE = "x86"
+
+
+def dynamic(model: nn.Module) -> nn.Module:
+    """Return a copy whose linear layers hold INT8 weights and quantise activations as they come (the study's PTQ)."""
+    import torch
+
+    with quiet():
+        from torch.ao.quantization import quantize_dynamic
+
+        _use_engine()
+        result: nn.Module = quantize_dynamic(copy.deepcopy(model).eval(), {torch.nn.Linear}, dtype=torch.qint8)
+    return result.eval()
+
+
+def static_torch(model: nn.Module, calibration: Sequence[F32]) -> nn.Module:
+    """Return an INT8 copy by torch's FX graph mode with the x86 engine's defaults, calibrated on [n, 3, H, W] batches.
+
+    An empty `calibration` gives the same network with scales of 1, to load a state dict into. torch marks this mode
+    as deprecated in favour of torchao's pt2e; it is what runs INT8 in eager torch today.
+    """
+    import torch
+
+    with quiet():
+        from torch.ao.quantization import get_default_qconfig_mapping
+        from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
+
+        _use_engine()
+        example = (torch.zeros(1, 3, 64, 64),)
+        prepared = prepare_fx(copy.deepcopy(model).eval(), get_default_qconfig_mapping(TORCH_ENGINE), example)
+        with torch.inference_mode():
+            for batch in calibration:
+                prepared(torch.from_numpy(batch))
+        converted: nn.Module = convert_fx(prepared)
+    return converted.eval()
+
+
+def _use_engine() -> None:
+    """Set the engine that torch packs weights for: x86 chooses oneDNN or fbgemm by the CPU."""
+    import torch
+
+    if TORCH_ENGINE not in torch.backends.quantized.supported_engines:
+        raise CompressionError(
+            f"this torch has no {TORCH_ENGINE!r} engine for INT8: measure ptq variants with openvino or onnxruntime"
+        )
+    torch.backends.quantized.engine = TORCH_ENGINE
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence deprecations of torch.ao.quantization, known and pinned; and what conversion says of no calibration."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def static_openvino(ov_model: Any, calibration: Sequence[F32]) -> Any:
+    """Return an INT8 ``openvino.Model`` by NNCF's post-training quantisation, calibrated on [n, 3, H, W] batches.
+
+    Weights are symmetric per channel, activations by NNCF's default preset with fast bias correction. Needs no
+    compiler. Dynamic dimensions of `ov_model` stay dynamic. Raises CompressionError.
+    """
+    if not calibration:
+        raise CompressionError("static quantisation needs calibration images: set calibration_images to 1 or more")
+    with _nncf() as nncf:
+        return nncf.quantize(ov_model, nncf.Dataset(list(calibration)), subset_size=len(calibration))
+
+
+@contextmanager
+def _nncf() -> Iterator[Any]:
+    """Import NNCF quietly and map what it raises; its log and progress bars are silenced."""
+    import logging
+
+    try:
+        with quiet():
+            import nncf
+    except ImportError:
+        raise CompressionError("this variant needs NNCF, which is not installed: install edgebench[openvino]") from None
+    logger = logging.getLogger("nncf")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        # Its progress bars go to whatever sys.stdout is, where a report may be going.
+        with quiet(), redirect_stdout(io.StringIO()):
+            yield nncf
+    except CompressionError:
+        raise
+    except Exception as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise CompressionError(f"NNCF cannot quantise this model ({reason}): choose another variant") from error
+    finally:
+        logger.setLevel(level)
+
+
+def static_onnx(src: Path, dst: Path, calibration: Sequence[F32]) -> None:
+    """Write `dst`, the INT8 form of the ONNX file `src`: QDQ, per channel, U8 activations and S8 weights.
+
+    The settings ONNX Runtime advises for x86 with VNNI; calibrated with minimum and maximum over [n, C, H, W] batches
+    for the model's only input. Without VNNI weights take 7 bits (`reduce_range`), as 8 would saturate there.
+    Raises CompressionError.
+    """
+    try:
+        from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+    except ImportError:
+        raise CompressionError(
+            "this variant needs onnxruntime and onnx, which are not installed: install edgebench[onnxruntime]"
+        ) from None
+
+    if not calibration:
+        raise CompressionError("static quantisation needs calibration images: set calibration_images to 1 or more")
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships no types
+        def __init__(self, name: str) -> None:
+            self._feeds = ({name: batch} for batch in calibration)
+
+        def get_next(self) -> dict[str, F32] | None:
+            return next(self._feeds, None)
+
+    try:
+        with tempfile.TemporaryDirectory() as scratch, quiet():
+            prepared = Path(scratch) / "prepared.onnx"
+            # The symbolic pass only serves transformers; ONNX's own inference and folding are enough for these nets.
+            quant_pre_process(src, prepared, skip_symbolic_shape=True)
+            quantize_static(
+                prepared,
+                dst,
+                Reader(_only_input(prepared)),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                reduce_range=not _has_vnni(),
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            )
+    except CompressionError:
+        raise
+    except Exception as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise CompressionError(f"{src}: ONNX Runtime cannot quantise it ({reason}): choose another variant") from error
+
+
+def _only_input(path: Path) -> str:
+    import onnx
+
+    graph = onnx.load(path, load_external_data=False).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    names: list[str] = [entry.name for entry in graph.input if entry.name not in constants]
+    if len(names) != 1:
+        raise CompressionError(f"{path.name}: has {len(names)} inputs, calibration knows one: choose another variant")
+    return names[0]
+
+
+def _has_vnni() -> bool:
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_vnni" in flags or "avx_vnni" in flags
+
+
+def qat(
+    model: nn.Module,
+    dataset: Dataset,
+    calibration: Sequence[F32],
+    *,
+    size: int,
+    epochs: int,
+    lr: float,
+    seed: int,
+    batch: int = 32,
+    augment: bool = False,
+    subset: float = 1.0,
+    progress: Progress | None = None,
+) -> Any:
+    """Quantisation-aware training: fake quantisers by NNCF, trained, as INT8 ``openvino.Model`` ([?, 3, ?, ?] input).
+
+    `model` is not changed. Read `qat_note` for what is slower without a C++ compiler. Raises CompressionError.
+    """
+    import torch
+
+    from edgebench_suites.recipes import train
+
+    with _nncf() as nncf:
+        import openvino
+
+        batches = [torch.from_numpy(array) for array in calibration]
+        simulated = nncf.quantize(copy.deepcopy(model).eval(), nncf.Dataset(batches), subset_size=max(1, len(batches)))
+        train(
+            simulated,
+            dataset,
+            size=size,
+            epochs=epochs,
+            lr=lr,
+            batch=batch,
+            seed=seed,
+            augment=augment,
+            subset=subset,
+            progress=progress,
+        )
+        example = torch.zeros(1, 3, size, size)
+        return openvino.convert_model(simulated, example_input=example, input=[-1, 3, -1, -1])
+
+
+def qat_note() -> str | None:
+    """Say what QAT lacks here, or None: NNCF compiles its quantisers once, and falls back on slower ones."""
+    missing = [
+        name for name, here in (("a C++ compiler (g++)", _compiler()), ("ninja", shutil.which("ninja"))) if not here
+    ]
+    if not missing:
+        return None
+    return f"quantisation-aware training runs on NNCF's slower reference functions: {' and '.join(missing)} not found"
+
+
+def _compiler() -> str | None:
+    return shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++")

@@ -1,0 +1,83 @@
+"""Contrasts of a report: every variant against the baseline it was interleaved with, and the study's own pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from edgebench.compare.contrast import Estimate, exact_ratio, paired_difference, paired_ratio
+from edgebench.figures import baseline_of
+from edgebench.report.model import Benchmark, Contrast
+
+if TYPE_CHECKING:
+    from edgebench.log import Log
+    from edgebench.report.model import Report
+
+_PAIRED = ("latency_s", "energy_gross_j", "energy_net_j")
+
+
+def contrasts(report: Report, log: Log) -> Iterator[Contrast]:
+    """Yield head against base for each variant: its own backend's baseline, then the group's torch baseline."""
+    correct = {
+        record["cell"]: record["result"]["evaluation"]
+        for record in log.find("run")
+        if record["result"].get("evaluation") is not None
+    }
+    for head in report.benchmarks:
+        if head.status != "ok":
+            continue
+        for base in _bases(report, head):
+            yield from _between(base, head)
+            if base.name in correct and head.name in correct:
+                counts = _agreement(correct[base.name], correct[head.name])
+                yield _contrast("accuracy_top1", base, head, paired_difference(*counts), ratio=False)
+
+
+def _bases(report: Report, head: Benchmark) -> Iterator[Benchmark]:
+    own = baseline_of(report, head)
+    if own is not None:
+        yield own
+    for other in report.benchmarks:
+        study = other.params.get("backend") == "torch" and other.params.get("variant") == "baseline"
+        if study and other.status == "ok" and other.group == head.group and other not in (own, head):
+            yield other
+
+
+def _between(base: Benchmark, head: Benchmark) -> Iterator[Contrast]:
+    for name in _PAIRED:
+        first, second = base.metrics.get(name), head.metrics.get(name)
+        if first is None or second is None or first.runs is None or second.runs is None or first.scope != second.scope:
+            continue
+        estimate = paired_ratio(first.runs, second.runs)
+        if estimate is not None:
+            yield _contrast(name, base, head, estimate, scope=first.scope)
+    sizes = base.metrics.get("size_bytes"), head.metrics.get("size_bytes")
+    if sizes[0] is not None and sizes[1] is not None:
+        estimate = exact_ratio(sizes[0].mean, sizes[1].mean)
+        if estimate is not None:
+            yield _contrast("size_bytes", base, head, estimate)
+
+
+def _contrast(
+    metric: str, base: Benchmark, head: Benchmark, estimate: Estimate, *, ratio: bool = True, scope: str | None = None
+) -> Contrast:
+    return Contrast(
+        metric=metric,
+        base=base.name,
+        head=head.name,
+        ratio=estimate.value if ratio else None,
+        difference=None if ratio else estimate.value,
+        ci95=estimate.ci95,
+        pairs=estimate.pairs,
+        method=estimate.method,
+        scope=scope,
+    )
+
+
+def _agreement(base: dict[str, object], head: dict[str, object]) -> tuple[int, int, int, int]:
+    """Count the test images by who was right: both, base only, head only, neither."""
+    images = int(str(base["images"]))
+    first, second = (int.from_bytes(bytes.fromhex(str(side["correct_bits"])), "big") for side in (base, head))
+    both = (first & second).bit_count()
+    base_only, head_only = first.bit_count() - both, second.bit_count() - both
+    return both, base_only, head_only, images - both - base_only - head_only

@@ -1,0 +1,208 @@
+"""Energy around the engine's own work: windows over passes, idle power, and the joules of a phase."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+from edgebench_probes.base import ProbeError, WindowInvalid
+from edgebench_probes.window import per_inference, shortest_window_s
+
+if TYPE_CHECKING:
+    from edgebench_probes.base import Mark, Probe
+
+# A window is measured again when it is invalid; a source that fails this often in a row is reported missing.
+MAX_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSettings:
+    """Which probes to open, as named by the user (none: the machine's own), and where sysfs is mounted."""
+
+    specs: tuple[str, ...] = ()
+    sysfs: str = "/sys"
+
+    def open(self) -> tuple[list[Probe], list[dict[str, Any]]]:
+        """Open them; return the open probes and what is missing as `{name, reason, fix}`."""
+        from edgebench_probes.discover import open_probes
+
+        probes, findings = open_probes(self.specs, Path(self.sysfs))
+        missing = [
+            {
+                "name": found.name,
+                "reason": found.reason or "not usable here",
+                **({"fix": found.fix} if found.fix else {}),
+            }
+            for found in findings
+        ]
+        return probes, missing
+
+
+@contextlib.contextmanager
+def opened(settings: ProbeSettings) -> Iterator[list[Probe]]:
+    """Open the probes for a block and close them after it."""
+    with contextlib.ExitStack() as stack:
+        probes, _ = settings.open()
+        for probe in probes:
+            stack.callback(probe.close)
+        yield probes
+
+
+@dataclass(frozen=True, slots=True)
+class PassesWindow:
+    """Energy of `passes` inferences in one window of one scope; `discarded` windows before it were invalid."""
+
+    probe: str
+    scope: str
+    energy_j: float
+    sigma_j: float
+    systematic_j: float
+    parts_j: Mapping[str, float]
+    seconds: float
+    passes: int
+    power_w: float
+
+
+@dataclass(slots=True)
+class WindowsResult:
+    """The windows of one run, and what went wrong on the way: `{scope: reason}` for a scope without a figure."""
+
+    windows: list[PassesWindow] = field(default_factory=list)
+    discarded: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def measure_passes(
+    run: Callable[[], object], probes: Sequence[Probe], *, pass_s: float, count: int, target: float, shortest_s: float
+) -> WindowsResult:
+    """Measure `count` windows of repeated passes, each long enough for every probe to reach `target` (relative).
+
+    `pass_s` is the latency known so far; a first, short window gives the power that the length depends on.
+    """
+    result = WindowsResult()
+    live = list(probes)
+    if not live or not count:
+        return result
+    length_s = shortest_s
+    for probe in live:
+        with contextlib.suppress(WindowInvalid):
+            power_w = _trial_power(run, probe, max(1, round(0.1 / pass_s)))
+            if power_w > 0:
+                length_s = max(length_s, shortest_window_s(probe.info, power_w, target))
+    passes = max(1, -(-int(length_s * 1e6) // max(1, int(pass_s * 1e6))))
+    done = 0
+    tries = dict.fromkeys((id(probe) for probe in live), 0)
+    while done < count and live:
+        window, invalid = _one_window(run, live, passes)
+        if invalid:
+            result.discarded += 1
+            for probe, reason in invalid:
+                tries[id(probe)] += 1
+                if tries[id(probe)] >= MAX_TRIES:
+                    result.failed[probe.info.scope] = reason
+                    live.remove(probe)
+            continue
+        result.windows += window
+        done += 1
+    return result
+
+
+def _trial_power(run: Callable[[], object], probe: Probe, passes: int) -> float:
+    start = probe.mark()
+    for _ in range(passes):
+        run()
+    return probe.energy(start, probe.mark()).power_w
+
+
+def _one_window(
+    run: Callable[[], object], probes: Sequence[Probe], passes: int
+) -> tuple[list[PassesWindow], list[tuple[Probe, str]]]:
+    """Run one window for all probes; a failing probe makes the whole window invalid, so that scopes stay together."""
+    invalid: list[tuple[Probe, str]] = []
+    starts: list[tuple[Probe, Mark]] = []
+    for probe in probes:
+        try:
+            starts.append((probe, probe.mark()))
+        except ProbeError as error:
+            invalid.append((probe, str(error)))
+    if invalid:
+        return [], invalid
+    clock = time.perf_counter
+    begun = clock()
+    for _ in range(passes):
+        run()
+    passes_s = clock() - begun
+    windows = []
+    for probe, start in starts:
+        try:
+            energy = probe.energy(start, probe.mark())
+        except ProbeError as error:
+            invalid.append((probe, str(error)))
+            continue
+        # The edges wait for the counter's refresh, up to a millisecond of the window that belongs to no pass: the
+        # window's power times the passes' own time leaves it out.
+        share = passes_s / energy.seconds
+        joules, sigma = per_inference(energy, passes)
+        windows.append(
+            PassesWindow(
+                probe=probe.info.name,
+                scope=str(probe.info.scope),
+                energy_j=joules * share,
+                sigma_j=sigma * share,
+                systematic_j=energy.systematic_j / passes * share,
+                parts_j={name: part / passes * share for name, part in energy.parts.items()},
+                seconds=passes_s,
+                passes=passes,
+                power_w=energy.power_w,
+            )
+        )
+    return ([] if invalid else windows), invalid
+
+
+def measure_idle(probes: Sequence[Probe], seconds: float, when: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Measure idle power over `seconds`, cut into windows of a second; return the report's `idle` and failures."""
+    slices = max(2, round(seconds))
+    powers: dict[int, list[float]] = {index: [] for index in range(len(probes))}
+    failed: dict[str, str] = {}
+    marks: list[Mark | None] = [None] * len(probes)
+    for step in range(slices + 1):
+        for index, probe in enumerate(probes):
+            try:
+                mark = probe.mark()
+                if (start := marks[index]) is not None:
+                    powers[index].append(probe.energy(start, mark).power_w)
+                marks[index] = mark
+            except ProbeError as error:
+                marks[index] = None
+                failed[str(probe.info.scope)] = str(error)
+        if step < slices:
+            time.sleep(seconds / slices)
+    records = []
+    for index, probe in enumerate(probes):
+        if found := powers[index]:
+            scope = str(probe.info.scope)
+            failed.pop(scope, None)
+            entry = {
+                "probe": probe.info.name,
+                "scope": scope,
+                "power_w": fmean(found),
+                "seconds": seconds,
+                "when": when,
+            }
+            records.append(entry | ({"stdev_w": stdev(found)} if len(found) > 1 else {}))
+    return records, failed
+
+
+def read_cost_s(probe: Probe, reads: int = 50) -> float:
+    """Return the seconds one unsynchronised read of a probe costs: the median of `reads`."""
+    costs = []
+    for _ in range(reads):
+        begun = time.perf_counter()
+        probe.mark(sync=False)
+        costs.append(time.perf_counter() - begun)
+    return sorted(costs)[len(costs) // 2]

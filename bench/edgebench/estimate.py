@@ -1,0 +1,87 @@
+"""How long a plan will take, roughly: for --dry-run and the progress bar, never for a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from edgebench.preparing import target_of
+
+if TYPE_CHECKING:
+    from edgebench.plan import Benchmark, Plan
+
+# Seconds on a 2-core x86 machine of 2023 (docs/method.md). MobileNetV2 at 224 pixels is the unit of a pass.
+_PASS_S: Mapping[str, float] = {"torch": 0.012, "torch-compile": 0.005, "openvino": 0.003, "onnxruntime": 0.004}
+_START_S: Mapping[str, float] = {"torch": 4.5, "torch-compile": 30.0, "openvino": 1.5, "onnxruntime": 1.5}
+_EVALUATE_S = 4.0
+_PREPARE_S = 8.0
+_EPOCH_S = 4.5  # the digits at 64 pixels, width 1.0
+# Multiply-accumulates of the zoo against MobileNetV2 (torchvision's published GFLOPs over 0.30).
+_RELATIVE_COST: Mapping[str, float] = {
+    "mobilenet_v3_small": 0.2,
+    "mobilenet_v3_large": 0.75,
+    "efficientnet_b0": 1.3,
+    "efficientnet_b3": 6.0,
+    "densenet169": 11.0,
+    "densenet201": 14.0,
+    "resnet50": 13.6,
+    "vgg19": 65.0,
+}
+
+
+def measure_seconds(cell: Benchmark) -> float:
+    """Estimate the seconds of one run of a benchmark."""
+    measure, params = cell.measure, cell.params
+    if params.operator is not None:
+        return _START_S[params.backend] + measure.values * max(measure.min_value_s, 0.01) * 1.5
+    scale = _RELATIVE_COST.get(params.model, 1.0) * params.width * (params.image_size / 224) ** 2 * params.batch
+    passes = measure.passes + measure.warmup_passes
+    pass_s = _PASS_S[params.backend] * scale * (0.5 if params.precision == "int8" and params.backend != "torch" else 1)
+    windows_s = measure.energy_windows * measure.energy_window_s
+    return _START_S[params.backend] + passes * pass_s + windows_s + _EVALUATE_S / measure.processes
+
+
+def prepare_seconds(cell: Benchmark) -> float:
+    """Estimate the seconds of making a benchmark's artifact when its model is already trained."""
+    recipe, epochs = cell.recipe, 0
+    for step, count in (
+        ("prune", recipe.epochs),
+        ("channels", recipe.finetune_epochs),
+        ("distil", recipe.distil_epochs),
+        ("qat", 2 * recipe.qat_epochs),
+    ):
+        epochs += count if step in cell.params.variant else 0
+    return _PREPARE_S + epochs * _epoch_seconds(cell)
+
+
+def training_seconds(cell: Benchmark) -> float:
+    """Estimate the seconds of training a benchmark's model, before any compression."""
+    return (cell.recipe.pretrain_epochs + cell.recipe.epochs) * _epoch_seconds(cell)
+
+
+def _epoch_seconds(cell: Benchmark) -> float:
+    pixels = (cell.recipe.train_size / 64) ** 2
+    return _EPOCH_S * pixels * cell.params.width * _RELATIVE_COST.get(cell.params.model, 1.0)
+
+
+def work(plan: Plan) -> dict[str, float]:
+    """Return the seconds of each unit that a session reports as done: a run by its benchmark, ``prepare NAME``."""
+    found: dict[str, float] = {}
+    targets = set()
+    trained = set()
+    for cell in plan.benchmarks:
+        found[cell.name] = measure_seconds(cell)
+        if cell.params.operator is None and (target := target_of(cell)) not in targets:
+            targets.add(target)
+            found[f"prepare {cell.name}"] = prepare_seconds(cell)
+            if (model := (cell.params.model, cell.params.width)) not in trained:
+                trained.add(model)
+                found[f"prepare {cell.name}"] += training_seconds(cell)
+    return found
+
+
+def total_seconds(plan: Plan) -> float:
+    """Estimate the whole session, with every run of every benchmark."""
+    units = work(plan)
+    repeats = sum((cell.measure.processes - 1) * units[cell.name] for cell in plan.benchmarks)
+    return sum(units.values()) + repeats

@@ -1,0 +1,212 @@
+"""What this machine is, and the state it is in: read, never changed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+# What a ceiling turns into for each runtime. OpenVINO and oneDNN read the first, torch's own kernels the second;
+# ONNX Runtime reads neither (its backend says so in the report).
+ISA_ENVIRONMENT: Mapping[str, Mapping[str, str]] = {
+    "none": {},
+    "avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"},
+    "avx2_vnni": {"ONEDNN_MAX_CPU_ISA": "AVX2_VNNI", "ATEN_CPU_CAPABILITY": "avx2"},
+    "avx512_core": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
+    "avx512_core_vnni": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI"},
+}
+
+# The flags of /proc/cpuinfo that decide which kernels a runtime picks, x86 and Arm.
+_ISA_FLAGS = (
+    "sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16",
+    "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16", "asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The machine at one moment; what it does not tell is None. Temperatures in degrees Celsius, times in seconds."""
+
+    time_s: float
+    temperature_c: float | None
+    frequency_mhz: float | None
+    throttle_count: int | None
+    busy_s: float
+    steal_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What else happened between two states: `other_cores` are processors busy with anything but the benchmark."""
+
+    other_cores: float
+    stolen_cores: float
+    throttled: bool
+
+    @property
+    def reason(self) -> str | None:
+        """Why a measurement between the two states is not to be trusted, or None."""
+        if self.throttled:
+            return "the processor throttled (its throttle counter rose)"
+        if self.other_cores > 0.5:
+            return f"other programs used {self.other_cores:.1f} processors"
+        if self.stolen_cores > 0.25:
+            return f"the hypervisor took {self.stolen_cores:.2f} processors away"
+        return None
+
+
+def usable_cpus() -> list[int]:
+    """Return one logical CPU for each physical core this process may use (affinity and cgroup quota), in order."""
+    allowed = sorted(os.sched_getaffinity(0))
+    first_of_core: dict[tuple[str, str], int] = {}
+    for cpu in allowed:
+        topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology")
+        key = (_text(topology / "physical_package_id") or "0", _text(topology / "core_id") or f"cpu{cpu}")
+        first_of_core.setdefault(key, cpu)
+    cpus = sorted(first_of_core.values())
+    quota = cpu_quota()
+    return cpus if quota is None else cpus[: max(1, int(quota))]
+
+
+def cpu_quota() -> float | None:
+    """Return the cgroup's CPU quota in processors (v2 ``cpu.max``, v1 ``cpu.cfs_*``), or None without a limit."""
+    if text := _text(Path("/sys/fs/cgroup/cpu.max")):
+        limit, _, period = text.partition(" ")
+        return None if limit == "max" else int(limit) / int(period)
+    limit_us = _text(Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"))
+    period_us = _text(Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us"))
+    if limit_us and period_us and int(limit_us) > 0:
+        return int(limit_us) / int(period_us)
+    return None
+
+
+def memory_limit() -> int | None:
+    """Return the cgroup's memory limit in bytes (v2 or v1), or None without one."""
+    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        text = _text(Path(file))
+        if text and text.isdigit() and int(text) < psutil.virtual_memory().total:
+            return int(text)
+    return None
+
+
+def read_state() -> State:
+    """Read the machine's state once; costs about a millisecond."""
+    times = psutil.cpu_times()
+    busy = times.user + times.nice + times.system + getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0)
+    frequency = psutil.cpu_freq()
+    return State(
+        time_s=time.monotonic(),
+        temperature_c=_temperature(),
+        frequency_mhz=frequency.current if frequency and frequency.current else None,
+        throttle_count=_throttle_count(),
+        busy_s=busy,
+        steal_s=getattr(times, "steal", 0.0),
+    )
+
+
+def disturbance(before: State, after: State, own_cpu_s: float) -> Disturbance:
+    """What happened besides `own_cpu_s` seconds of processor time of the benchmark's own."""
+    seconds = max(after.time_s - before.time_s, 1e-9)
+    # /proc/stat counts in ticks of 10 ms a processor: below that nothing can be said of others.
+    slack_s = 0.02 * (os.cpu_count() or 1)
+    other_s = max(0.0, after.busy_s - before.busy_s - own_cpu_s - slack_s)
+    counts = (before.throttle_count, after.throttle_count)
+    throttled = counts[0] is not None and counts[1] is not None and counts[1] > counts[0]
+    return Disturbance(other_s / seconds, max(0.0, after.steal_s - before.steal_s) / seconds, throttled)
+
+
+def describe(cpus: Iterable[int]) -> dict[str, Any]:
+    """Return the report's `machine` (without temperatures): what this machine is, absent where it does not tell."""
+    info = _cpuinfo()
+    flags = set((info.get("flags") or info.get("Features") or "").split())
+    quota = cpu_quota()
+    found: dict[str, Any] = {
+        "cpu": info.get("model name") or info.get("Model") or platform.processor() or platform.machine(),
+        "cores": psutil.cpu_count(logical=False) or os.cpu_count() or 1,
+        "cpus_used": list(cpus),
+        "isa": [flag for flag in _ISA_FLAGS if flag in flags],
+        "architecture": platform.machine(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "governor": _text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
+        "power_mode": _text(Path("/sys/firmware/acpi/platform_profile")),
+        "virtualised": "hypervisor" in flags,
+        "container": in_container(),
+        "cpu_quota": quota,
+        "memory_limit_bytes": memory_limit(),
+        "os": _os_name(),
+        "kernel": platform.release(),
+        "board": board(),
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def board() -> str | None:
+    """Return the board's model: EDGEBENCH_BOARD (a container cannot see it), the device tree, or DMI."""
+    if given := os.environ.get("EDGEBENCH_BOARD"):
+        return given
+    if model := _text(Path("/proc/device-tree/model")):
+        return model.rstrip("\0")
+    dmi = Path("/sys/class/dmi/id")
+    parts = [_text(dmi / "sys_vendor"), _text(dmi / "product_name")]
+    return " ".join(part for part in parts if part) or None
+
+
+def platform_name(machine: Mapping[str, Any]) -> str:
+    """Return the report's `platform`: a board edgebench knows, else ``generic-<architecture>``."""
+    text = f"{machine.get('board', '')} {machine['cpu']}".lower()
+    for needle, name in (("n150", "n150"), ("jetson", "jetson"), ("raspberry pi", "pi")):
+        if needle in text:
+            return name
+    return f"generic-{machine['architecture']}"
+
+
+def in_container() -> bool:
+    """Tell whether this process runs in a container (Docker's or Podman's marker file, or the init cgroup)."""
+    return any(Path(marker).exists() for marker in ("/.dockerenv", "/run/.containerenv"))
+
+
+def _cpuinfo() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in (_text(Path("/proc/cpuinfo")) or "").splitlines():
+        key, _, value = line.partition(":")
+        found.setdefault(key.strip(), value.strip())
+    return found
+
+
+def _os_name() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.system()
+
+
+def _temperature() -> float | None:
+    try:
+        sensors = psutil.sensors_temperatures()
+    except (OSError, AttributeError):
+        return None
+    for name in ("coretemp", "k10temp", "cpu_thermal", "soc_thermal", "acpitz"):
+        if readings := [entry.current for entry in sensors.get(name, []) if entry.current]:
+            return max(readings)
+    zones = [_text(zone / "temp") for zone in Path("/sys/class/thermal").glob("thermal_zone*")]
+    milli = [int(text) for text in zones if text and text.lstrip("-").isdigit()]
+    return max(milli) / 1000 if milli else None
+
+
+def _throttle_count() -> int | None:
+    files = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count")
+    counts = [int(text) for text in map(_text, files) if text and text.isdigit()]
+    return sum(counts) if counts else None
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip() or None
+    except OSError:
+        return None

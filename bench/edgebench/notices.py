@@ -1,0 +1,76 @@
+"""Warnings as data: what a person should know before trusting a figure, each with a code and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from edgebench.report.model import Notice, Report
+
+if TYPE_CHECKING:
+    from edgebench.log import Log, Record
+    from edgebench.plan import Benchmark
+
+# The study reports at most 1.8 % between replications; three times that is a noisy machine.
+NOISY_SPREAD = 0.054
+
+
+def cell_notices(cell: Benchmark, runs: Sequence[Record], artifact: Mapping[str, Any] | None) -> Iterator[Notice]:
+    """Yield the warnings of one benchmark."""
+    medians = [median(run["result"]["values"]) for run in runs]
+    spread = (max(medians) - min(medians)) / median(medians)
+    if spread > NOISY_SPREAD:
+        text = f"its runs differ by more than {NOISY_SPREAD:.1%}: give it more runs, or a quieter machine"
+        yield Notice(code="noisy", text=text)
+    if disturbed := [run["disturbed"] for run in runs if run["disturbed"]]:
+        text = f"{len(disturbed)} of {len(runs)} runs were disturbed, as {disturbed[0]}"
+        yield Notice(code="disturbed", text=text)
+    discarded = sum(run["result"]["energy"]["discarded"] for run in runs if run["result"].get("energy"))
+    if discarded:
+        yield Notice(code="windows-discarded", text=f"{discarded} energy windows were invalid and measured again")
+    if cell.params.precision == "int8" and cell.params.operator is None:
+        yield from _quantisation(cell, runs[0]["result"])
+    notes = {} if artifact is None else artifact["notes"]
+    if "seeded" in str(notes.get("weights", "")) and not notes.get("trained"):
+        yield Notice(code="untrained", text="the weights are a seeded initialisation: its accuracy means nothing")
+    if cell.params.isa != "none":
+        ignored = "isa_note" in runs[0]["result"]["settings"]
+        text = f"an ISA ceiling ({cell.params.isa}) made this processor stand in for a smaller one"
+        if ignored:
+            text = (
+                f"{cell.params.backend} ignores the ISA ceiling ({cell.params.isa}): it used this processor's own ISA"
+            )
+        yield Notice(code="isa-ceiling", text=text)
+
+
+def _quantisation(cell: Benchmark, result: Mapping[str, Any]) -> Iterator[Notice]:
+    layers = result.get("layers")
+    if layers and not layers["counts"].get("int8"):
+        yield Notice(code="int8-not-executed", text="no layer was executed in INT8, as the runtime tells it")
+    if cell.params.variant.endswith("ptq-dynamic"):
+        text = "dynamic quantisation covers linear layers only; the convolutions stay in FP32"
+        yield Notice(code="int8-partial", text=text)
+
+
+def session_notices(report: Report, log: Log) -> Iterator[Notice]:
+    """Yield the warnings of the whole session."""
+    machine = report.machine
+    if machine.virtualised:
+        yield Notice(code="virtualised", text="this is a virtual machine: other guests can disturb every figure")
+    if machine.governor not in (None, "performance"):
+        text = f"the CPU governor is '{machine.governor}': frequency follows load, which adds spread"
+        yield Notice(code="governor", text=text)
+    if machine.throttled:
+        yield Notice(
+            code="throttled", text="the processor throttled during the session: it was too hot or power-limited"
+        )
+    counts = [len(cell.metrics["latency_s"].runs or ()) for cell in report.benchmarks if cell.status == "ok"]
+    if counts and (fewest := min(counts)) < 5:
+        text = f"{fewest} runs a benchmark: intervals are wide; --processes 10 narrows them"
+        yield Notice(code="few-runs", text=text)
+    busiest = [record["disturbed"] for record in log.find("run") if record["disturbed"]]
+    if busiest:
+        yield Notice(code="other-load", text=f"{len(busiest)} runs were disturbed even when repeated: {busiest[-1]}")
+    if not report.probes:
+        yield Notice(code="no-energy", text="no energy was measured; see probes_missing for the reason and the fix")

@@ -1,0 +1,118 @@
+"""Bring your own: a user's model file becomes an artifact of the family that a backend opens, FP32 or static INT8."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebench.artifact import Artifact, phase
+from edgebench.errors import CompressionError
+
+if TYPE_CHECKING:
+    from edgebench.backends.inputs import ModelInput
+    from edgebench.prepare import Kitchen, Ledger, Made
+
+# Which families a file can be turned into.
+REACHES = {
+    "onnx": ("openvino", "onnx"),
+    "openvino": ("openvino",),
+    "tflite": ("openvino",),
+    "pt2": ("torch", "openvino", "onnx"),
+}
+
+
+def why_not(form: str, family: str, variant: str) -> str | None:
+    """Say why a file of this format cannot be measured so, or None."""
+    if family not in REACHES[form]:
+        return f"a .{form if form != 'openvino' else 'xml'} file does not run in this backend"
+    if variant not in ("baseline", "ptq-static"):
+        return f"{variant} needs a model that edgebench can train, not a file"
+    if variant == "ptq-static" and family == "torch":
+        return "an exported program cannot be quantised again in torch"
+    return None
+
+
+def make_own(kitchen: Kitchen, *, quantise: bool) -> Artifact:
+    """Return the artifact of the user's file for the job's family; its `shapes` note fixes every input."""
+    from edgebench.backends.describe import read_inputs
+
+    own, family = kitchen.job["own"], kitchen.job["family"]
+    path = Path(own["path"])
+    shapes = fixed_shapes(read_inputs(path), {name: tuple(sizes) for name, sizes in own["shapes"].items()}, path)
+    facts = {"file": own["digest"], "shapes": shapes, "quantise": quantise}
+
+    def work(folder: Path, ledger: Ledger) -> Made:
+        from edgebench.prepare import FILES, Made, quantise_file
+
+        notes: dict[str, Any] = {"weights": f"file {path.name}", "trained": True, "shapes": shapes}
+        form = own["format"]
+        target = folder / ("plain" if quantise else "") / FILES[family]
+        target.parent.mkdir(exist_ok=True)
+        if (form, family) in {("onnx", "onnx"), ("pt2", "torch")}:
+            target = target.with_name(path.name) if family == "torch" else target
+            shutil.copyfile(path, target)
+        else:
+            with phase("export", ledger, kitchen.probes):
+                _convert(path, form, family, target)
+        if quantise:
+            note = "calibrated on standard normal inputs, as a file brings no images"
+            with phase("quantise", ledger, kitchen.probes, note):
+                calibration = _random_inputs(shapes, kitchen.recipe.calibration_images, kitchen.seed, path)
+                quantise_file(target, folder / FILES[family], family, calibration)
+            shutil.rmtree(target.parent)
+        return Made(None, None, notes)
+
+    file = path.name if (own["format"], family) == ("pt2", "torch") else None
+    return kitchen.link("own", family, None, facts, work, file=file, form="pt2" if file else None)
+
+
+def fixed_shapes(
+    inputs: Sequence[ModelInput], given: dict[str, tuple[int, ...]], path: Path
+) -> dict[str, tuple[int, ...]]:
+    """Return every input's shape: as given, else the file's, with a free first dimension (the batch) as 1."""
+    found = {}
+    for item in inputs:
+        shape = given.get(item.name) or (given.get("*") if len(inputs) == 1 else None)
+        if shape is None:
+            free = [axis for axis, size in enumerate(item.shape) if size is None]
+            if free not in ([], [0]):
+                text = "x".join("?" if size is None else str(size) for size in item.shape)
+                raise CompressionError(
+                    f"{path.name}: input {item.name!r} is {text}: fix it with --shape {item.name}=..."
+                )
+            shape = tuple(1 if size is None else size for size in item.shape)
+        found[item.name] = shape
+    if unknown := set(given) - set(found) - {"*"}:
+        names = ", ".join(found)
+        raise CompressionError(f"{path.name}: has no input {min(unknown)!r} to give a shape: its inputs are {names}")
+    return found
+
+
+def _convert(path: Path, form: str, family: str, target: Path) -> None:
+    from edgebench.backends import lower
+
+    if form == "pt2":
+        from edgebench.backends.pt2 import load_program
+
+        write = lower.to_openvino if family == "openvino" else lower.to_onnx
+        write(load_program(path), (), target)
+        return
+    import openvino
+
+    from edgebench.backends.boundary import refusals
+    from edgebench.backends.openvino import read_model
+
+    with refusals("openvino", "to convert", path):
+        openvino.save_model(read_model(path), target, compress_to_fp16=False)
+
+
+def _random_inputs(shapes: dict[str, tuple[int, ...]], count: int, seed: int, path: Path) -> list[Any]:
+    import numpy as np
+
+    if len(shapes) != 1:
+        raise CompressionError(f"{path.name}: has {len(shapes)} inputs, static quantisation here calibrates one")
+    generator = np.random.default_rng(seed)
+    (shape,) = shapes.values()
+    return [generator.standard_normal(size=shape, dtype=np.float32) for _ in range(min(count, 32))]

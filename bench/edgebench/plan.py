@@ -1,0 +1,290 @@
+"""A suite file becomes a list of frozen benchmarks: what will be measured, decided before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from edgebench.errors import UsageError
+from edgebench.suitefile import (
+    Matrix,
+    Measure,
+    Recipe,
+    SuiteFile,
+    find_suite,
+    line_of,
+    read_suite,
+    resolve_recipe,
+    schema_sentence,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# pyperf and the files we write name a cell once; a suite with more than this is a mistake in a matrix.
+MAX_BENCHMARKS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """What makes a benchmark the one it is. `threads` and `image_size` are what the run uses, never 0."""
+
+    model: str
+    variant: str
+    backend: str
+    precision: str
+    batch: int
+    threads: int
+    image_size: int
+    width: float = 1.0
+    isa: str = "none"
+    operator: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One cell of a suite. Benchmarks of one `group` are interleaved run by run."""
+
+    name: str
+    kind: str
+    params: Params
+    group: str
+    measure: Measure
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class BringYourOwn:
+    """A model file of the user's, measured in place of the suite's models.
+
+    `shapes` are those the user fixed, by input name (``*``: the only input); `digest` is over the file's content.
+    """
+
+    path: Path
+    format: str
+    shapes: dict[str, tuple[int, ...]]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a session will do; `digest` names it, so that a journal belongs to one plan."""
+
+    name: str
+    title: str
+    study: str | None
+    seed: int
+    idle_s: float
+    dataset: str
+    suite_digest: str
+    benchmarks: tuple[Benchmark, ...]
+    own_model: BringYourOwn | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the whole plan: equal plans measure the same things in the same way."""
+        cells = [
+            {**asdict(cell), "measure": cell.measure.model_dump(), "recipe": cell.recipe.model_dump()}
+            for cell in self.benchmarks
+        ]
+        own = None if self.own_model is None else [self.own_model.digest, dict(self.own_model.shapes)]
+        return digest_of([self.name, self.seed, self.idle_s, self.dataset, self.suite_digest, cells, own])
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line changes in a suite; None leaves it as the file says."""
+
+    only: str | None = None
+    processes: int | None = None
+    values: int | None = None
+    threads: int | None = None
+    isa: str | None = None
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a JSON value in canonical form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_plan(
+    suite: str, *, dataset: str, cores: int, overrides: Overrides | None = None, own: BringYourOwn | None = None
+) -> Plan:
+    """Expand a suite (name or file) for a data set ("digits" or "cifar10") on `cores` usable physical cores."""
+    overrides = overrides or Overrides()
+    path = find_suite(suite)
+    head, _ = read_suite(path)
+    cells: list[Benchmark] = []
+    digests: list[Any] = []
+    for part, part_path, text in _with_included(head, path):
+        digests.append(part.model_dump(mode="json"))
+        recipe = resolve_recipe(part, dataset, part_path, text)
+        for index, matrix in enumerate(part.benchmark):
+            measure = _measure(part, matrix, index, part_path, text, overrides)
+            _check_names(matrix, index, part_path, text)
+            cells += _expand(matrix, measure, recipe, cores, overrides, own)
+    cells = _without_repeats(cells, path)
+    if overrides.only is not None:
+        cells = [cell for cell in cells if fnmatchcase(cell.name, overrides.only)]
+        if not cells:
+            raise UsageError(
+                f"--only {overrides.only!r} matches no benchmark of {head.name}: "
+                f"see them with 'edgebench suite {suite} --dry-run'"
+            )
+    if not cells:
+        raise UsageError(f"{path}:1: the suite has no benchmark: add a [[benchmark]] table")
+    return Plan(
+        head.name, head.title, head.study, head.seed, head.idle_s, dataset, digest_of(digests), tuple(cells), own
+    )
+
+
+# What `--model` takes, by the file's suffix.
+OWN_FORMATS = {".onnx": "onnx", ".xml": "openvino", ".tflite": "tflite", ".pt2": "pt2"}
+
+
+def own_model(path: Path, shapes: Sequence[str]) -> BringYourOwn:
+    """Return the user's model; `shapes` are ``1x3x224x224`` or ``INPUT=1x3x224x224``. UsageError says what is wrong."""
+    form = OWN_FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise UsageError(f"--model {path}: give a file that ends in {', '.join(OWN_FORMATS)}")
+    files = [path, path.with_suffix(".bin")] if form == "openvino" else [path]
+    total = hashlib.sha256()
+    for file in files:
+        try:
+            with file.open("rb") as stream:
+                total.update(hashlib.file_digest(stream, "sha256").digest())
+        except OSError as error:
+            raise UsageError(f"--model {file}: cannot be read ({error.strerror}): check name and permissions") from None
+    fixed: dict[str, tuple[int, ...]] = {}
+    for text in shapes:
+        name, _, sizes = text.rpartition("=")
+        if not re.fullmatch(r"[1-9][0-9]{0,6}(x[1-9][0-9]{0,6}){0,7}", sizes):
+            raise UsageError(f"--shape {text}: write sizes above zero joined by x, such as 1x3x224x224 or ids=1x128")
+        fixed[name or "*"] = tuple(int(size) for size in sizes.split("x"))
+    return BringYourOwn(path.resolve(), form, fixed, total.hexdigest())
+
+
+def _with_included(head: SuiteFile, path: Path) -> Iterator[tuple[SuiteFile, Path, str]]:
+    """Yield the suites that `include` names, then the suite itself; an include includes nothing further."""
+    text = path.read_text(encoding="utf-8")
+    for name in head.include:
+        try:
+            part_path = find_suite(name)
+        except UsageError as error:
+            raise UsageError(f"{path}:{line_of(text, ['include'])}: {error}") from None
+        part, part_text = read_suite(part_path)
+        if part.include:
+            raise UsageError(f"{path}:{line_of(text, ['include'])}: '{name}' includes others itself: name those here")
+        yield part, part_path, part_text
+    yield head, path, text
+
+
+def _measure(suite: SuiteFile, matrix: Matrix, index: int, path: Path, text: str, overrides: Overrides) -> Measure:
+    values: dict[str, Any] = {**suite.measure.model_dump(), **matrix.measure}
+    for name in ("processes", "values"):
+        if (given := getattr(overrides, name)) is not None:
+            values[name] = given
+    try:
+        measure = Measure.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        loc = ("benchmark", index, "measure", *first["loc"])
+        raise UsageError(schema_sentence(path, text, loc, first["type"], first["msg"])) from None
+    if measure.passes < measure.values:
+        loc = ("benchmark", index, "measure")
+        line = line_of(text, loc if matrix.measure else ("measure", "passes"))
+        raise UsageError(f"{path}:{line}: {measure.passes} passes cannot fill {measure.values} values: raise 'passes'")
+    return measure
+
+
+def _check_names(matrix: Matrix, index: int, path: Path, text: str) -> None:
+    from edgebench_suites.operators import OPERATORS
+
+    from edgebench.compress.steps import parse_variant
+    from edgebench_suites.zoo import MODELS
+
+    def fail(key: str, what: str) -> UsageError:
+        return UsageError(f"{path}:{line_of(text, ('benchmark', index, key))}: {what}")
+
+    needed = "operator" if matrix.kind == "operator" else "model"
+    if not getattr(matrix, needed):
+        raise fail(needed, f"a benchmark of kind '{matrix.kind}' needs '{needed}': add a list of names")
+    for model in matrix.model:
+        if model not in MODELS:
+            raise fail("model", f"unknown model {model!r}: choose from {', '.join(MODELS)}")
+    for operator in matrix.operator:
+        if operator not in OPERATORS:
+            raise fail("operator", f"unknown operator {operator!r}: choose from {', '.join(OPERATORS)}")
+    for variant in matrix.variant:
+        try:
+            parse_variant(variant)
+        except UsageError as error:
+            raise fail("variant", str(error)) from None
+
+
+def _expand(
+    matrix: Matrix,
+    measure: Measure,
+    recipe: Recipe,
+    cores: int,
+    overrides: Overrides,
+    own: BringYourOwn | None,
+) -> Iterator[Benchmark]:
+    from edgebench.compress.steps import runs_on
+
+    models = matrix.operator if matrix.kind == "operator" else matrix.model
+    if own is not None:
+        if matrix.kind != "inference":
+            return
+        models = [own.path.stem]
+        matrix = matrix.model_copy(update={"width": [1.0]})
+    isas = [overrides.isa] if overrides.isa is not None else matrix.isa
+    axes = product(
+        models, matrix.width, matrix.variant, matrix.backend, matrix.precision, matrix.batch, matrix.threads, isas
+    )
+    for model, width, variant, backend, asked, batch, threads, isa in axes:
+        precision = _precision(variant, asked) if matrix.kind == "inference" else asked
+        if precision is None or (matrix.kind == "inference" and not runs_on(variant, backend)):
+            continue
+        used = overrides.threads or threads or cores
+        cell = {"model": model, "variant": variant, "backend": backend, "precision": precision, "isa": isa}
+        if any(all(str(cell.get(key)) == value for key, value in rule.items()) for rule in matrix.exclude):
+            continue
+        label = model if width == 1.0 or own is not None else f"{model}-{width:g}"
+        parts = [label, variant, backend, precision] if matrix.kind == "inference" else [label, backend, precision]
+        parts += [f"b{batch}"] if batch != 1 else []
+        parts += [f"t{threads}"] if threads else []
+        parts += [isa] if isa != "none" else []
+        operator = model if matrix.kind == "operator" else None
+        params = Params(model, variant, backend, precision, batch, used, matrix.image_size, width, isa, operator)
+        group = f"{label}/b{batch}/t{used}/{isa}" if matrix.kind == "inference" else f"operator/t{used}/{isa}"
+        yield Benchmark("/".join(parts), matrix.kind, params, group, measure, recipe)
+
+
+def _precision(variant: str, asked: str) -> str | None:
+    """The precision a variant runs in; None for a pair that does not exist, as bf16 of a quantised model."""
+    quantised = variant.endswith(("ptq-dynamic", "ptq-static", "qat"))
+    if asked == "auto":
+        return "int8" if quantised else "fp32"
+    return asked if quantised == (asked == "int8") else None
+
+
+def _without_repeats(cells: list[Benchmark], path: Path) -> list[Benchmark]:
+    """Drop a cell that an included suite already has in the same form; refuse two different ones of one name."""
+    seen: dict[str, Benchmark] = {}
+    for cell in cells:
+        first = seen.setdefault(cell.name, cell)
+        if replace(first, measure=cell.measure, recipe=cell.recipe) != cell:
+            raise UsageError(f"{path}: two different benchmarks are called {cell.name!r}: give one another image_size")
+    if len(seen) > MAX_BENCHMARKS:
+        raise UsageError(f"{path}: {len(seen)} benchmarks, more than {MAX_BENCHMARKS}: shorten the lists of a table")
+    return list(seen.values())

@@ -1,0 +1,125 @@
+"""Measuring: the runs of one group interleaved in a random, seeded order; a disturbed run is measured again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from edgebench.figures import widest_scope
+from edgebench.jobs import child_environment, run_job
+from edgebench.machine import disturbance, read_state
+
+if TYPE_CHECKING:
+    from edgebench.log import Log
+    from edgebench.plan import Benchmark, Plan
+    from edgebench.session import Options, Progress
+
+# A run that something disturbed is measured again this often, then kept with a warning.
+MAX_REPEATS = 1
+
+
+def schedule(plan: Plan) -> Iterator[tuple[Benchmark, int]]:
+    """Yield (benchmark, run) in the order of measuring: group by group, round by round, shuffled in each round."""
+    for group, members in groupby(sorted(plan.benchmarks, key=lambda cell: cell.group), key=lambda cell: cell.group):
+        cells = list(members)
+        for turn in range(max(cell.measure.processes for cell in cells)):
+            due = [cell for cell in cells if turn < cell.measure.processes]
+            # Seeded by what it is, not by how often it was called: a resumed session keeps the order.
+            random.Random(f"{plan.seed}/{group}/{turn}").shuffle(due)  # noqa: S311  # order, not secrecy
+            yield from ((cell, turn) for cell in due)
+
+
+def measure_all(
+    plan: Plan, options: Options, artifacts: Mapping[str, Mapping[str, Any] | None], log: Log, progress: Progress
+) -> None:
+    """Measure every run that the journal does not hold yet; one that fails is left, the rest goes on."""
+    for place, (cell, turn) in enumerate(schedule(plan)):
+        if next(log.find("failed", cell=cell.name), None) or next(log.find("run", cell=cell.name, turn=turn), None):
+            continue
+        artifact = artifacts.get(cell.name)
+        if artifact is None and cell.params.operator is None:
+            continue
+        progress.step("measure", f"{cell.name} run {turn + 1} of {cell.measure.processes}")
+        first = next(log.find("run", cell=cell.name), None)
+        job = make_job(
+            plan, cell, artifact, options, loops=first["result"]["loops"] if first else 0, describe=not first
+        )
+        for attempt in range(MAX_REPEATS + 1):
+            before = read_state()
+            outcome = run_job(
+                "edgebench.worker",
+                job,
+                environment=child_environment(threads=cell.params.threads, isa=cell.params.isa, seed=plan.seed),
+                limit_s=cell.measure.time_limit_s,
+            )
+            after = read_state()
+            if outcome.error is not None:
+                log.add("failed", cell=cell.name, reason=outcome.error, seconds=outcome.seconds)
+                progress.note(f"{cell.name} failed: {outcome.error}")
+                break
+            happened = disturbance(before, after, outcome.cpu_s)
+            if happened.reason is not None and attempt < MAX_REPEATS:
+                log.add("discarded", cell=cell.name, turn=turn, reason=happened.reason, seconds=outcome.seconds)
+                progress.note(f"{cell.name}: a run is measured again, as {happened.reason}")
+                continue
+            log.add(
+                "run",
+                cell=cell.name,
+                turn=turn,
+                place=place,
+                seconds=outcome.seconds,
+                start_s=outcome.start_s,
+                disturbed=happened.reason,
+                state={"before": asdict(before), "after": asdict(after)},
+                result=dict(outcome.data),
+            )
+            powers = {
+                window["scope"]: window["power_w"] for window in outcome.data.get("energy", {}).get("windows", [])
+            }
+            if widest := widest_scope(set(powers)):
+                progress.power(powers[widest], widest)
+            break
+        progress.advance(cell.name)
+
+
+def make_job(
+    plan: Plan, cell: Benchmark, artifact: Mapping[str, Any] | None, options: Options, *, loops: int, describe: bool
+) -> dict[str, Any]:
+    """Return the worker's job for one run; the first run of a cell also describes layers and measures accuracy."""
+    params, measure = cell.params, cell.measure
+    shapes: dict[str, Any] = {}
+    if plan.own_model is not None and artifact is not None:
+        shapes = artifact["notes"]["shapes"]
+    elif params.operator is None:
+        shapes = {"*": (params.batch, 3, params.image_size, params.image_size)}
+    labelled = params.operator is None and plan.own_model is None
+    evaluate = {"data": str(options.data) if options.data else None, "size": cell.recipe.train_size}
+    energy = {
+        "specs": options.probes.specs,
+        "sysfs": options.probes.sysfs,
+        "windows": measure.energy_windows,
+        "target": measure.energy_target,
+        "window_s": measure.energy_window_s,
+    }
+    return {
+        "name": cell.name,
+        "backend": params.backend,
+        "precision": params.precision,
+        "threads": params.threads,
+        "cpus": options.cpus[: params.threads] or options.cpus,
+        "seed": plan.seed,
+        "operator": params.operator,
+        "artifact": None if artifact is None else {"path": artifact["path"], "format": artifact["format"]},
+        "shapes": shapes,
+        "loops": loops,
+        "passes": measure.passes,
+        "warmup_passes": measure.warmup_passes,
+        "values": measure.values,
+        "min_value_s": measure.min_value_s,
+        "energy": energy,
+        "describe": describe,
+        "evaluate": evaluate if describe and labelled else None,
+    }

@@ -1,0 +1,165 @@
+"""THE flow of a session: plan → check machine → idle → prepare → measure → idle → report."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
+
+from edgebench import machine
+from edgebench.assemble import assemble
+from edgebench.energy import ProbeSettings, measure_idle, opened, read_cost_s
+from edgebench.log import Log
+from edgebench.preparing import prepare_all
+from edgebench.report.io import Reservation, reserve
+from edgebench.report.journal import Journal
+from edgebench.rounds import measure_all
+
+if TYPE_CHECKING:
+    from edgebench.plan import Plan
+    from edgebench.report.model import Report
+
+# Room for the report and the journal: found missing before measuring starts, not after.
+RESERVED_BYTES = 16 * 2**20
+
+
+class Progress(Protocol):
+    """What a session tells whoever watches it."""
+
+    def step(self, stage: str, text: str) -> None:
+        """Tell what happens now; `stage` is ``idle``, ``prepare`` or ``measure``."""
+
+    def advance(self, name: str) -> None:
+        """Tell that one run or artifact of that name is done."""
+
+    def power(self, watts: float, scope: str) -> None:
+        """Tell the latest power of a scope."""
+
+    def note(self, text: str) -> None:
+        """Tell what a person should know now: a failed benchmark, a discarded run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a session needs besides its plan. `folder` holds the journal, `cpus` are the ones the workers may use."""
+
+    folder: Path
+    cache: Path
+    cpus: tuple[int, ...]
+    probes: ProbeSettings = field(default_factory=ProbeSettings)
+    data: Path | None = None
+    weights: Path | None = None
+    resume: bool = False
+
+
+@dataclass(slots=True)
+class Session:
+    """A session that ended, complete or (after ctrl-C or SIGTERM) partial; close it once the report is written."""
+
+    report: Report
+    interrupted: bool
+    _reservation: Reservation
+    _journal: Journal
+
+    def release(self) -> None:
+        """Give back the disk space that was held for the report; call it right before writing."""
+        self._reservation.release()
+
+    def close(self) -> None:
+        """Drop the journal of a complete report; keep that of a partial one, for --resume."""
+        self._reservation.release()
+        if self.report.status == "complete":
+            self._journal.remove()
+        self._journal.close()
+
+
+def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
+    """Run a plan to its report."""
+    began_s = time.monotonic()
+    with ExitStack() as stack:
+        reservation = stack.enter_context(reserve(options.folder, RESERVED_BYTES))
+        journal = stack.enter_context(_open_journal(plan, options))
+        log = Log(journal, journal.records())
+        complete = False
+        try:
+            log.once("start", lambda: check_machine(plan, options))
+            idle(plan, options, log, progress, "before")
+            artifacts = prepare_all(plan, options, log, progress)
+            measure_all(plan, options, artifacts, log, progress)
+            idle(plan, options, log, progress, "after")
+            complete = True
+        except KeyboardInterrupt:
+            if not log.records:
+                raise
+            progress.note("interrupted: a partial report follows; the same command with --resume goes on")
+        log.add(
+            "end",
+            seconds=time.monotonic() - began_s,
+            resumed=journal.resumed,
+            complete=complete,
+            temperature_c=machine.read_state().temperature_c,
+        )
+        session = Session(assemble(plan, log), not complete, reservation, journal)
+        stack.pop_all()
+    return session
+
+
+def _open_journal(plan: Plan, options: Options) -> Journal:
+    """Open the plan's journal: an earlier one is gone on with, or (without --resume) put aside, never lost."""
+    path = journal_path(options.folder, plan)
+    journal = Journal.open(path, plan.digest)
+    if journal.resumed and not options.resume:
+        path.replace(path.with_suffix(".journal.old"))
+        journal.close()
+        journal = Journal.open(path, plan.digest)
+    return journal
+
+
+def journal_path(folder: Path, plan: Plan) -> Path:
+    """Return where the journal of a plan lives: beside the report, so that the same command finds it again."""
+    return folder / f".edgebench-{plan.name}-{plan.digest[:12]}.journal"
+
+
+def check_machine(plan: Plan, options: Options) -> dict[str, Any]:
+    """Return the record of what is true before anything runs: machine, probes, and what is missing."""
+    probes, missing = options.probes.open()
+    try:
+        found = [
+            {
+                "name": probe.info.name,
+                "source": probe.info.source,
+                "scope": str(probe.info.scope),
+                "kind": probe.info.kind,
+                "resolution": probe.info.resolution,
+                "refresh_s": probe.info.refresh_s,
+                "overhead": read_cost_s(probe),
+            }
+            for probe in probes
+        ]
+    finally:
+        for probe in probes:
+            probe.close()
+    return {
+        "id": str(uuid4()),
+        "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "suite": plan.name,
+        "machine": machine.describe(options.cpus),
+        "state": asdict(machine.read_state()),
+        "probes": found,
+        "probes_missing": missing,
+    }
+
+
+def idle(plan: Plan, options: Options, log: Log, progress: Progress, when: str) -> None:
+    """Measure idle power once, where a probe is; without one there is nothing to wait for."""
+    start = next(log.find("start"))
+    if not start["probes"] or not plan.idle_s or next(log.find("idle", when=when), None):
+        return
+    progress.step("idle", f"idle power {when} the load, {plan.idle_s:g} s")
+    with opened(options.probes) as probes:
+        records, failed = measure_idle(probes, plan.idle_s, when)
+    log.add("idle", when=when, records=records, failed=failed)

@@ -1,0 +1,179 @@
+"""The suite file: its schema, and errors that name the file and the line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_SUITE_BYTES = 1_000_000
+
+Kind = Literal["inference", "operator"]
+BackendName = Literal["torch", "torch-compile", "openvino", "onnxruntime"]
+Precision = Literal["auto", "fp32", "bf16", "int8"]
+Isa = Literal["none", "avx2", "avx2_vnni", "avx512_core", "avx512_core_vnni"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Measure(_Strict):
+    """How one benchmark is measured; a pass is one inference, a run one worker process."""
+
+    processes: int = Field(default=3, ge=1, le=1000, description="runs (worker processes) a benchmark")
+    warmup_passes: int = Field(default=200, ge=0, le=1_000_000)
+    passes: int = Field(default=500, ge=1, le=10_000_000, description="timed passes a run")
+    values: int = Field(default=20, ge=1, le=10_000, description="pyperf values a run; passes / values loops each")
+    min_value_s: float = Field(default=0.0, ge=0, le=60, description="lengthen a value to at least this (0: exact)")
+    energy_target: float = Field(default=0.01, gt=0, lt=1, description="relative 1 sigma a window must reach")
+    energy_limit: float = Field(default=0.10, gt=0, lt=10, description="above it a figure is withheld")
+    energy_window_s: float = Field(default=1.0, gt=0, le=3600, description="shortest window")
+    energy_windows: int = Field(default=1, ge=0, le=1000, description="windows a run")
+    time_limit_s: float = Field(default=900.0, gt=0, le=86_400, description="a run or an artifact, then it is killed")
+
+
+class Recipe(_Strict):
+    """How a model is trained and compressed before it is measured."""
+
+    train_size: int = Field(default=64, ge=16, le=1024, description="input pixels for training and accuracy")
+    pretrain_epochs: int = Field(default=0, ge=0, le=1000, description="in place of ImageNet weights")
+    pretrain_lr: float = Field(default=3e-3, gt=0, lt=1)
+    epochs: int = Field(default=1, ge=0, le=1000)
+    lr: float = Field(default=1e-4, gt=0, lt=1)
+    batch: int = Field(default=32, ge=1, le=4096)
+    subset: float = Field(default=1.0, gt=0, le=1, description="stratified share of the training images")
+    augment: bool = False
+    finetune_epochs: int = Field(default=5, ge=0, le=1000, description="after structured pruning")
+    finetune_lr: float = Field(default=3e-3, gt=0, lt=1)
+    distil_epochs: int = Field(default=10, ge=0, le=1000)
+    distil_lr: float = Field(default=3e-3, gt=0, lt=1)
+    distil_width: float = Field(default=0.5, gt=0, le=2)
+    qat_epochs: int = Field(default=1, ge=0, le=1000)
+    calibration_images: int = Field(default=128, ge=1, le=10_000)
+
+
+class Matrix(_Strict):
+    """One `[[benchmark]]` table: the product of its lists, less `exclude`."""
+
+    kind: Kind = "inference"
+    model: list[str] = Field(default=[], max_length=100)
+    operator: list[str] = Field(default=[], max_length=100)
+    width: list[Annotated[float, Field(gt=0, le=4)]] = [1.0]
+    variant: list[str] = ["baseline"]
+    backend: list[BackendName] = ["torch"]
+    precision: list[Precision] = ["auto"]
+    batch: list[Annotated[int, Field(ge=1, le=4096)]] = [1]
+    threads: list[Annotated[int, Field(ge=0, le=1024)]] = [0]
+    image_size: int = Field(default=224, ge=16, le=4096, description="input pixels for latency and energy")
+    isa: list[Isa] = ["none"]
+    exclude: list[dict[str, str]] = []
+    measure: dict[str, int | float] = Field(default={}, description="overrides of [measure] for this table")
+
+
+class SuiteFile(_Strict):
+    """A whole suite file."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    title: str = Field(default="", max_length=300)
+    study: Literal["n150"] | None = None
+    seed: int = Field(default=42, ge=0, le=2**31 - 1)
+    include: list[str] = Field(default=[], max_length=20)
+    idle_s: float = Field(default=5.0, ge=0, le=3600, description="idle power before and after, with a probe")
+    measure: Measure = Measure()
+    recipe: dict[Literal["default", "digits", "cifar10"], dict[str, Any]] = {}
+    benchmark: list[Matrix] = Field(default=[], max_length=1000)
+
+
+def builtin_suites() -> dict[str, Path]:
+    """Return {name: file} of the suites that ship with edgebench, by name."""
+    folder = Path(str(resources.files("edgebench_suites")))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def find_suite(name_or_file: str) -> Path:
+    """Return the suite file that a name or a path stands for; UsageError when there is none."""
+    suites = builtin_suites()
+    if name_or_file in suites:
+        return suites[name_or_file]
+    path = Path(name_or_file)
+    if path.is_file():
+        return path
+    raise UsageError(f"no suite or file is called {name_or_file!r}: choose one of {', '.join(suites)}, or a .toml file")
+
+
+def read_suite(path: Path) -> tuple[SuiteFile, str]:
+    """Read and check a suite file; return it with its text. UsageError names file and line."""
+    try:
+        if path.stat().st_size > MAX_SUITE_BYTES:
+            raise UsageError(f"{path}: a suite file has at most {MAX_SUITE_BYTES // 1000} kB: is this one?")
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}): check the name and its permissions") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: is not UTF-8 text: a suite is a TOML file") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{path}: is not valid TOML ({str(error) or 'nested too deeply'}): correct it there") from None
+    try:
+        return SuiteFile.model_validate(data), text
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        raise UsageError(schema_sentence(path, text, first["loc"], first["type"], first["msg"])) from None
+
+
+def resolve_recipe(suite: SuiteFile, dataset: str, path: Path, text: str) -> Recipe:
+    """Return the recipe for a data set: `[recipe.default]` overlaid with `[recipe.<dataset>]`."""
+    merged: dict[str, Any] = {}
+    for section in ("default", dataset):
+        merged |= suite.recipe.get(section, {})  # type: ignore[call-overload]  # dataset is one of the literal's names
+    try:
+        return Recipe.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        loc = ("recipe", dataset if first["loc"][0] in suite.recipe.get(dataset, {}) else "default", *first["loc"])  # type: ignore[call-overload]
+        raise UsageError(schema_sentence(path, text, loc, first["type"], first["msg"])) from None
+
+
+def schema_sentence(path: Path, text: str, loc: Sequence[int | str], kind: str, message: str) -> str:
+    """Say what is wrong where, as one sentence with file and line."""
+    where = ".".join(str(part) for part in loc)
+    line = line_of(text, loc)
+    if kind == "extra_forbidden":
+        what = f"unknown key '{where}': remove it or correct its spelling"
+    elif kind == "missing":
+        what = f"'{where}' is missing: add it"
+    else:
+        what = f"'{where}' is wrong: {message[0].lower()}{message[1:]}"
+    return f"{path}:{line}: {what}"
+
+
+def line_of(text: str, loc: Sequence[int | str]) -> int:
+    """Return the line (from 1) of a key in TOML text: of the deepest part of `loc` that stands in it.
+
+    tomllib keeps no positions and suite files are plain tables, so headers and `key =` at line starts are enough.
+    """
+    best, table, counts = 1, [], dict[str, int]()
+    wanted = [str(part) for part in loc]
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]", line):
+            table = [part.strip().strip("\"'") for part in header[2].split(".")]
+            if header[1] == "[[":
+                counts[header[2]] = counts.get(header[2], -1) + 1
+                table.append(str(counts[header[2]]))
+            if table == wanted[: len(table)]:
+                best = number
+        elif key := re.match(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*=", line):
+            here = [*table, key[1]]
+            if here == wanted[: len(here)]:
+                return number
+    return best

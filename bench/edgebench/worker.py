@@ -1,0 +1,272 @@
+"""One run: `python -m edgebench.worker JOB.json` is one pyperf worker process; it writes its result beside the job.
+
+The order is fixed: affinity, runtime, load, compile, first inference, timed values (pyperf), peak memory, energy
+windows, then accuracy and executed layers, so that nothing later can disturb what was measured before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import json
+import math
+import os
+import sys
+import time
+from array import array
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebench.artifact import peak_memory_bytes
+from edgebench.backends.base import LoadSpec
+from edgebench.backends.executed import count_compute, is_compute
+from edgebench.child import die_with_parent
+from edgebench.energy import ProbeSettings, measure_passes, opened, read_cost_s
+from edgebench.errors import BackendError, EdgebenchError
+from edgebench_suites.errors import SuiteDataError
+from edgebench_suites.operators import OPERATORS
+
+if TYPE_CHECKING:
+    from edgebench.backends.base import Backend, LoadedModel
+
+    Feeds = dict[str, Any]
+
+# Accuracy needs no batch of one; this divides the test sets of both data sets (360 and 10,000 images).
+EVALUATION_BATCH = 40
+
+
+class TimedPasses:
+    """pyperf's time function: every pass has its own timestamp, about 0.1 µs a pass (see `tox -e bench`)."""
+
+    def __init__(self, run: Callable[[], object]) -> None:
+        self._run = run
+        self._stamps = array("q")
+        self.calls: list[array[int]] = []
+        self.cpu_s = 0.0
+        self.wall_s = 0.0
+
+    def __call__(self, loops: int) -> float:
+        """Run `loops` passes; return the seconds from before the first to after the last."""
+        if len(self._stamps) != loops + 1:
+            self._stamps = array("q", bytes(8 * (loops + 1)))
+        stamps, run, clock = self._stamps, self._run, time.perf_counter_ns
+        cpu = time.process_time()
+        stamps[0] = clock()
+        for index in range(1, loops + 1):
+            run()
+            stamps[index] = clock()
+        self.cpu_s = time.process_time() - cpu
+        self.wall_s = (stamps[loops] - stamps[0]) * 1e-9
+        self.calls.append(array("q", stamps))
+        return self.wall_s
+
+
+def main(job_file: str) -> int:
+    """Do the job; the result, or the reason why there is none, goes to the job's `result` file."""
+    started_s = time.monotonic()
+    die_with_parent()
+    job = json.loads(Path(job_file).read_text(encoding="utf-8"))
+    os.sched_setaffinity(0, job["cpus"])
+    try:
+        result = measure(job)
+    except (EdgebenchError, SuiteDataError) as error:
+        result = {"error": str(error)}
+    result["clock"] = {"started": started_s, "finished": time.monotonic(), **result.get("clock", {})}
+    Path(job["result"]).write_text(json.dumps(result), encoding="utf-8")
+    return 0
+
+
+def measure(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure one run of one benchmark as the job says."""
+    from edgebench.backends.registry import get_backend
+
+    backend = get_backend(job["backend"])
+    if reason := backend.unavailable():
+        raise BackendError(reason)
+    versions = backend.versions()
+    loading_s = time.monotonic()
+    model = _load(backend, job)
+    run = model.bind(_feeds(model, job["seed"]))
+    begun = time.perf_counter()
+    run()
+    first_s = time.perf_counter() - begun
+
+    passes, timing = _timed(run, job)
+    result: dict[str, Any] = {
+        **timing,
+        "load_s": model.load_s,
+        "compile_s": model.compile_s,
+        "first_inference_s": first_s,
+        "cpu_percent": 100 * passes.cpu_s / passes.wall_s,
+        "peak_memory_bytes": peak_memory_bytes(),
+        "inputs": [{"name": spec.name, "shape": spec.shape, "dtype": spec.dtype} for spec in model.inputs],
+        "versions": versions,
+    }
+    energy = job["energy"]
+    if energy is not None:
+        result["energy"] = _energy(run, result["pass_p50_s"], energy)
+    measured_s = time.monotonic()
+    if job["describe"]:
+        # Some runtimes tell only of a pass that is watched: nothing is timed after this.
+        result["settings"] = model.effective()
+        result["layers"] = _layers(model, job["precision"])
+    if job["operator"]:
+        operator = OPERATORS[job["operator"]]
+        result["operator"] = {"operations": operator.operations, "bytes": operator.bytes_moved(job["precision"])}
+    if job["evaluate"] is not None:
+        del run
+        result["evaluation"] = _evaluate(backend, job)
+    result["clock"] = {"loading": loading_s, "measured": measured_s}
+    return result
+
+
+def _timed(run: Callable[[], object], job: Mapping[str, Any]) -> tuple[TimedPasses, dict[str, Any]]:
+    """Let pyperf's worker drive warm-ups and values; return them with percentiles of the single passes."""
+    import numpy as np
+    import pyperf
+
+    loops = job["loops"] or _calibrate(run, job["passes"] // job["values"], job["min_value_s"])
+    warmups = -(-job["warmup_passes"] // loops)
+    timed = TimedPasses(run)
+    runner = pyperf.Runner()
+    runner.parse_args(
+        ["--worker", "--loops", str(loops), "--warmups", str(warmups), "--values", str(job["values"]), "--quiet"]
+    )
+    gc.collect()
+    gc.freeze()
+    # pyperf's worker prints its result for a parent of its own kind; ours travels in the result file.
+    with contextlib.redirect_stdout(io.StringIO()):
+        bench = runner.bench_time_func(job["name"], timed)
+    run_of_pyperf = bench.get_runs()[0]
+    single = np.concatenate([np.diff(np.frombuffer(call, dtype=np.int64)) for call in timed.calls[warmups:]]) * 1e-9
+    p50, p90, p95, p99 = (float(value) for value in np.percentile(single, [50, 90, 95, 99]))
+    return timed, {
+        "values": list(run_of_pyperf.values),
+        "warmups": [value for _, value in run_of_pyperf.warmups],
+        "loops": loops,
+        "passes": int(single.size),
+        "pass_p50_s": p50,
+        "pass_p90_s": p90,
+        "pass_p95_s": p95,
+        "pass_p99_s": p99,
+        "pass_min_s": float(single.min()),
+        "pass_max_s": float(single.max()),
+    }
+
+
+def _calibrate(run: Callable[[], object], loops: int, min_value_s: float) -> int:
+    """Return the loops of a value: as asked, or more until a value lasts `min_value_s`, in powers of two as pyperf."""
+    while True:
+        begun = time.perf_counter()
+        for _ in range(loops):
+            run()
+        if time.perf_counter() - begun >= min_value_s:
+            return loops
+        loops *= 2
+
+
+def _load(backend: Backend, job: Mapping[str, Any], shape: tuple[int, ...] | None = None) -> LoadedModel:
+    if job["operator"]:
+        from edgebench.backends.operators import make
+
+        return make(job["operator"], backend=job["backend"], precision=job["precision"], threads=job["threads"])
+    shapes = {name: tuple(given) for name, given in job["shapes"].items()}
+    if shape is not None:
+        shapes = {"*": shape}
+    artifact = job["artifact"]
+    return backend.load(
+        LoadSpec(Path(artifact["path"]), artifact["format"], job["threads"], job["precision"], shapes=shapes)
+    )
+
+
+def _feeds(model: LoadedModel, seed: int) -> Feeds:
+    """Standard normal inputs (as normalised images are), or zeros-and-ones for integers; the same in every run."""
+    import numpy as np
+
+    generator = np.random.default_rng(seed)
+    feeds: Feeds = {}
+    for spec in model.inputs:
+        if np.issubdtype(np.dtype(spec.dtype), np.integer) or spec.dtype == "bool":
+            feeds[spec.name] = generator.integers(0, 2, size=spec.shape).astype(spec.dtype)
+        else:
+            feeds[spec.name] = generator.standard_normal(size=spec.shape, dtype=np.float32).astype(spec.dtype)
+    return feeds
+
+
+def _layers(model: LoadedModel, asked: str) -> dict[str, Any] | None:
+    """Count the layers that multiply by the precision they were executed in; in INT8 the others fell back."""
+    layers = model.layers()
+    if not layers:
+        return None
+    fallback = [
+        f"{layer.name[:200]} ({layer.type}, {layer.precision})"
+        for layer in layers
+        if asked == "int8" and is_compute(layer) and layer.precision != "int8"
+    ]
+    return {"executed": len(layers), "counts": count_compute(layers), "fallback": fallback}
+
+
+def _energy(run: Callable[[], object], pass_s: float, energy: Mapping[str, Any]) -> dict[str, Any]:
+    with opened(ProbeSettings(tuple(energy["specs"]), energy["sysfs"])) as probes:
+        result = measure_passes(
+            run,
+            probes,
+            pass_s=pass_s,
+            count=energy["windows"],
+            target=energy["target"],
+            shortest_s=energy["window_s"],
+        )
+        costs = {probe.info.name: read_cost_s(probe) for probe in probes}
+    windows = [
+        {
+            "probe": window.probe,
+            "scope": window.scope,
+            "energy_j": window.energy_j,
+            "sigma_j": window.sigma_j,
+            "systematic_j": window.systematic_j,
+            "parts_j": dict(window.parts_j),
+            "seconds": window.seconds,
+            "passes": window.passes,
+            "power_w": window.power_w,
+        }
+        for window in result.windows
+    ]
+    return {"windows": windows, "discarded": result.discarded, "failed": result.failed, "read_cost_s": costs}
+
+
+def _evaluate(backend: Backend, job: Mapping[str, Any]) -> dict[str, Any]:
+    """Accuracy and loss on all test images, at the size the model was trained at, in this very runtime."""
+    import numpy as np
+
+    from edgebench_suites.data import load_data
+    from edgebench_suites.scoring import score
+
+    asked = job["evaluate"]
+    data = load_data(Path(asked["data"]) if asked["data"] else None, seed=job["seed"])
+    model = _load(backend, job, (EVALUATION_BATCH, 3, asked["size"], asked["size"]))
+    name = model.inputs[0].name
+    found = score(
+        lambda images: model.run({name: images})[0].astype(np.float32), data, asked["size"], batch=EVALUATION_BATCH
+    )
+    return {
+        "images": len(data.test_labels),
+        "correct": int(found.correct.sum()),
+        "loss": found.loss if math.isfinite(found.loss) else None,
+        # One bit an image, so that two variants are compared image by image.
+        "correct_bits": np.packbits(found.correct).tobytes().hex(),
+        "size": asked["size"],
+        "data": {
+            "name": data.name,
+            "digest": f"sha256:{data.digest}",
+            "classes": data.classes,
+            "train_images": len(data.train_labels),
+            "test_images": len(data.test_labels),
+            "note": data.note,
+        },
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

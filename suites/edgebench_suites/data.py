@@ -1,0 +1,144 @@
+"""Data sets as small uint8 arrays, and the study's preprocessing in plain NumPy (no torch in this module).
+
+A measuring process that runs OpenVINO or ONNX Runtime evaluates accuracy without importing torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgebench_suites.errors import SuiteDataError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    U8 = npt.NDArray[np.uint8]
+    F32 = npt.NDArray[np.float32]
+    I64 = npt.NDArray[np.int64]
+
+# Of ImageNet's training images in [0, 1], as every torchvision weight expects them.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+DIGITS_TEST_IMAGES = 360
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Images uint8 [N, channels (1 or 3), height, width] as stored, not upscaled; labels int64 [N] below `classes`.
+
+    `digest` is the SHA-256 over arrays and labels; `note` says in words where the images came from.
+    """
+
+    name: str
+    classes: int
+    train_images: U8
+    train_labels: I64
+    test_images: U8
+    test_labels: I64
+    digest: str
+    note: str
+
+
+def load_data(folder: Path | None, *, seed: int) -> Dataset:
+    """Load CIFAR-10 from `folder`, or without one scikit-learn's digits (1,437 for training, 360 for testing).
+
+    `seed` decides the stratified split of the digits; CIFAR-10 comes split. Raises SuiteDataError.
+    """
+    if folder is None:
+        return _digits(seed)
+    from edgebench_suites.cifar import read_cifar10
+
+    train_images, train_labels, test_images, test_labels, note = read_cifar10(folder)
+    return _dataset("cifar10", 10, train_images, train_labels, test_images, test_labels, note)
+
+
+def _digits(seed: int) -> Dataset:
+    try:
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
+    except ImportError:
+        raise SuiteDataError(
+            "the embedded digits need scikit-learn, which is not installed: install edgebench[torch], or give --data"
+        ) from None
+    bunch = load_digits()
+    # 8 x 8 counts of 0..16 set pixels; 0..255 is what every image reader gives.
+    images = np.rint(bunch.images * (255.0 / 16.0)).astype(np.uint8)[:, np.newaxis]
+    labels = bunch.target.astype(np.int64)
+    train, test = train_test_split(
+        np.arange(len(labels)), test_size=DIGITS_TEST_IMAGES, stratify=labels, random_state=seed
+    )
+    note = "scikit-learn's bundled handwritten digits (UCI Optical Recognition of Handwritten Digits, 8 x 8 grey)"
+    return _dataset("digits", 10, images[train], labels[train], images[test], labels[test], note)
+
+
+def _dataset(
+    name: str, classes: int, train_images: U8, train_labels: I64, test_images: U8, test_labels: I64, note: str
+) -> Dataset:
+    digest = hashlib.sha256()
+    for array in (train_images, train_labels, test_images, test_labels):
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return Dataset(name, classes, train_images, train_labels, test_images, test_labels, digest.hexdigest(), note)
+
+
+@lru_cache(maxsize=64)
+def _resize_matrix(source: int, target: int) -> F32:
+    """Weights [target, source] of bilinear resizing with antialiasing, as in Pillow and torchvision's Resize.
+
+    A triangle filter of the source pixels' width, or of the target's when that is larger (shrinking), normalised at
+    the edges. For upscaling this is plain bilinear interpolation with half-pixel centres.
+    """
+    scale = source / target
+    support = max(scale, 1.0)
+    centres = (np.arange(target, dtype=np.float64)[:, np.newaxis] + 0.5) * scale
+    pixels = np.arange(source, dtype=np.float64)[np.newaxis, :] + 0.5
+    weights = np.clip(1.0 - np.abs(pixels - centres) / support, 0.0, None)
+    matrix: F32 = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return matrix
+
+
+def preprocess(images: U8, size: int) -> F32:
+    """Turn uint8 [N, 1 or 3, H, W] into float32 [N, 3, size, size]: bilinear resizing, ImageNet mean and deviation.
+
+    Grey images get three equal channels. The study resizes with torchvision (Pillow, which rounds to whole grey
+    levels); here nothing is rounded, so values differ from it by at most half a grey level.
+    """
+    rows, columns = (_resize_matrix(length, size) for length in images.shape[2:])
+    resized = rows @ (images.astype(np.float32) @ columns.T)
+    mean = np.asarray(IMAGENET_MEAN, dtype=np.float32).reshape(1, 3, 1, 1)
+    std = np.asarray(IMAGENET_STD, dtype=np.float32).reshape(1, 3, 1, 1)
+    result: F32 = np.ascontiguousarray((resized / np.float32(255.0) - mean) / std, dtype=np.float32)
+    return result
+
+
+def stratified_subset(labels: I64, fraction: float, seed: int) -> I64:
+    """Return sorted indices of a seeded random subset with the share `fraction` of every class (at least one each).
+
+    Raises ValueError unless 0 < fraction <= 1.
+    """
+    if not 0 < fraction <= 1:
+        raise ValueError("fraction must be above 0 and at most 1")
+    rng = np.random.default_rng(seed)
+    chosen = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = max(1, round(fraction * len(members)))
+        chosen.append(rng.permutation(members)[:count])
+    return np.sort(np.concatenate(chosen)).astype(np.int64)
+
+
+def calibration_batches(dataset: Dataset, *, size: int, count: int, seed: int, batch: int = 1) -> list[F32]:
+    """Return about `count` preprocessed training images (stratified, seeded) as batches [batch, 3, size, size].
+
+    For static quantisation: a sample of the training set, never of the test set.
+    """
+    total = len(dataset.train_labels)
+    chosen = stratified_subset(dataset.train_labels, min(1.0, count / total), seed)
+    chosen = np.random.default_rng(seed).permutation(chosen)
+    return [preprocess(dataset.train_images[chosen[at : at + batch]], size) for at in range(0, len(chosen), batch)]

@@ -1,0 +1,185 @@
+"""The model zoo: torchvision's classifiers with one linear layer as head, and where their weights came from."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebench_suites.errors import SuiteDataError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from torch import Tensor, nn
+
+MAX_WIDTH = 4.0
+_CODE_LICENCE = "BSD-3-Clause"
+# ImageNet is for non-commercial research; torchvision leaves the licence of weights trained on it open.
+_WEIGHTS_LICENCE = "not stated by torchvision (trained on ImageNet-1k)"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One architecture: `builder` is torchvision's name, `weights_file` its IMAGENET1K_V1 file in torch.hub's cache."""
+
+    name: str
+    builder: str
+    weights_file: str
+    paper: str
+    kwargs: tuple[str, ...] = ()
+    source: str = "torchvision"
+    licence: str = _CODE_LICENCE
+    weights_licence: str = _WEIGHTS_LICENCE
+
+
+def _info(name: str, digest: str, paper: str, *kwargs: str, stem: str | None = None) -> ModelInfo:
+    return ModelInfo(name, name, f"{stem or name}-{digest}.pth", paper, kwargs)
+
+
+MODELS: dict[str, ModelInfo] = {
+    info.name: info
+    for info in (
+        _info("mobilenet_v2", "b0353104", "arXiv:1801.04381", "width_mult"),
+        _info("mobilenet_v3_small", "047dcff4", "arXiv:1905.02244", "width_mult"),
+        _info("mobilenet_v3_large", "8738ca79", "arXiv:1905.02244", "width_mult"),
+        _info("efficientnet_b0", "7f5810bc", "arXiv:1905.11946", stem="efficientnet_b0_rwightman"),
+        _info("efficientnet_b3", "b3899882", "arXiv:1905.11946", stem="efficientnet_b3_rwightman"),
+        _info("densenet169", "b2777c0a", "arXiv:1608.06993"),
+        _info("densenet201", "c1103571", "arXiv:1608.06993"),
+        _info("resnet50", "0676ba61", "arXiv:1512.03385"),
+        _info("vgg19", "dcbb9e9d", "arXiv:1409.1556"),
+    )
+}
+
+# The definition lives as long as this object; keeping it here keeps torchvision importable.
+_operators: list[Any] = []
+
+
+def import_torchvision() -> ModuleType:
+    """Import torchvision, also where its compiled operators do not fit a CPU build of torch.
+
+    There the import fails with "operator torchvision::nms does not exist" although the classifiers need no compiled
+    operator: the two missing schemas are declared and the import is tried again. Only then.
+    """
+    try:
+        import torchvision
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        import torch
+
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        library = torch.library.Library("torchvision", "DEF")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _operators.append(library)
+        import torchvision
+    return torchvision  # type: ignore[no-any-return]  # torchvision ships no types
+
+
+def architecture(name: str, *, num_classes: int, width_mult: float = 1.0) -> nn.Module:
+    """Return the untrained network `name` whose last linear layer gives `num_classes` logits.
+
+    torchvision's head is kept but for that layer, so MobileNetV2 is dropout and one linear layer 1280 -> classes.
+    Weights come from torch's global generator. Raises SuiteDataError for an unknown name or an impossible width.
+    """
+    from torch import nn
+
+    info = MODELS.get(name)
+    if info is None:
+        raise SuiteDataError(f"unknown model {name!r}: choose from {', '.join(MODELS)}")
+    if not 0 < width_mult <= MAX_WIDTH:
+        raise SuiteDataError(f"width {width_mult:g} of {name} is not above 0 and at most {MAX_WIDTH:g}: correct it")
+    if width_mult != 1.0 and "width_mult" not in info.kwargs:
+        wide = ", ".join(other for other, entry in MODELS.items() if "width_mult" in entry.kwargs)
+        raise SuiteDataError(f"{name} has no width to change: remove the width, or choose one of {wide}")
+    extra = {} if width_mult == 1.0 else {"width_mult": width_mult}
+    torchvision = import_torchvision()
+    module: nn.Module = torchvision.models.get_model(info.builder, weights=None, **extra)
+    path, old = last_linear(module)
+    parent, _, child = path.rpartition(".")
+    setattr(module.get_submodule(parent), child, nn.Linear(old.in_features, num_classes))
+    return module
+
+
+def last_linear(module: nn.Module) -> tuple[str, nn.Linear]:
+    """Return (path, layer) of the last linear layer, the one that gives the logits."""
+    from torch import nn
+
+    found = [(path, layer) for path, layer in module.named_modules() if isinstance(layer, nn.Linear)]
+    if not found:
+        raise SuiteDataError("the model has no linear layer that could give its classes: choose one of the zoo")
+    return found[-1]
+
+
+def build(
+    name: str, *, num_classes: int, seed: int, weights: Path | None = None, width_mult: float = 1.0
+) -> tuple[nn.Module, str]:
+    """Build `name` for `num_classes` classes; return it with the origin of its weights in words.
+
+    Weights are, in this order: the file `weights` (a state dict, with a head of any number of classes), ImageNet
+    weights lying in torch.hub's cache (width 1.0 only), initialisation from `seed`. Nothing is ever downloaded.
+    Raises SuiteDataError when a file is there but cannot be used.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = architecture(name, num_classes=num_classes, width_mult=width_mult)
+    if weights is not None:
+        _load_into(module, _read_state(weights), weights)
+        return module, f"file {weights.name}"
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / MODELS[name].weights_file
+    if width_mult == 1.0 and cached.is_file():
+        _check_hash(cached)
+        _load_into(module, _read_state(cached), cached)
+        return module, "torchvision IMAGENET1K_V1 from cache"
+    return module, f"seeded initialisation (seed {seed})"
+
+
+def _check_hash(path: Path) -> None:
+    """Check that a file is what its name says: torchvision's names end in eight digits of the SHA-256."""
+    with path.open("rb") as stream:
+        digest = sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    if not digest.hexdigest().startswith(path.stem.rpartition("-")[2]):
+        raise SuiteDataError(f"{path}: is not the file its name says (the digest differs): delete it")
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch suspects of a file is said below, in one sentence
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise SuiteDataError(f"{path}: cannot be read ({error.strerror}): check the name and permissions") from None
+    except Exception:  # noqa: BLE001  # torch raises a dozen kinds on a file that is not what it should be
+        raise SuiteDataError(
+            f"{path}: holds no plain state dict: save one with torch.save(model.state_dict(), FILE)"
+        ) from None
+    if not isinstance(state, dict) or not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise SuiteDataError(f"{path}: holds no plain state dict: save one with torch.save(model.state_dict(), FILE)")
+    # Older DenseNet files name their layers "norm.1" where modules may no longer have dots (torchvision does this too).
+    pattern = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
+    return {pattern.sub(r"\1\2", str(key)): value for key, value in state.items()}
+
+
+def _load_into(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    """Load a state dict; a head for another number of classes is left as initialised."""
+    head, layer = last_linear(module)
+    theirs = state.get(f"{head}.weight")
+    if theirs is not None and theirs.shape[:1] != layer.weight.shape[:1]:
+        state = {**state, f"{head}.weight": layer.weight.detach(), f"{head}.bias": layer.bias.detach()}
+    try:
+        module.load_state_dict(state)
+    except (RuntimeError, ValueError):
+        raise SuiteDataError(f"{path}: its tensors do not fit the model: choose the model it was saved from") from None

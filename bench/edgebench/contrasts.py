@@ -34,12 +34,25 @@ def contrasts(report: Report, log: Log) -> Iterator[Contrast]:
 
 
 def _bases(report: Report, head: Benchmark) -> Iterator[Benchmark]:
+    if head.kind == "operator":
+        yield from _full_precision(report, head)
+        return
     own = baseline_of(report, head)
     if own is not None:
         yield own
     for other in report.benchmarks:
         study = other.params.get("backend") == "torch" and other.params.get("variant") == "baseline"
         if study and other.status == "ok" and other.group == head.group and other not in (own, head):
+            yield other
+
+
+def _full_precision(report: Report, head: Benchmark) -> Iterator[Benchmark]:
+    """Yield the same operator in FP32 in the same runtime."""
+    if head.params.get("precision") == "fp32":
+        return
+    for other in report.benchmarks:
+        same = all(other.params.get(key) == head.params.get(key) for key in ("operator", "backend", "threads", "isa"))
+        if same and other.status == "ok" and other.params.get("precision") == "fp32":
             yield other
 
 

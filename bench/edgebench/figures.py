@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from edgebench.report.metric import metric_from_runs, single_value
+from edgebench.compare.contrast import paired_ratio
+from edgebench.report.metric import SCOPES_BY_WIDTH, metric_from_runs, single_value
 from edgebench.report.model import Benchmark as ReportedBenchmark
 from edgebench.report.model import BreakEven, Metric, Missing, Passes
 from edgebench_probes.base import WindowEnergy
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 # Phases that make the model itself; the others are what compressing it costs on top.
 MODEL_PHASES = frozenset({"build", "pretrain", "train", "export"})
-# Widest first: the suffix-free energy metric is that of the first scope here that a native probe covers.
-SCOPES_BY_WIDTH = ("wall_ac", "board_dc", "module", "psys", "package", "gpu", "core", "uncore", "dram")
 
 Metrics = dict[str, Metric]
 Reasons = dict[str, Missing]
@@ -173,7 +172,7 @@ def _scope_energy(
     figure = metric_from_runs(
         "energy_gross_j", gross, uncertainty=math.hypot(sigma, spread), parts=parts, pass_s=pass_s, **common
     )
-    _give(f"energy_gross_j.{scope}", figure, cell.measure.energy_limit, found, missing)
+    _give(f"energy_gross_j.{scope}", figure, sigma, cell.measure.energy_limit, found, missing)
     power = [[window["power_w"] for window in run] for run in runs]
     found[f"power_w.{scope}"] = metric_from_runs("power_w", power, scope=scope, probe=windows[0]["probe"])
     if not idle:
@@ -184,7 +183,7 @@ def _scope_energy(
     _, sigma = net_per_inference(whole, passes, idle_w, idle_sigma_w)
     parts |= {"idle": whole.seconds * idle_sigma_w / passes}
     figure = metric_from_runs("energy_net_j", net, uncertainty=math.hypot(sigma, spread), parts=parts, **common)
-    _give(f"energy_net_j.{scope}", figure, cell.measure.energy_limit, found, missing)
+    _give(f"energy_net_j.{scope}", figure, sigma, cell.measure.energy_limit, found, missing)
 
 
 def _whole(windows: Sequence[Mapping[str, Any]]) -> WindowEnergy:
@@ -212,13 +211,15 @@ def _idle_power(idle: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     return fmean(entry["power_w"] for entry in idle), math.hypot(math.hypot(*sigmas) / len(sigmas), drift)
 
 
-def _give(name: str, metric: Metric, limit: float, found: Metrics, missing: Reasons) -> None:
-    """Publish a figure, or withhold it when its uncertainty is above the suite's limit."""
-    sigma = metric.uncertainty or 0.0
+def _give(name: str, metric: Metric, sigma: float, limit: float, found: Metrics, missing: Reasons) -> None:
+    """Publish a figure, or withhold it when measuring it (`sigma`: source, edges, idle) is less sure than the limit.
+
+    What runs differ by is the workload's own spread, not doubt of the meter: it is published with the figure.
+    """
     if sigma <= limit * abs(metric.mean):
         found[name] = metric
         return
-    reason = f"withheld: {metric.mean:.3g} J ± {sigma:.2g} J (1 sigma) is less certain than the limit of {limit:.0%}"
+    reason = f"withheld: its uncertainty (1 sigma) is above the limit of {limit:.0%} of the figure"
     missing[name] = Missing(reason=reason, fix="measure longer windows (energy_window_s) or more runs (--processes)")
 
 
@@ -238,14 +239,25 @@ def with_break_even(report: Report) -> Iterator[ReportedBenchmark]:
         own, base = cell.metrics.get("energy_gross_j"), baseline.metrics.get("energy_gross_j")
         if spent is None or own is None or base is None or not own.scope == base.scope == spent.scope:
             why = Missing(reason="needs joules of compressing and of inference, of the same scope")
-        elif own.mean >= base.mean:
-            why = Missing(reason=f"never: it does not use less energy than {baseline.name}")
+        elif (saving := _saving(base, own)) is None:
+            why = Missing(reason=f"cannot tell: its energy is not surely below that of {baseline.name}")
+        elif not saving:
+            why = Missing(reason=f"never: it uses more energy than {baseline.name}")
         else:
             count = spent.mean / (base.mean - own.mean)
             repaid = BreakEven(inferences=count, versus=baseline.name, scope=str(own.scope))
             yield cell.model_copy(update={"break_even": repaid})
             continue
         yield cell.model_copy(update={"missing": {**cell.missing, "break_even": why}})
+
+
+def _saving(base: Metric, head: Metric) -> bool | None:
+    """Tell whether head surely uses less energy than base (the paired 95 % interval), surely more, or neither: None."""
+    estimate = paired_ratio(base.runs or (), head.runs or ())
+    if estimate is None or estimate.ci95 is None:
+        return None
+    low, high = estimate.ci95
+    return None if low < 1 < high else high <= 1
 
 
 def baseline_of(report: Report, cell: ReportedBenchmark) -> ReportedBenchmark | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,12 @@ def usable_cpus() -> list[int]:
     cpus = sorted(first_of_core.values())
     quota = cpu_quota()
     return cpus if quota is None else cpus[: max(1, int(quota))]
+
+
+def cpus_for(threads: int, cores: Sequence[int]) -> list[int]:
+    """Return the CPUs that `threads` threads are bound to: one a core of `cores`, siblings only when cores run out."""
+    siblings = [cpu for cpu in sorted(os.sched_getaffinity(0)) if cpu not in cores]
+    return [*cores, *siblings][:threads]
 
 
 def cpu_quota() -> float | None:

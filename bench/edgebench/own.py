@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifact import Artifact, phase
+from edgebench.chain import FILES, Content
 from edgebench.errors import CompressionError
+from edgebench.links import quantise_file
 
 if TYPE_CHECKING:
     from edgebench.backends.inputs import ModelInput
-    from edgebench.prepare import Kitchen, Ledger, Made
+    from edgebench.chain import Chain, Ledger
 
 # Which families a file can be turned into.
 REACHES = {
@@ -34,38 +36,36 @@ def why_not(form: str, family: str, variant: str) -> str | None:
     return None
 
 
-def make_own(kitchen: Kitchen, *, quantise: bool) -> Artifact:
+def make_own(chain: Chain, *, quantise: bool) -> Artifact:
     """Return the artifact of the user's file for the job's family; its `shapes` note fixes every input."""
     from edgebench.backends.describe import read_inputs
 
-    own, family = kitchen.job["own"], kitchen.job["family"]
+    own, family = chain.job["own"], chain.job["family"]
     path = Path(own["path"])
     shapes = fixed_shapes(read_inputs(path), {name: tuple(sizes) for name, sizes in own["shapes"].items()}, path)
     facts = {"file": own["digest"], "shapes": shapes, "quantise": quantise}
 
-    def work(folder: Path, ledger: Ledger) -> Made:
-        from edgebench.prepare import FILES, Made, quantise_file
+    file = path.name if (own["format"], family) == ("pt2", "torch") else None
 
+    def work(folder: Path, ledger: Ledger) -> Content:
         notes: dict[str, Any] = {"weights": f"file {path.name}", "trained": True, "shapes": shapes}
         form = own["format"]
-        target = folder / ("plain" if quantise else "") / FILES[family]
+        target = folder / ("plain" if quantise else "") / (file or FILES[family])
         target.parent.mkdir(exist_ok=True)
         if (form, family) in {("onnx", "onnx"), ("pt2", "torch")}:
-            target = target.with_name(path.name) if family == "torch" else target
             shutil.copyfile(path, target)
         else:
-            with phase("export", ledger, kitchen.probes):
+            with phase("export", ledger, chain.probes):
                 _convert(path, form, family, target)
         if quantise:
             note = "calibrated on standard normal inputs, as a file brings no images"
-            with phase("quantise", ledger, kitchen.probes, note):
-                calibration = _random_inputs(shapes, kitchen.recipe.calibration_images, kitchen.seed, path)
+            with phase("quantise", ledger, chain.probes, note):
+                calibration = _random_inputs(shapes, chain.recipe.calibration_images, chain.seed, path)
                 quantise_file(target, folder / FILES[family], family, calibration)
             shutil.rmtree(target.parent)
-        return Made(None, None, notes)
+        return Content(None, None, notes)
 
-    file = path.name if (own["format"], family) == ("pt2", "torch") else None
-    return kitchen.link("own", family, None, facts, work, file=file, form="pt2" if file else None)
+    return chain.link("own", family, None, facts, work, file=file, form="pt2" if file else None)
 
 
 def fixed_shapes(

@@ -207,9 +207,8 @@ def _measure(suite: SuiteFile, matrix: Matrix, index: int, path: Path, text: str
 
 
 def _check_names(matrix: Matrix, index: int, path: Path, text: str) -> None:
-    from edgebench_suites.operators import OPERATORS
-
     from edgebench.compress.steps import parse_variant
+    from edgebench_suites.operators import OPERATORS
     from edgebench_suites.zoo import MODELS
 
     def fail(key: str, what: str) -> UsageError:

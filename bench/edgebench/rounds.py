@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.figures import widest_scope
 from edgebench.jobs import child_environment, run_job
-from edgebench.machine import disturbance, read_state
+from edgebench.machine import cpus_for, disturbance, read_state
 
 if TYPE_CHECKING:
     from edgebench.log import Log
@@ -109,7 +109,7 @@ def make_job(
         "backend": params.backend,
         "precision": params.precision,
         "threads": params.threads,
-        "cpus": options.cpus[: params.threads] or options.cpus,
+        "cpus": cpus_for(params.threads, options.cpus),
         "seed": plan.seed,
         "operator": params.operator,
         "artifact": None if artifact is None else {"path": artifact["path"], "format": artifact["format"]},

@@ -84,6 +84,8 @@ def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
         reservation = stack.enter_context(reserve(options.folder, RESERVED_BYTES))
         journal = stack.enter_context(_open_journal(plan, options))
         log = Log(journal, journal.records())
+        # A session that could not even start (a probe that does not exist) leaves no journal behind.
+        stack.callback(lambda: None if log.records else journal.remove())
         complete = False
         try:
             log.once("start", lambda: check_machine(plan, options))

@@ -46,9 +46,15 @@ def test_joules_are_power_times_time_while_the_counter_wraps(
         # Load and idle draw the same here: nothing is left above idle, and such a figure is withheld, not invented.
         assert net is None
         assert "withheld" in cell["missing"]["energy_net_j"]["reason"]
-        for phase in cell["artifact"]["ledger"]:
-            package = phase["energy"]["package"]["energy_j"] if not phase.get("cached") else None
-            assert package is None or package == pytest.approx(7.0 * phase["seconds"], rel=0.03, abs=0.02)
+        phases = [phase for phase in cell["artifact"]["ledger"] if not phase["cached"]]
+        for phase in phases:
+            if "energy" in phase:
+                joules = phase["energy"]["package"]["energy_j"]
+                assert joules == pytest.approx(7.0 * phase["seconds"], rel=0.03, abs=0.02)
+            else:
+                # A phase that holds the interpreter longer than a wrap may take has no joules rather than wrong ones.
+                assert "wrapped unseen" in phase["missing"]["package"]["reason"]
+        assert not phases or any("energy" in phase for phase in phases)
 
 
 def test_without_a_source_energy_is_missing_with_reason_and_fix_and_all_else_is_there(
@@ -90,7 +96,8 @@ def test_every_output_reads_the_same_report(edgebench: Edgebench, tiny: Path, no
     done = edgebench("suite", tiny, "--sysfs", no_energy, "--only", "*/openvino/*")
     shown = edgebench("show", "-", stdin=done.stdout)
     assert shown.code == 0
-    assert "baseline openvino" in shown.stdout
+    assert "mobilenet_v2" in shown.stdout
+    assert "INFERENCE" in shown.stdout.upper()
     exported = tmp_path / "latency.json"
     assert edgebench("export", "-", "--format", "pyperf", "-o", exported, stdin=done.stdout).code == 0
     stats = subprocess.run(
@@ -196,9 +203,9 @@ def test_a_hanging_benchmark_is_recorded_and_the_rest_goes_on(
     measured = '[[benchmark]]\nkind = "operator"\nbackend = ["openvino"]\nprecision = ["fp32"]\n'
     suite.write_text(
         'name = "hang"\n[measure]\nprocesses = 1\npasses = 10\nvalues = 5\nwarmup_passes = 0\n'
-         f'{measured}operator = ["conv3x3"]\n'
-         "measure = { passes = 9000000, values = 1, time_limit_s = 6 }\n"
-         f'{measured}operator = ["copy-cache"]\n',
+        f'{measured}operator = ["conv3x3"]\n'
+        "measure = { passes = 9000000, values = 1, time_limit_s = 6 }\n"
+        f'{measured}operator = ["copy-cache"]\n',
         encoding="utf-8",
     )
     done = edgebench("suite", suite, "--sysfs", no_energy)
@@ -211,10 +218,6 @@ def test_a_hanging_benchmark_is_recorded_and_the_rest_goes_on(
 
 
 def test_an_isa_ceiling_is_kept_and_said(edgebench: Edgebench, no_energy: Path) -> None:
-    done = edgebench("suite", "operators", "--only", "conv3x3/openvino/*", "--isa", "avx2", "--processes", "1",
-                     "--sysfs", no_energy)  # fmt: skip
-    # The ceiling is part of the name, so the filter must name it too.
-    assert done.code == 2
     done = edgebench("suite", "operators", "--only", "conv3x3/openvino/*/avx2", "--isa", "avx2", "--processes", "1",
                      "--sysfs", no_energy)  # fmt: skip
     assert done.code == 0, done.stderr

@@ -8,6 +8,7 @@ from edgebench.render import cells
 from edgebench.render.study import study_of, study_section
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import NONE, TIMES, duration, figure, quantity, with_error
+from edgebench.report.metric import SCOPES_BY_WIDTH
 from edgebench.report.model import Benchmark, Contrast, LedgerPhase, Report
 
 _CLOSING_ROWS = 40
@@ -207,23 +208,24 @@ def _compression(report: Report) -> Section | None:
 def _phase_energy(phase: LedgerPhase) -> str:
     if not phase.energy:
         return NONE
-    return "\n".join(
-        f"{with_error(joules.energy_j, joules.uncertainty_j, 'J')} {scope}" for scope, joules in phase.energy.items()
-    )
+    scope = next((scope for scope in SCOPES_BY_WIDTH if scope in phase.energy), next(iter(phase.energy)))
+    joules = phase.energy[scope]
+    return f"{with_error(joules.energy_j, joules.uncertainty_j, 'J')} {scope}"
 
 
 def _break_even(report: Report) -> Section | None:
     rows = [(row, row.break_even) for row in report.benchmarks if row.break_even is not None]
     if not rows:
         return None
-    labels = cells.labels(report.benchmarks)
+    named = {row.name for row, _ in rows} | {even.versus for _, even in rows}
+    labels = cells.labels([row for row in report.benchmarks if row.name in named])
     columns = [
         Column("benchmark", tuple(labels.names[row.name] for row, _ in rows), "left"),
         Column("inferences that\nrepay compressing", tuple(f"{even.inferences:,.0f}" for _, even in rows)),
         Column("against", tuple(labels.names.get(even.versus, even.versus) for _, even in rows), "left"),
         Column("scope", tuple(even.scope for _, even in rows), "left"),
     ]
-    return Section("Break-even", (tuple(columns),))
+    return Section("Break-even", (tuple(columns),), notes=_common(labels))
 
 
 def _idle(report: Report) -> Section | None:
@@ -239,11 +241,13 @@ def _idle(report: Report) -> Section | None:
 
 
 def _contrasts(report: Report) -> Section | None:
-    pairs = list(dict.fromkeys((contrast.base, contrast.head) for contrast in report.contrasts))
+    operators = {row.name for row in report.benchmarks if row.kind == "operator"}
+    told = [contrast for contrast in report.contrasts if contrast.head not in operators]  # theirs stand in their table
+    pairs = list(dict.fromkeys((contrast.base, contrast.head) for contrast in told))
     if not pairs:
         return None
-    found: dict[tuple[str, str, str], Contrast] = {(c.base, c.head, c.metric): c for c in report.contrasts}
-    metrics = list(dict.fromkeys(contrast.metric for contrast in report.contrasts))
+    found: dict[tuple[str, str, str], Contrast] = {(c.base, c.head, c.metric): c for c in told}
+    metrics = list(dict.fromkeys(contrast.metric for contrast in told))
     bases = list(dict.fromkeys(base for base, _ in pairs))
     involved = {name for pair in pairs for name in pair}
     labels = cells.labels([row for row in report.benchmarks if row.name in involved])
@@ -257,7 +261,7 @@ def _contrasts(report: Report) -> Section | None:
             for m in metrics
         ]
         tables.append(tuple(columns))
-    methods = ", ".join(dict.fromkeys(contrast.method for contrast in report.contrasts))
+    methods = ", ".join(dict.fromkeys(contrast.method for contrast in told))
     return Section(
         "Differences inside this report", tuple(tables), notes=(f"[95 % interval]; {methods}", *_common(labels))
     )

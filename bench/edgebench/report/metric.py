@@ -47,6 +47,10 @@ METRICS: Mapping[str, MetricInfo] = {
 }
 
 
+# Widest first: the energy metric without a scope in its name is that of the first one here that was measured.
+SCOPES_BY_WIDTH = ("wall_ac", "board_dc", "module", "psys", "package", "gpu", "core", "uncore", "dram")
+
+
 def info_of(name: str) -> MetricInfo:
     """Return unit and direction of a metric; a scope suffix (``energy_gross_j.package``) is allowed.
 

@@ -1,0 +1,158 @@
+"""The chain of an artifact: each link is found in the store by its recipe, or made and measured phase by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebench.artifact import Artifact, Store, recipe_key
+from edgebench.suitefile import Recipe
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgebench.compress.checkpoint import CheckpointSpec
+    from edgebench_probes.base import Probe
+    from edgebench_suites.data import Dataset
+
+    F32 = npt.NDArray[np.float32]
+
+Ledger = list[dict[str, Any]]
+
+# Whose version changes what a link makes.
+_PACKAGES = {
+    "torch": ("torch", "torchvision", "torch-pruning", "nncf"),
+    "openvino": ("torch", "openvino", "nncf"),
+    "onnx": ("torch", "onnx", "onnxruntime"),
+}
+# The file a backend opens, inside an artifact's folder; a torch checkpoint is the folder.
+FILES = {"torch": ".", "openvino": "model.xml", "onnx": "model.onnx"}
+
+
+@dataclass(slots=True)
+class Content:
+    """What one link's work hands to the store."""
+
+    size_bytes: int | None
+    sparsity: float | None
+    notes: dict[str, Any]
+
+
+class Chain:
+    """The chain of one job: finds each link in the store, or makes it and measures its phases."""
+
+    def __init__(self, job: Mapping[str, Any], probes: Sequence[Probe]) -> None:
+        self.job = job
+        self.probes = probes
+        self.recipe = Recipe.model_validate(job["recipe"])
+        self.seed: int = job["seed"]
+        self.store = Store(Path(job["cache"]))
+        self._data: Dataset | None = None
+
+    @property
+    def data(self) -> Dataset:
+        """The data set, loaded when first needed."""
+        if self._data is None:
+            from edgebench_suites.data import load_data
+
+            folder = self.job["data"]
+            self._data = load_data(Path(folder) if folder else None, seed=self.seed)
+        return self._data
+
+    def link(
+        self,
+        name: str,
+        family: str,
+        parent: Artifact | None,
+        facts: Mapping[str, Any],
+        work: Callable[[Path, Ledger], Content],
+        *,
+        file: str | None = None,
+        form: str | None = None,
+    ) -> Artifact:
+        """Return one link of the chain: from the store, or made by `work` in a fresh folder with its ledger."""
+        recipe = {"link": name, "family": family, "seed": self.seed, "versions": _versions(family), **facts}
+        key = recipe_key(recipe, [parent] if parent else [])
+        if (found := self.store.find(key)) is not None:
+            return _cached(found)
+        ledger: Ledger = [dict(entry) for entry in parent.ledger] if parent else []
+        with self.store.building(key) as folder:
+            made = work(folder, ledger)
+            notes = {**(parent.notes if parent else {}), **made.notes}
+            return self.store.commit(
+                folder,
+                key,
+                file=file or FILES[family],
+                format=form or family,
+                ledger=ledger,
+                size_bytes=made.size_bytes,
+                sparsity=made.sparsity,
+                notes=notes,
+            )
+
+    def train(
+        self, module: Any, *, epochs: int | None = None, lr: float | None = None, from_damage: bool = False
+    ) -> None:
+        """Train in place by the study's recipe: one round, or a longer recovery with a learning rate that anneals."""
+        from edgebench_suites.recipes import train
+
+        recipe = self.recipe
+        train(
+            module,
+            self.data,
+            size=recipe.train_size,
+            epochs=recipe.epochs if epochs is None else epochs,
+            lr=recipe.lr if lr is None else lr,
+            batch=recipe.batch,
+            seed=self.seed,
+            augment=recipe.augment or from_damage,
+            schedule="one-cycle" if from_damage else "constant",
+            subset=recipe.subset,
+        )
+
+    def saved(self, folder: Path, module: Any, spec: CheckpointSpec, notes: dict[str, Any]) -> Content:
+        """Write a torch checkpoint; its size is the study's: the bytes of the serialised state dict."""
+        from edgebench.backends.macs import count_macs
+        from edgebench.compress.checkpoint import WEIGHTS_FILE, save_checkpoint
+        from edgebench.compress.prune import sparsity
+
+        save_checkpoint(folder, module, spec)
+        if not {"ptq-dynamic", "ptq-static"} & set(spec.transforms):
+            # Of one pass at the measured size; a quantised network does as many.
+            notes["macs_224"] = count_macs(module, (1, 3, 224, 224))
+        return Content((folder / WEIGHTS_FILE).stat().st_size, sparsity(module), notes)
+
+    def calibration(self) -> list[F32]:
+        """Preprocessed training images (stratified, seeded), one a batch."""
+        from edgebench_suites.data import calibration_batches
+
+        return calibration_batches(
+            self.data, size=self.recipe.train_size, count=self.recipe.calibration_images, seed=self.seed
+        )
+
+
+def _cached(artifact: Artifact) -> Artifact:
+    """The artifact with its phases marked: their seconds and joules were spent in an earlier session or link."""
+    return replace(artifact, ledger=tuple({**entry, "cached": True} for entry in artifact.ledger))
+
+
+def _versions(family: str) -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES[family]:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    import hashlib
+
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

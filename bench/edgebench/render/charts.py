@@ -11,8 +11,10 @@ from edgebench.render.units import quantity
 from edgebench.report.model import Benchmark
 
 ROW_HEIGHT = 22
-LABEL_WIDTH, BAR_WIDTH, STRIP_WIDTH = 250, 330, 220
+LABEL_WIDTH, BAR_WIDTH, STRIP_WIDTH = 300, 330, 220
 MAX_ROWS = 60
+# Deviations beyond this (per cent) stand at the edge: one hiccup must not squeeze all others into a line.
+MAX_REACH = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,13 @@ def latency_chart(benchmarks: Sequence[Benchmark]) -> Chart | None:
     labels = cells.labels(rows_in)
     top = _top([(row.metrics["latency_s"].ci95 or (0, 0))[1] for row in rows_in] + _values(rows_in, "latency_s"))
     spread = {row.name: _deviations(row) for row in rows_in}
-    reach = max((abs(value) for dots in spread.values() for value, _ in dots), default=0.0) or 1.0
+    reach = min(max((abs(value) for dots in spread.values() for value, _ in dots), default=0.0) or 1.0, MAX_REACH)
     rows = []
     for index, row in enumerate(rows_in):
         y = index * ROW_HEIGHT
-        dots = tuple((_round(STRIP_WIDTH / 2 * (1 + value / reach)), run) for value, run in spread[row.name])
+        dots = tuple(
+            (_round(STRIP_WIDTH / 2 * (1 + max(-1.0, min(1.0, value / reach)))), run) for value, run in spread[row.name]
+        )
         rows.append(Row(labels.names[row.name], y, (_mark(row, "latency_s", top, 4),), dots))
     return Chart(
         "Latency: median with its 95 % interval, and the values of each run as deviations from it",
@@ -112,7 +116,7 @@ def _deviations(row: Benchmark) -> list[tuple[float, int]]:
     middle = median([value for run in runs for value in run]) if any(runs) else 0.0
     if middle <= 0:
         return []
-    return [(min(100 * (value / middle - 1), 1000.0), number) for number, run in enumerate(runs) for value in run[:200]]
+    return [(100 * (value / middle - 1), number) for number, run in enumerate(runs) for value in run[:200]]
 
 
 def _values(rows: Sequence[Benchmark], name: str) -> list[float]:

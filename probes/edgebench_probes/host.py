@@ -14,7 +14,10 @@ CAP_PERFMON = 38
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """`vendor` as in /proc/cpuinfo; `paranoid` is kernel.perf_event_paranoid; `perfmon`: CAP_PERFMON or a superset."""
+    """`vendor` as in /proc/cpuinfo; `paranoid` is kernel.perf_event_paranoid; `perfmon`: CAP_PERFMON or a superset.
+
+    `board` is the model of the device tree, "" where there is none; EDGEBENCH_BOARD tells it to a container.
+    """
 
     machine: str
     vendor: str
@@ -22,6 +25,7 @@ class Host:
     container: bool
     paranoid: int | None
     perfmon: bool
+    board: str = ""
 
     @property
     def x86(self) -> bool:
@@ -44,6 +48,7 @@ def read_host(root: Path = Path("/")) -> Host:
         container=in_container(root),
         paranoid=int(paranoid) if re.fullmatch(r"-?\d+", paranoid) else None,
         perfmon=bool(effective >> CAP_PERFMON & 1 or effective >> CAP_SYS_ADMIN & 1),
+        board=os.environ.get("EDGEBENCH_BOARD", "") or _text(root / "proc/device-tree/model").strip("\0\n "),
     )
 
 

@@ -10,11 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.simulators.board import board
 from tests.simulators.powercap import DEVICES, Options, powercap, unavailable
 
 from edgebench_probes.base import ProbeError, Scope
 from edgebench_probes.discover import Finding, discover, open_probes
 from edgebench_probes.host import Host, read_host
+from edgebench_probes.hwmon import HwmonSource
+from edgebench_probes.live import live, record
+from edgebench_probes.replay import load
 
 needs_fuse = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
 METAL = Host(machine="x86_64", vendor="GenuineIntel", virtual=False, container=False, paranoid=2, perfmon=False)
@@ -125,6 +129,9 @@ def test_what_is_usable_is_said_scope_by_scope(tmp_path: Path) -> None:
         assert package.usable
         assert package.info is not None
         assert package.info.source == "powercap intel-rapl:0"
+        if package.reading_w is not None:  # a machine that loses its processors reads it another time
+            assert package.reading_w == pytest.approx(7.0, rel=0.05)
+            assert package.shortest_window_s == pytest.approx(0.05)
         says(found[Scope.UNCORE], "reads zero")
         probes, missing = open_probes([], simulator.root, METAL)
         try:
@@ -153,6 +160,9 @@ def test_what_is_usable_is_said_scope_by_scope(tmp_path: Path) -> None:
         ("rapl?rate=1", "no option 'rate'"),
         ("rapl?scope=packages", "'packages' is not a valid Scope"),
         ("rapl?scope=a&scope=b", "twice"),
+        ("ina3221:0", "takes no address"),
+        ("hwmon?color=red", "no option 'color'"),
+        ("nvml?rate=5", "no option 'rate'"),
         ("Rapl package", "names no probe"),
     ],
 )
@@ -186,3 +196,118 @@ def test_the_host_is_read_from_its_files(tmp_path: Path) -> None:
 
 def test_the_tree_s_paths_are_those_the_advice_names() -> None:
     assert DEVICES == "devices/virtual/powercap"
+
+
+# Boards
+
+JETSON = dataclasses.replace(METAL, machine="aarch64", vendor="", board="NVIDIA Jetson Orin NX Engineering Reference")
+PI4 = dataclasses.replace(JETSON, board="Raspberry Pi 4 Model B Rev 1.4")
+PI5 = dataclasses.replace(JETSON, board="Raspberry Pi 5 Model B Rev 1.0")
+
+
+def of(name: str, sysfs: Path, host: Host) -> list[Finding]:
+    return [finding for finding in discover(sysfs, host) if finding.name == name]
+
+
+def test_each_machine_is_shown_its_own_sources(tmp_path: Path) -> None:
+    listed = {host.board: {finding.name for finding in discover(tmp_path, host)} for host in (METAL, JETSON, PI4)}
+    assert {"ina3221", "jtop"} & listed[""] == set()
+    assert {"ina3221", "jtop", "hwmon"} <= listed[JETSON.board]
+    assert "pmic" not in listed[JETSON.board]
+    assert "pmic" in listed[PI4.board]
+    (finding,) = of("pmic", tmp_path, PI4)
+    says(finding, "Raspberry Pi 4 Model B Rev 1.4 cannot measure its own power", "attach a power meter")
+    (finding,) = of("ina3221", tmp_path, JETSON)
+    says(finding, "there is no INA3221", "modprobe ina3221")
+    (finding,) = of("ina3221", tmp_path, dataclasses.replace(JETSON, container=True))
+    says(finding, "there is no INA3221", "-v /sys/bus/i2c:/host/sys/bus/i2c:ro", "--sysfs /host/sys")
+
+
+@pytest.mark.skipif(Path("/dev/vcio").exists(), reason="this is a Pi")
+def test_a_pi_5_whose_mailbox_is_not_there(tmp_path: Path) -> None:
+    (finding,) = of("pmic", tmp_path, PI5)
+    says(finding, "/dev/vcio is not there", "--device /dev/vcio")
+
+
+@needs_fuse
+def test_a_usable_board_has_a_reading_and_a_shortest_window(tmp_path: Path) -> None:
+    with board(tmp_path / "sys", "orin-nx,powerz,ina219,battery", 6.0) as simulator:
+        (module,) = of("ina3221", simulator.root, JETSON)
+        assert module.usable
+        assert module.scope is Scope.MODULE
+        assert module.reading_w == pytest.approx(6.0, abs=0.03)
+        assert module.shortest_window_s == pytest.approx(20 * 0.02)
+        known, unknown = sorted(of("hwmon", simulator.root, JETSON), key=lambda finding: not finding.usable)
+        assert known.scope is Scope.BOARD_DC
+        says(unknown, "what the power of ina219/power1 covers is not known", "hwmon:ina219/power1?scope=board_dc")
+        (supply,) = of("power_supply", simulator.root, JETSON)
+        assert supply.reading_w == pytest.approx(6.0, rel=0.01)
+        probes, missing = open_probes([], simulator.root, JETSON)
+        try:
+            assert [(probe.info.name, probe.info.scope) for probe in probes] == [("ina3221", Scope.MODULE)]
+            assert missing == []
+        finally:
+            for probe in probes:
+                probe.close()
+
+
+@needs_fuse
+def test_a_specification_opens_what_it_names(tmp_path: Path) -> None:
+    with board(tmp_path / "sys", "orin-nx,powerz,ina219", 6.0) as simulator:
+        root = simulator.root
+        specs = ["ina3221?rate=25", "hwmon:powerz?rate=20", "hwmon:ina219/power1?scope=psys", "hwmon:absent"]
+        probes, missing = open_probes(specs, root, METAL)
+        try:
+            assert [(p.info.scope, round(p.info.refresh_s, 3)) for p in probes] == [
+                (Scope.MODULE, 0.04),
+                (Scope.BOARD_DC, 0.05),
+                (Scope.PSYS, 0.1),
+            ]
+            says(missing[0], "no chip called 'absent'", "powerz/in0*curr1")
+        finally:
+            for probe in probes:
+                probe.close()
+        for wrong, reason in (("ina3221?rate=fast", "no number above zero"), ("hwmon:powerz?scope=all", "no scope")):
+            (finding,) = open_probes([wrong], root, METAL)[1]
+            says(finding, reason)
+        found = live(["ina3221", "hwmon:powerz"], root, METAL, interval_s=0.05)
+        seen = [next(found) for _ in range(8)]
+        found.close()
+        assert {(row.name, row.scope) for row in seen} == {("ina3221", "module"), ("hwmon", "board_dc")}
+        assert [row.watts for row in seen[-2:]] == pytest.approx([6.0, 6.0], rel=0.01)
+        count = record("ina3221?rate=100", tmp_path / "trace", 0.3, root, METAL)
+        assert len(load(tmp_path / "trace").samples) == count > 10
+        replayed = live([f"replay:{tmp_path}/trace"], interval_s=0.05)
+        next(replayed)
+        assert next(replayed).watts == pytest.approx(6.0, rel=0.01)
+        replayed.close()
+    with pytest.raises(ProbeError, match="there is no INA3221"):
+        next(live(["ina3221"], tmp_path, METAL))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
+def test_a_chip_that_root_alone_may_read(tmp_path: Path) -> None:
+    folder = tmp_path / "class/hwmon/hwmon0"
+    folder.mkdir(parents=True)
+    (folder / "name").write_text("amdgpu\n")
+    (folder / "power1_input").write_text("1000000\n")
+    (folder / "power1_input").chmod(0o400)
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(ProbeError, match="power1_input may not be read by this user") as caught:
+            HwmonSource(tmp_path, "amdgpu", "power1", Scope.GPU).open()
+    finally:
+        os.seteuid(0)
+    assert "sudo chmod o+r" in (caught.value.fix or "")
+
+
+def test_the_board_is_told_by_the_device_tree_or_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    (tmp_path / "proc/device-tree/model").write_bytes(b"Raspberry Pi 5 Model B Rev 1.0\0")
+    assert read_host(tmp_path).board == "Raspberry Pi 5 Model B Rev 1.0"
+    monkeypatch.setenv("EDGEBENCH_BOARD", "NVIDIA Jetson AGX Orin")
+    assert read_host(tmp_path).board == "NVIDIA Jetson AGX Orin"

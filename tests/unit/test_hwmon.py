@@ -1,0 +1,76 @@
+"""Generic hwmon and power supplies, against a live tree."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.simulators.board import Simulator, board
+from tests.simulators.powercap import unavailable
+
+from edgebench_probes.base import ProbeError, Scope
+from edgebench_probes.counter import CounterProbe
+from edgebench_probes.hwmon import EnergyCounter, HwmonSource, SupplySource, channels, energies, supplies
+
+pytestmark = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    kinds = "orin-nx,powerz,amdgpu,ina219,energy,battery"
+    with board(tmp_path_factory.mktemp("board"), kinds, 6.0) as simulator:
+        yield simulator
+
+
+def test_every_channel_once_and_none_that_has_its_own_probe(tree: Simulator) -> None:
+    assert set(channels(tree.root)) == {("powerz", "in0*curr1"), ("amdgpu", "power1"), ("ina219", "power1")}
+    assert set(energies(tree.root)) == {("amd_energy", "energy1")}
+    assert set(supplies(tree.root)) == {"BAT0"}
+
+
+@pytest.mark.parametrize(("chip", "channel"), [("powerz", "in0*curr1"), ("amdgpu", "power1"), ("ina219", "power1")])
+def test_power_in_watts(tree: Simulator, chip: str, channel: str) -> None:
+    source = HwmonSource(tree.root, chip, channel, Scope.BOARD_DC)
+    source.open()
+    assert source.read()[0].power_w == pytest.approx(6.0, rel=2e-3)
+    assert source.describe().info.resolution == pytest.approx(0.005 if chip == "powerz" else 1e-6, rel=0.01)
+    source.close()
+
+
+def test_a_battery_counts_only_while_it_feeds_the_machine(tree: Simulator, tmp_path: Path) -> None:
+    source = SupplySource(tree.root, "BAT0")
+    source.open()
+    assert source.read()[0].power_w == pytest.approx(6.0, rel=2e-3)
+    source.close()
+    folder = tmp_path / "class/power_supply/BAT0"
+    folder.mkdir(parents=True)
+    for name, value in {"type": "Battery", "status": "Charging", "power_now": "15000000"}.items():
+        (folder / name).write_text(value)
+    with pytest.raises(ProbeError, match="does not feed the machine"):
+        SupplySource(tmp_path, "BAT0").open()
+
+
+def test_an_energy_counter_is_a_counter(tree: Simulator) -> None:
+    (file,) = energies(tree.root).values()
+    with CounterProbe("hwmon", "hwmon", Scope.PACKAGE, [EnergyCounter(file)]) as probe:
+        start = probe.mark()
+        time.sleep(0.2)
+        window = probe.energy(start, probe.mark())
+    assert window.power_w == pytest.approx(6.0, rel=0.02)
+
+
+def test_a_chip_that_is_renumbered_is_found_again(tmp_path: Path) -> None:
+    folder = tmp_path / "class/hwmon/hwmon3"
+    folder.mkdir(parents=True)
+    (folder / "name").write_text("amdgpu\n")
+    (folder / "power1_input").write_text("4000000\n")
+    source = HwmonSource(tmp_path, "amdgpu", "power1", Scope.GPU, 100)
+    source.open()
+    assert source.poll() == 4.0
+    folder.rename(folder.with_name("hwmon8"))
+    source.close()
+    source.open()
+    assert source.poll() == 4.0
+    source.close()

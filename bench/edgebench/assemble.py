@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import edgebench
 from edgebench import figures, machine
 from edgebench.contrasts import contrasts
+from edgebench.metering import closures, metering, sampler_share
 from edgebench.notices import cell_notices, session_notices
 from edgebench.plan import digest_of
 from edgebench.report import model as report
@@ -45,12 +46,17 @@ def assemble(plan: Plan, log: Log) -> report.Report:
         fingerprint=_fingerprint(plan, start, versions),
         machine=report.Machine(**machine_facts, temperature_c=temperature, throttled=_throttled(runs)),
         software=versions,
-        probes=tuple(report.Probe(**probe) for probe in start["probes"]),
+        probes=tuple(
+            report.Probe(**probe, sampler_share=sampler_share(runs, probe["name"], probe["scope"]))
+            for probe in start["probes"]
+        ),
         probes_missing=tuple(report.ProbeMissing(**probe) for probe in start["probes_missing"]),
         idle=tuple(report.Idle(**entry) for record in log.find("idle") for entry in record["records"]),
         data=_data(runs),
         session=_session(plan, log, ended),
         benchmarks=tuple(cells),
+        metering=metering(runs),
+        closures=tuple(closures(runs)),
     )
     result = result.model_copy(update={"contrasts": tuple(contrasts(result, log))})
     result = result.model_copy(update={"benchmarks": tuple(figures.with_break_even(result))})

@@ -27,11 +27,14 @@ class ProbeSettings:
     specs: tuple[str, ...] = ()
     sysfs: str = "/sys"
 
-    def open(self) -> tuple[list[Probe], list[dict[str, Any]]]:
-        """Open them; return the open probes and what is missing as `{name, reason, fix}`."""
+    def open(self, workload_cpus: Sequence[int] = ()) -> tuple[list[Probe], list[dict[str, Any]]]:
+        """Open them; return the open probes and what is missing as `{name, reason, fix}`.
+
+        Samplers keep off `workload_cpus` where the machine has a processor to spare.
+        """
         from edgebench_probes.discover import open_probes
 
-        probes, findings = open_probes(self.specs, Path(self.sysfs))
+        probes, findings = open_probes(self.specs, Path(self.sysfs), workload_cpus=workload_cpus)
         missing = [
             {
                 "name": found.name,
@@ -44,10 +47,10 @@ class ProbeSettings:
 
 
 @contextlib.contextmanager
-def opened(settings: ProbeSettings) -> Iterator[list[Probe]]:
+def opened(settings: ProbeSettings, workload_cpus: Sequence[int] = ()) -> Iterator[list[Probe]]:
     """Open the probes for a block and close them after it."""
     with contextlib.ExitStack() as stack:
-        probes, _ = settings.open()
+        probes, _ = settings.open(workload_cpus)
         for probe in probes:
             stack.callback(probe.close)
         yield probes
@@ -55,17 +58,21 @@ def opened(settings: ProbeSettings) -> Iterator[list[Probe]]:
 
 @dataclass(frozen=True, slots=True)
 class PassesWindow:
-    """Energy of `passes` inferences in one window of one scope; `discarded` windows before it were invalid."""
+    """Energy of one inference in a window of one scope; windows of one `index` cover the same passes."""
 
     probe: str
     scope: str
     energy_j: float
-    sigma_j: float
+    uncertainty_j: float
     systematic_j: float
     parts_j: Mapping[str, float]
     seconds: float
     passes: int
     power_w: float
+    samples: int
+    max_gap_s: float
+    coverage: float
+    index: int
 
 
 @dataclass(slots=True)
@@ -98,7 +105,7 @@ def measure_passes(
     done = 0
     tries = dict.fromkeys((id(probe) for probe in live), 0)
     while done < count and live:
-        window, invalid = _one_window(run, live, passes)
+        window, invalid = _one_window(run, live, passes, done)
         if invalid:
             result.discarded += 1
             for probe, reason in invalid:
@@ -120,7 +127,7 @@ def _trial_power(run: Callable[[], object], probe: Probe, passes: int) -> float:
 
 
 def _one_window(
-    run: Callable[[], object], probes: Sequence[Probe], passes: int
+    run: Callable[[], object], probes: Sequence[Probe], passes: int, index: int
 ) -> tuple[list[PassesWindow], list[tuple[Probe, str]]]:
     """Run one window for all probes; a failing probe makes the whole window invalid, so that scopes stay together."""
     invalid: list[tuple[Probe, str]] = []
@@ -153,12 +160,16 @@ def _one_window(
                 probe=probe.info.name,
                 scope=str(probe.info.scope),
                 energy_j=joules * share,
-                sigma_j=sigma * share,
+                uncertainty_j=sigma * share,
                 systematic_j=energy.systematic_j / passes * share,
                 parts_j={name: part / passes * share for name, part in energy.parts.items()},
                 seconds=passes_s,
                 passes=passes,
                 power_w=energy.power_w,
+                samples=energy.samples,
+                max_gap_s=energy.max_gap_s,
+                coverage=energy.coverage,
+                index=index,
             )
         )
     return ([] if invalid else windows), invalid
@@ -206,3 +217,33 @@ def read_cost_s(probe: Probe, reads: int = 50) -> float:
         probe.mark(sync=False)
         costs.append(time.perf_counter() - begun)
     return sorted(costs)[len(costs) // 2]
+
+
+def sampler_share(probe: Probe) -> float | None:
+    """Return the share of one processor that a probe's sampler used since it was opened; None without a sampler."""
+    from edgebench_probes.sampler import SampledProbe
+
+    return probe.sampler_share() if isinstance(probe, SampledProbe) else None
+
+
+def describe(probe: Probe) -> dict[str, Any]:
+    """Return the report's entry of an open probe, with the measured cost of a read."""
+    from edgebench_probes.sampler import SampledProbe
+
+    info = probe.info
+    found: dict[str, Any] = {
+        "name": info.name,
+        "source": info.source,
+        "scope": str(info.scope),
+        "kind": info.kind,
+        "resolution": info.resolution,
+        "refresh_s": info.refresh_s,
+        "overhead": read_cost_s(probe),
+    }
+    if info.accuracy:
+        found["accuracy"] = info.accuracy
+    if isinstance(probe, SampledProbe):
+        about = probe.source_info
+        found |= {"accuracy_source": about.accuracy_source} if about.accuracy_source else {}
+        found |= {"notes": dict(about.notes)} if about.notes else {}
+    return found

@@ -8,10 +8,10 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from edgebench.compare.contrast import paired_ratio
+from edgebench.metering import whole_window
 from edgebench.report.metric import SCOPES_BY_WIDTH, metric_from_runs, single_value
 from edgebench.report.model import Benchmark as ReportedBenchmark
 from edgebench.report.model import BreakEven, Metric, Missing, Passes
-from edgebench_probes.base import WindowEnergy
 from edgebench_probes.window import net_per_inference, per_inference
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _scope_energy(
     The random part of the mean falls with the number of windows; the idle power is one measurement for all of them.
     """
     windows = [window for run in runs for window in run]
-    whole = _whole(windows)
+    whole = whole_window(windows)
     passes = sum(window["passes"] for window in windows)
     common = {"scope": scope, "probe": windows[0]["probe"], "systematic": whole.systematic_j / passes}
     gross = [[window["energy_j"] for window in run] for run in runs]
@@ -170,7 +170,13 @@ def _scope_energy(
     pass_s = [[window["seconds"] / window["passes"] for window in run] for run in runs]
     _, sigma = per_inference(whole, passes)
     figure = metric_from_runs(
-        "energy_gross_j", gross, uncertainty=math.hypot(sigma, spread), parts=parts, pass_s=pass_s, **common
+        "energy_gross_j",
+        gross,
+        uncertainty=math.hypot(sigma, spread),
+        parts=parts,
+        pass_s=pass_s,
+        windows={"samples": whole.samples, "max_gap_s": whole.max_gap_s, "coverage": whole.coverage},
+        **common,
     )
     _give(f"energy_gross_j.{scope}", figure, sigma, cell.measure.energy_limit, found, missing)
     power = [[window["power_w"] for window in run] for run in runs]
@@ -184,24 +190,6 @@ def _scope_energy(
     parts |= {"idle": whole.seconds * idle_sigma_w / passes}
     figure = metric_from_runs("energy_net_j", net, uncertainty=math.hypot(sigma, spread), parts=parts, **common)
     _give(f"energy_net_j.{scope}", figure, sigma, cell.measure.energy_limit, found, missing)
-
-
-def _whole(windows: Sequence[Mapping[str, Any]]) -> WindowEnergy:
-    """All windows of a scope as one: random parts add in squares, what is systematic adds up."""
-    seconds = sum(window["seconds"] for window in windows)
-    return WindowEnergy(
-        energy_j=sum(window["energy_j"] * window["passes"] for window in windows),
-        seconds=seconds,
-        uncertainty_j=math.hypot(*(window["sigma_j"] * window["passes"] for window in windows)),
-        parts={
-            name: math.hypot(*(window["parts_j"].get(name, 0.0) * window["passes"] for window in windows))
-            for name in windows[0]["parts_j"]
-        },
-        systematic_j=sum(window["systematic_j"] * window["passes"] for window in windows),
-        samples=0,
-        max_gap_s=max(window["seconds"] for window in windows),
-        coverage=1.0,
-    )
 
 
 def _idle_power(idle: Sequence[Mapping[str, Any]]) -> tuple[float, float]:

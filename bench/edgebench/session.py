@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from edgebench import machine
 from edgebench.assemble import assemble
-from edgebench.energy import ProbeSettings, measure_idle, opened, read_cost_s
+from edgebench.energy import ProbeSettings, describe, measure_idle, opened
 from edgebench.log import Log
 from edgebench.preparing import prepare_all
 from edgebench.report.io import Reservation, reserve
@@ -130,18 +130,7 @@ def check_machine(plan: Plan, options: Options) -> dict[str, Any]:
     """Return the record of what is true before anything runs: machine, probes, and what is missing."""
     probes, missing = options.probes.open()
     try:
-        found = [
-            {
-                "name": probe.info.name,
-                "source": probe.info.source,
-                "scope": str(probe.info.scope),
-                "kind": probe.info.kind,
-                "resolution": probe.info.resolution,
-                "refresh_s": probe.info.refresh_s,
-                "overhead": read_cost_s(probe),
-            }
-            for probe in probes
-        ]
+        found = [describe(probe) for probe in probes]
     finally:
         for probe in probes:
             probe.close()

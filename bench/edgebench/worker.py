@@ -15,7 +15,8 @@ import os
 import sys
 import time
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from edgebench.artifact import peak_memory_bytes
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.executed import count_compute, is_compute
 from edgebench.child import die_with_parent
-from edgebench.energy import ProbeSettings, measure_passes, opened, read_cost_s
+from edgebench.energy import ProbeSettings, measure_passes, opened, sampler_share
 from edgebench.errors import BackendError, EdgebenchError
 from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.operators import OPERATORS
@@ -106,7 +107,7 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
     }
     energy = job["energy"]
     if energy is not None:
-        result["energy"] = _energy(run, result["pass_p50_s"], energy)
+        result["energy"] = _energy(run, result["pass_p50_s"], energy, job["cpus"])
     measured_s = time.monotonic()
     if job["describe"]:
         # Some runtimes tell only of a pass that is watched: nothing is timed after this.
@@ -208,8 +209,8 @@ def _layers(model: LoadedModel, asked: str) -> dict[str, Any] | None:
     return {"executed": len(layers), "counts": count_compute(layers), "fallback": fallback}
 
 
-def _energy(run: Callable[[], object], pass_s: float, energy: Mapping[str, Any]) -> dict[str, Any]:
-    with opened(ProbeSettings(tuple(energy["specs"]), energy["sysfs"])) as probes:
+def _energy(run: Callable[[], object], pass_s: float, energy: Mapping[str, Any], cpus: Sequence[int]) -> dict[str, Any]:
+    with opened(ProbeSettings(tuple(energy["specs"]), energy["sysfs"]), cpus) as probes:
         result = measure_passes(
             run,
             probes,
@@ -218,22 +219,9 @@ def _energy(run: Callable[[], object], pass_s: float, energy: Mapping[str, Any])
             target=energy["target"],
             shortest_s=energy["window_s"],
         )
-        costs = {probe.info.name: read_cost_s(probe) for probe in probes}
-    windows = [
-        {
-            "probe": window.probe,
-            "scope": window.scope,
-            "energy_j": window.energy_j,
-            "sigma_j": window.sigma_j,
-            "systematic_j": window.systematic_j,
-            "parts_j": dict(window.parts_j),
-            "seconds": window.seconds,
-            "passes": window.passes,
-            "power_w": window.power_w,
-        }
-        for window in result.windows
-    ]
-    return {"windows": windows, "discarded": result.discarded, "failed": result.failed, "read_cost_s": costs}
+        shares = {f"{probe.info.name}:{probe.info.scope}": sampler_share(probe) for probe in probes}
+    windows = [asdict(window) for window in result.windows]
+    return {"windows": windows, "discarded": result.discarded, "failed": result.failed, "sampler_share": shares}
 
 
 def _evaluate(backend: Backend, job: Mapping[str, Any]) -> dict[str, Any]:

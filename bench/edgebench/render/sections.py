@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from edgebench.render import cells
 from edgebench.render.study import study_of, study_section
 from edgebench.render.tables import Column, Section
-from edgebench.render.units import NONE, TIMES, duration, figure, quantity, with_error
+from edgebench.render.units import NONE, TIMES, duration, figure, quantity, signed, with_error
 from edgebench.report.metric import SCOPES_BY_WIDTH
 from edgebench.report.model import Benchmark, Contrast, LedgerPhase, Report
 
@@ -49,6 +49,7 @@ def sections(report: Report) -> list[Section]:
         _compression(report),
         _break_even(report),
         _idle(report),
+        _probes(report),
         _contrasts(report),
         None if study is None else study_section(study),
         *remarks(report),
@@ -238,6 +239,40 @@ def _idle(report: Report) -> Section | None:
         Column("over", tuple(duration(idle.seconds) for idle in report.idle)),
     ]
     return Section("Idle power", (tuple(columns),))
+
+
+def _probes(report: Report) -> Section | None:
+    """What measuring energy itself costs and how two sources agree: where there is something to tell."""
+    if not report.probes:
+        return None
+    rows = report.probes
+    columns = [
+        Column("probe", tuple(f"{probe.name} ({probe.scope})" for probe in rows), "left"),
+        Column(
+            "steps of", tuple(quantity(probe.resolution, "J" if probe.kind == "counter" else "W") for probe in rows)
+        ),
+        Column("new every", tuple(quantity(probe.refresh_s, "s") for probe in rows)),
+        Column("a read costs", tuple(quantity(probe.overhead, "s") for probe in rows)),
+        Column("sampler's share\nof a processor", tuple(percent_of(probe.sampler_share) for probe in rows)),
+    ]
+    notes = []
+    if (metering := report.metering) is not None:
+        ends = "" if metering.ci95 is None else f" [{', '.join(signed(100 * (end - 1), 2) for end in metering.ci95)}]"
+        notes.append(
+            f"a pass inside energy windows against outside: {signed(100 * (metering.latency_ratio - 1), 2)} %{ends}"
+        )
+    for closure in report.closures:
+        low, high = closure.ci95
+        notes.append(
+            f"{closure.part} over {closure.whole}: {closure.ratio:.3f} [{low:.3f}, {high:.3f}], "
+            f"systematic {closure.systematic:.1%}, {closure.windows} windows"
+        )
+    return Section("Probes", (tuple(columns),), notes=tuple(notes))
+
+
+def percent_of(value: float | None) -> str:
+    """Return a share as per cent, a dash for none."""
+    return NONE if value is None else f"{100 * value:.2f} %"
 
 
 def _contrasts(report: Report) -> Section | None:

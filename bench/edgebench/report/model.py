@@ -90,7 +90,8 @@ class Machine(Part):
 class Probe(Part):
     """A source of energy that was used.
 
-    `resolution` is J for a counter and W for a power sensor; `overhead` is seconds a read, measured.
+    `resolution` is J for a counter and W for a power sensor; `overhead` is seconds a read and
+    `sampler_share` the share of one processor that its sampler used, both measured.
     """
 
     name: Name
@@ -100,6 +101,7 @@ class Probe(Part):
     resolution: Amount
     refresh_s: Amount
     overhead: Amount | None = None
+    sampler_share: Amount | None = None
 
 
 class ProbeMissing(Part):
@@ -282,6 +284,28 @@ class Contrast(Part):
         return self
 
 
+class Metering(Part):
+    """What metering does to the workload: the time of a pass inside energy windows against outside, over `runs`."""
+
+    latency_ratio: Amount
+    ci95: Pair | None = None
+    runs: Count
+
+
+class Closure(Part):
+    """How two probes close: energy of `part` over that of `whole` (``probe:scope``) in the same windows.
+
+    `systematic` is the relative error of the ratio that both data sheets allow (1 sigma).
+    """
+
+    part: Name
+    whole: Name
+    ratio: float
+    ci95: Pair
+    systematic: Amount
+    windows: Count
+
+
 class Session(Part):
     """Where the session's time went, in seconds, and what was repeated."""
 
@@ -328,6 +352,8 @@ class Report(Part):
     session: Session | None = None
     benchmarks: Few[Benchmark] = ()
     contrasts: Few[Contrast] = ()
+    metering: Metering | None = None
+    closures: Few[Closure] = ()
     warnings: Few[Notice] = ()
 
     @model_validator(mode="after")

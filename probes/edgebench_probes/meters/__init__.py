@@ -1,0 +1,119 @@
+"""External meters: one file a protocol, and which of them are plugged in.
+
+`METERS` makes a source of a specification; what a meter needs (a package, a node, a right) is asked for when it is
+opened. A POWER-Z KM002C or KM003C has a driver in the kernel: it is read by the probe `hwmon`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from edgebench_probes.base import ProbeError
+from edgebench_probes.finding import Finding
+from edgebench_probes.integrate import SMOOTHINGS
+from edgebench_probes.meters import usbmeters
+from edgebench_probes.meters.fnirsi import MODELS
+from edgebench_probes.meters.joulescope import JoulescopeSource
+from edgebench_probes.meters.plugs import PlugSource
+from edgebench_probes.meters.ppk2 import Ppk2Source
+from edgebench_probes.meters.scpi import ScpiSource
+from edgebench_probes.meters.usb import Plugged, missing, plugged
+from edgebench_probes.remote import RemoteSource
+from edgebench_probes.source import Source, SourceLost
+from edgebench_probes.spec import Spec
+from edgebench_probes.window import shortest_window_s
+
+METERS: dict[str, Callable[[Spec], Source]] = {
+    "fnirsi": usbmeters.fnirsi_source,
+    "shizuku": usbmeters.shizuku_source,
+    "rd_um": usbmeters.rd_um_source,
+    "tc66": usbmeters.tc66_source,
+    "yzx": usbmeters.yzx_source,
+    "witrn": usbmeters.witrn_source,
+    "joulescope": JoulescopeSource,
+    "ppk2": Ppk2Source,
+    "scpi": ScpiSource,
+    "shelly": PlugSource,
+    "tasmota": PlugSource,
+    "tcp": RemoteSource,
+}
+FIRST_S = 3.0
+TARGET = 0.01  # relative uncertainty that the shortest window is stated for
+NEEDS = {"ppk2": "voltage=5"}  # what a specification that is proposed must have
+
+
+def find_meters(sysfs: Path = Path("/sys"), dev: Path = Path("/dev")) -> list[Finding]:
+    """Every meter of the catalogue on this machine's USB buses: usable, or why not and the fix.
+
+    A meter that can be opened is, until its first reading, and closed again; where none is plugged in there is one
+    finding that says so.
+    """
+    found = [_finding(meter) for meter in plugged(sysfs, dev)]
+    return found or [
+        Finding(
+            "meter",
+            "external meter",
+            usable=False,
+            reason="no USB meter of the catalogue is plugged in",
+            fix=f"plug one in, or name one that is reached otherwise ({', '.join(METERS)})",
+        )
+    ]
+
+
+def _finding(meter: Plugged) -> Finding:
+    known, node = meter.known, meter.node
+    make = partial(Finding, known.meter, f"{known.title} ({meter.vendor:04x}:{meter.product:04x}) at {node}")
+    if known.meter == "hwmon":
+        module = "`sudo modprobe powerz` (in Linux since 6.7)" if node is None else "use the probe `hwmon`"
+        reason = "the kernel has loaded no driver for it" if node is None else "it is read through its driver"
+        return make(usable=False, reason=reason, fix=module)
+    if node is None:
+        driver = {"tty": "cdc_acm", "hidraw": "usbhid"}.get(known.kind, "usbcore")
+        return make(
+            usable=False, reason=f"the kernel made no {known.kind} node for it", fix=f"`sudo modprobe {driver}`"
+        )
+    if not node.exists():
+        error = missing(node)
+        return make(usable=False, reason=error.reason, fix=error.fix)
+    text = f"{known.meter}:{node}"
+    if known.meter in NEEDS:
+        return make(usable=False, reason="it needs an option", fix=f"name it as `{text}?{NEEDS[known.meter]}`")
+    options = {"model": model} if (model := _model(meter)) else {}
+    source: Source | None = None
+    try:
+        source = METERS[known.meter](Spec(known.meter, None if known.kind == "usb" else str(node), options))
+        source.open()
+        power_w = _first_reading(source)
+    except ProbeError as error:
+        return make(usable=False, reason=error.reason, fix=error.fix)
+    finally:
+        if source is not None:
+            source.close()
+    about = source.describe()
+    shortest = shortest_window_s(about.info, power_w, TARGET) if power_w > 0 else None
+    return make(
+        usable=True,
+        scope=about.info.scope,
+        info=about.info,
+        reading_w=power_w,
+        shortest_window_s=shortest and max(shortest, SMOOTHINGS * about.smoothing_s),
+    )
+
+
+def _model(meter: Plugged) -> str | None:
+    """Model of a FNIRSI meter, which differs in how it is asked."""
+    usb = (meter.vendor, meter.product)
+    return next((key for key, model in MODELS.items() if model.usb == usb), None)
+
+
+def _first_reading(source: Source) -> float:
+    """First reading in W; raises SourceLost for a meter that gives none or garbles it."""
+    end = time.monotonic() + FIRST_S
+    while time.monotonic() < end:
+        samples = source.read()
+        if samples:
+            return samples[-1].power_w
+    raise SourceLost("the meter gives no reading", "check that it is switched on and is the meter named")

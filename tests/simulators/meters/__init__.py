@@ -1,0 +1,1 @@
+"""Meters that are not there, speaking their real protocols over real transports."""

@@ -31,7 +31,10 @@ _ISA_FLAGS = (
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The machine at one moment; what it does not tell is None. Temperatures in degrees Celsius, times in seconds."""
+    """The machine at one moment; what it does not tell is None. Temperatures in degrees Celsius, times in seconds.
+
+    `limits` names what a Raspberry Pi's firmware says limits it now (under-voltage, throttling).
+    """
 
     time_s: float
     temperature_c: float | None
@@ -39,6 +42,7 @@ class State:
     throttle_count: int | None
     busy_s: float
     steal_s: float
+    limits: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +52,15 @@ class Disturbance:
     other_cores: float
     stolen_cores: float
     throttled: bool
+    limits: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str | None:
         """Why a measurement between the two states is not to be trusted, or None."""
         if self.throttled:
             return "the processor throttled (its throttle counter rose)"
+        if self.limits:
+            return f"the firmware limited the board ({', '.join(self.limits)})"
         if self.other_cores > 0.5:
             return f"other programs used {self.other_cores:.1f} processors"
         if self.stolen_cores > 0.25:
@@ -113,6 +120,7 @@ def read_state() -> State:
         throttle_count=_throttle_count(),
         busy_s=busy,
         steal_s=getattr(times, "steal", 0.0),
+        limits=_pi_limits(),
     )
 
 
@@ -124,11 +132,14 @@ def disturbance(before: State, after: State, own_cpu_s: float) -> Disturbance:
     other_s = max(0.0, after.busy_s - before.busy_s - own_cpu_s - slack_s)
     counts = (before.throttle_count, after.throttle_count)
     throttled = counts[0] is not None and counts[1] is not None and counts[1] > counts[0]
-    return Disturbance(other_s / seconds, max(0.0, after.steal_s - before.steal_s) / seconds, throttled)
+    limits = tuple(sorted({*(before.limits or ()), *(after.limits or ())}))
+    return Disturbance(other_s / seconds, max(0.0, after.steal_s - before.steal_s) / seconds, throttled, limits)
 
 
 def describe(cpus: Iterable[int]) -> dict[str, Any]:
     """Return the report's `machine` (without temperatures): what this machine is, absent where it does not tell."""
+    from edgebench_probes.jetson import clocks, power_mode
+
     info = _cpuinfo()
     flags = set((info.get("flags") or info.get("Features") or "").split())
     quota = cpu_quota()
@@ -140,7 +151,8 @@ def describe(cpus: Iterable[int]) -> dict[str, Any]:
         "architecture": platform.machine(),
         "memory_bytes": psutil.virtual_memory().total,
         "governor": _text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
-        "power_mode": _text(Path("/sys/firmware/acpi/platform_profile")),
+        "power_mode": power_mode() or _text(Path("/sys/firmware/acpi/platform_profile")),
+        "clocks": clocks() or None,
         "virtualised": "hypervisor" in flags,
         "container": in_container(),
         "cpu_quota": quota,
@@ -209,6 +221,24 @@ def _throttle_count() -> int | None:
     files = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count")
     counts = [int(text) for text in map(_text, files) if text and text.isdigit()]
     return sum(counts) if counts else None
+
+
+def _pi_limits() -> tuple[str, ...] | None:
+    if "Raspberry Pi" not in (board() or ""):
+        return None
+    from edgebench_probes.base import ProbeError
+    from edgebench_probes.pmic import Mailbox, Vcgencmd, throttled
+
+    for firmware in (Mailbox(), Vcgencmd()):
+        try:
+            firmware.open()
+            try:
+                return tuple(sorted(throttled(firmware)[0]))
+            finally:
+                firmware.close()
+        except ProbeError:
+            continue
+    return None
 
 
 def _text(path: Path) -> str | None:

@@ -1,0 +1,83 @@
+"""What the machine tells of itself, and what counts as a disturbance; boards answer through their real programs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgebench import machine
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+def test_a_pi_that_its_firmware_limits_disturbs_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEBENCH_BOARD", "Raspberry Pi 4 Model B Rev 1.4")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    program(tmp_path, "vcgencmd", "throttled=0x0")
+    calm = machine.read_state()
+    assert calm.limits == ()
+    program(tmp_path, "vcgencmd", "throttled=0x50005")
+    limited = machine.read_state()
+    assert limited.limits is not None
+    assert len(limited.limits) == 2
+    reason = machine.disturbance(calm, limited, own_cpu_s=1e9).reason
+    assert reason is not None
+    assert "under-voltage" in reason
+    assert machine.platform_name({**machine.describe([0]), "board": machine.board()}) == "pi"
+
+
+def test_a_jetsons_power_mode_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    program(tmp_path, "nvpmodel", "NV Power Mode: 15W\n2")
+    assert machine.describe([0])["power_mode"] == "15W"
+
+
+def test_what_is_not_told_is_absent() -> None:
+    facts = machine.describe(machine.usable_cpus())
+    assert None not in facts.values()
+    assert facts["memory_bytes"] > 0
+    assert facts["cpu"]
+
+
+STATE = machine.State(0.0, None, None, None, 0.0, 0.0)
+
+
+@given(st.floats(0.1, 100), st.floats(0, 50), st.floats(0, 50))
+def test_only_the_processor_time_of_others_counts(seconds: float, own_s: float, other_s: float) -> None:
+    after = replace(STATE, time_s=seconds, busy_s=own_s + other_s)
+    found = machine.disturbance(STATE, after, own_s)
+    assert 0 <= found.other_cores <= other_s / seconds + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        (replace(STATE, time_s=1.0), None),
+        (replace(STATE, time_s=10.0, busy_s=9.0), "other programs used 0.9 processors"),
+        (replace(STATE, time_s=10.0, steal_s=4.0), "took 0.40 processors"),
+        (replace(STATE, time_s=10.0, throttle_count=None), None),
+    ],
+)
+def test_a_disturbance_has_its_reason(after: machine.State, words: str | None) -> None:
+    reason = machine.disturbance(STATE, after, 0.0).reason
+    assert reason is None if words is None else words in (reason or "")
+
+
+def test_a_throttle_counter_that_rises_is_a_disturbance() -> None:
+    before = replace(STATE, throttle_count=3)
+    assert machine.disturbance(before, replace(before, time_s=1.0, throttle_count=4), 0.0).throttled
+    assert not machine.disturbance(before, replace(before, time_s=1.0), 0.0).throttled
+
+
+def test_threads_take_a_core_each_before_siblings() -> None:
+    cores = machine.usable_cpus()
+    assert machine.cpus_for(1, cores) == cores[:1]
+    assert set(cores) <= set(machine.cpus_for(10_000, cores))

@@ -209,6 +209,38 @@ def test_energy_windows_do_not_change_latency(
     figure("latency with energy windows on against off", f"{100 * centre:+.2f} %", "within 0.5 %", abs(centre) <= 0.005)
 
 
+def test_a_sampler_at_100_hz(plain: dict[str, Any], cache: Path, tmp_path: Path, figure: Record) -> None:
+    """Passes while a hwmon source is sampled at 100 Hz against passes a moment before, in the same process."""
+    chip = tmp_path / "class" / "hwmon" / "hwmon0"
+    chip.mkdir(parents=True)
+    for name, text in (("name", "bench"), ("in0_input", "5000"), ("curr1_input", "1400")):
+        (chip / name).write_text(f"{text}\n", encoding="ascii")
+    energy = {
+        "specs": ["hwmon:bench?scope=board_dc&rate=100"],
+        "sysfs": str(tmp_path),
+        "windows": 1,
+        "target": 0.05,
+        "window_s": 2.0,
+    }
+    logs, shares = [], []
+    for _ in range(10):
+        outcome = run_job(
+            "edgebench.worker",
+            worker_job(fp32_ir(plain, cache), energy=energy),
+            environment=child_environment(threads=1, isa="none", seed=42),
+            limit_s=120,
+        )
+        assert outcome.error is None, outcome.error
+        (window,) = outcome.data["energy"]["windows"]
+        logs.append(math.log(window["seconds"] / window["passes"] / fmean(outcome.data["values"])))
+        shares += outcome.data["energy"]["sampler_share"].values()
+    change = math.exp(median(logs)) - 1
+    figure(
+        "latency with a 100 Hz sampler on against off", f"{100 * change:+.2f} %", "within 0.5 %", abs(change) <= 0.005
+    )
+    figure("its share of a core", f"{100 * median(shares):.2f} %", "< 0.5 %", median(shares) < 0.005)
+
+
 def test_start_up(edgebench: Edgebench, figure: Record) -> None:
     times = []
     for _ in range(7):

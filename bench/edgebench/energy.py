@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +11,16 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from edgebench_probes.base import ProbeError, WindowInvalid
-from edgebench_probes.window import per_inference, shortest_window_s
+from edgebench_probes.base import ProbeError
+from edgebench_probes.window import per_inference
 
 if TYPE_CHECKING:
     from edgebench_probes.base import Mark, Probe
 
 # A window is measured again when it is invalid; a source that fails this often in a row is reported missing.
 MAX_TRIES = 3
+# The trial that tells the power a window's length depends on.
+TRIAL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +100,8 @@ def measure_passes(
         return result
     length_s = shortest_s
     for probe in live:
-        with contextlib.suppress(WindowInvalid):
-            power_w = _trial_power(run, probe, max(1, round(0.1 / pass_s)))
-            if power_w > 0:
-                length_s = max(length_s, shortest_window_s(probe.info, power_w, target))
+        with contextlib.suppress(ProbeError):
+            length_s = max(length_s, _length_s(run, probe, max(1, round(TRIAL_S / pass_s)), target))
     passes = max(1, -(-int(length_s * 1e6) // max(1, int(pass_s * 1e6))))
     done = 0
     tries = dict.fromkeys((id(probe) for probe in live), 0)
@@ -119,11 +120,17 @@ def measure_passes(
     return result
 
 
-def _trial_power(run: Callable[[], object], probe: Probe, passes: int) -> float:
-    start = probe.mark()
+def _length_s(run: Callable[[], object], probe: Probe, passes: int, target: float) -> float:
+    """Return the window a probe needs at the power of this workload: of a short trial, or of its latest sample."""
+    from edgebench_probes.discover import reading, shortest_window
+    from edgebench_probes.sampler import SampledProbe
+
+    start = None if isinstance(probe, SampledProbe) else probe.mark()
     for _ in range(passes):
         run()
-    return probe.energy(start, probe.mark()).power_w
+    power_w = reading(probe) if start is None else probe.energy(start, probe.mark()).power_w
+    # A little more, as the passes may run faster than they did.
+    return 1.05 * shortest_window(probe, power_w, target) if power_w > 0 else 0.0
 
 
 def _one_window(
@@ -176,8 +183,13 @@ def _one_window(
 
 
 def measure_idle(probes: Sequence[Probe], seconds: float, when: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Measure idle power over `seconds`, cut into windows of a second; return the report's `idle` and failures."""
-    slices = max(2, round(seconds))
+    """Measure idle power over about `seconds`, cut into windows of a second, or of what the slowest source needs.
+
+    Returns the report's `idle` and, for a scope without a figure, the reason.
+    """
+    slice_s = max([1.0, *(_idle_window_s(probe) for probe in probes)])
+    slices = max(2, int(seconds / slice_s))
+    slice_s = max(slice_s, seconds / slices)
     powers: dict[int, list[float]] = {index: [] for index in range(len(probes))}
     failed: dict[str, str] = {}
     marks: list[Mark | None] = [None] * len(probes)
@@ -192,7 +204,7 @@ def measure_idle(probes: Sequence[Probe], seconds: float, when: str) -> tuple[li
                 marks[index] = None
                 failed[str(probe.info.scope)] = str(error)
         if step < slices:
-            time.sleep(seconds / slices)
+            time.sleep(slice_s)
     records = []
     for index, probe in enumerate(probes):
         if found := powers[index]:
@@ -202,11 +214,20 @@ def measure_idle(probes: Sequence[Probe], seconds: float, when: str) -> tuple[li
                 "probe": probe.info.name,
                 "scope": scope,
                 "power_w": fmean(found),
-                "seconds": seconds,
+                "seconds": slice_s * len(found),
+                "windows": len(found),
                 "when": when,
             }
             records.append(entry | ({"stdev_w": stdev(found)} if len(found) > 1 else {}))
     return records, failed
+
+
+def _idle_window_s(probe: Probe) -> float:
+    """Return what a window of idle power needs to hold enough samples, whatever the power; 0 for a counter."""
+    from edgebench_probes.discover import shortest_window
+    from edgebench_probes.sampler import SampledProbe
+
+    return 1.05 * shortest_window(probe, math.inf) if isinstance(probe, SampledProbe) else 0.0
 
 
 def read_cost_s(probe: Probe, reads: int = 50) -> float:

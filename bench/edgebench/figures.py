@@ -193,8 +193,8 @@ def _scope_energy(
 
 
 def _idle_power(idle: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """Mean idle power and 1 sigma: the spread of its windows of a second, and half of what before and after differ."""
-    sigmas = [entry.get("stdev_w", 0.0) / math.sqrt(max(1.0, entry["seconds"])) for entry in idle]
+    """Mean idle power and 1 sigma: the spread of its windows, and half of what before and after differ."""
+    sigmas = [entry.get("stdev_w", 0.0) / math.sqrt(entry["windows"]) for entry in idle]
     drift = abs(idle[0]["power_w"] - idle[-1]["power_w"]) / 2
     return fmean(entry["power_w"] for entry in idle), math.hypot(math.hypot(*sigmas) / len(sigmas), drift)
 

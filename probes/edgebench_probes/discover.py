@@ -228,8 +228,8 @@ def reading(probe: Probe) -> float:
     return probe.energy(start, probe.mark()).power_w
 
 
-def shortest_window(probe: Probe, power_w: float) -> float:
-    """Shortest window (s) worth measuring with this probe at this power: 1 % random uncertainty, one sigma."""
+def shortest_window(probe: Probe, power_w: float, target: float = TARGET) -> float:
+    """Shortest window (s) worth measuring with an open probe at this power: random uncertainty (one sigma) `target`."""
     info: ProbeInfo = probe.info
     smoothing_s = probe.source_info.smoothing_s if isinstance(probe, SampledProbe) else 0.0
-    return max(shortest_window_s(info, power_w, TARGET), SMOOTHINGS * smoothing_s)
+    return max(shortest_window_s(info, power_w, target), SMOOTHINGS * smoothing_s)

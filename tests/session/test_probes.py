@@ -63,6 +63,20 @@ def test_two_sources_give_a_scope_each_and_close(edgebench: Edgebench, one_backe
     assert report["metering"]["runs"] == 4
 
 
+def test_a_slow_source_gets_the_window_it_needs(edgebench: Edgebench, one_backend: Path, tmp_path: Path) -> None:
+    """At ten hertz a window of 0.4 s, as the suite asks for, holds four samples: it is made long enough for twenty."""
+    chip = tmp_path / "sys" / "class" / "hwmon" / "hwmon0"
+    chip.mkdir(parents=True)
+    for name, text in (("name", "board"), ("power1_input", "6000000")):
+        (chip / name).write_text(f"{text}\n", encoding="ascii")
+    done = edgebench("suite", one_backend, "--sysfs", tmp_path / "sys", "--probe", "hwmon:board?scope=board_dc&rate=10")
+    assert done.code == 0, done.stderr
+    (cell,) = done.report["benchmarks"]
+    gross = cell["metrics"]["energy_gross_j"]
+    assert gross["windows"]["samples"] >= 20
+    assert gross["runs"][0][0] == pytest.approx(6.0 * gross["pass_s"][0][0], rel=0.01)
+
+
 def test_an_unplugged_meter_is_missing_and_the_suite_goes_on(
     edgebench: Edgebench, one_backend: Path, no_energy: Path
 ) -> None:

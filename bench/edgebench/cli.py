@@ -16,12 +16,12 @@ from edgebench.errors import EdgebenchError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from edgebench.plan import BringYourOwn, Plan
     from edgebench.report.model import Report
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 _EPILOG = "exit codes: 0 ok, 1 some benchmark failed, 2 usage or invalid input, 130 interrupted"
+_EPILOG_VERDICT = "exit codes: 0 passed, 1 regressed, 2 usage or invalid input, 3 incomparable, 4 inconclusive"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,12 +54,14 @@ def build_parser() -> argparse.ArgumentParser:
         prog="edgebench",
         description="Measure what a compressed neural network costs on an edge board: "
         "time, energy, memory, size and accuracy.",
-        epilog=_EPILOG,
+        epilog="exit codes: 0 ok, 1 some benchmark failed or regressed, 2 usage or invalid input, 3 incomparable, "
+        "4 inconclusive, 130 interrupted",
     )
     parser.add_argument("--version", action="version", version=f"edgebench {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_suite(commands)
     _add_probes(commands)
+    _add_comparing(commands)
     show = commands.add_parser("show", help="tables of a report", description="Show a report as tables.")
     show.add_argument("report", metavar="REPORT", help="a report file, or - for standard input")
     show.add_argument("--html", metavar="FILE", type=Path, help="write one self-contained HTML page instead")
@@ -108,11 +110,89 @@ def _add_suite(commands: Any) -> None:
     suite.set_defaults(command=_suite)
 
 
+def _add_comparing(commands: Any) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="verdict over stored reports",
+        description="Judge HEAD against BASE. MORE and --history are earlier reports of the base's level.",
+        epilog=_EPILOG_VERDICT,
+    )
+    compare.add_argument("base", metavar="BASE", help="the report to compare with, or - for standard input")
+    compare.add_argument("head", metavar="HEAD", help="the report to judge")
+    compare.add_argument("more", metavar="MORE", nargs="*", help="earlier reports, as --history")
+    compare.add_argument("--history", metavar="DIR", type=Path, help="a folder of earlier reports")
+    _add_verdict_options(compare)
+    compare.set_defaults(command=_compare)
+    trend = commands.add_parser(
+        "trend", help="how releases went over time", description="Show where figures changed, report by report."
+    )
+    trend.add_argument("folder", metavar="DIR", type=Path, help="a folder of reports")
+    trend.add_argument("--metric", metavar="NAME", action="append", default=[], help="may be repeated")
+    trend.add_argument("--only", metavar="GLOB", help="only the benchmarks whose name matches")
+    trend.add_argument("--format", choices=("table", "json"), default="table")
+    trend.add_argument("-o", "--output", metavar="FILE", type=Path, help="a file instead of standard output")
+    trend.set_defaults(command=_trend)
+    ab = commands.add_parser(
+        "ab",
+        help="two environments interleaved on this machine, then the verdict",
+        description="Measure a suite in two Python environments, alternating in random blocks, and judge HEAD.",
+        epilog=_EPILOG_VERDICT + ", 130 interrupted",
+    )
+    ab.add_argument("base", metavar="BASE", help="venv:DIR, or the path of a Python executable")
+    ab.add_argument("head", metavar="HEAD", help="the environment to judge")
+    ab.add_argument("suite", metavar="SUITE", help="a suite that ships, or a file of yours")
+    ab.add_argument("--pairs", metavar="N", type=_count, default=10, help="pairs of runs a stage, 10 or more")
+    ab.add_argument("--only", metavar="GLOB", help="only the benchmarks whose name matches")
+    ab.add_argument("--threads", metavar="N", type=_count, help="threads (default: usable physical cores)")
+    ab.add_argument("--data", metavar="DIR", type=Path, help="CIFAR-10 (EDGEBENCH_DATA)")
+    ab.add_argument("--seed", metavar="N", type=int, default=None, help="of the order (default: the suite's)")
+    ab.add_argument("--dry-run", action="store_true", help="say how long it takes and what it can find, run nothing")
+    _add_probe_options(ab)
+    _add_verdict_options(ab)
+    ab.set_defaults(command=_ab)
+
+
+def _add_verdict_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("verdict")
+    group.add_argument("--format", choices=("table", "json", "markdown", "junit"), default="table")
+    group.add_argument("-o", "--output", metavar="FILE", type=Path, help="a file instead of standard output")
+    group.add_argument(
+        "--budget",
+        metavar="[METRIC=]5%",
+        action="append",
+        default=[],
+        help="largest change for the worse that passes (default 5%%; see docs/compare.md)",
+    )
+    group.add_argument("--margin", metavar="1%", help="a change up to this is no regression (default 1%%)")
+    group.add_argument("--metric", metavar="NAME", action="append", default=[], help="compare only this, repeatable")
+    group.add_argument("--config", metavar="FILE", type=Path, help="budgets (default: edgebench.toml, where it is)")
+    group.add_argument(
+        "--allow",
+        metavar="WHAT",
+        action="append",
+        default=[],
+        choices=("inconclusive", "removed"),
+        help="exit 0 for it",
+    )
+
+
 def _add_probes(commands: Any) -> None:
     probes = commands.add_parser(
-        "probes", help="every energy source: usable, or why not", description="List the energy sources of this machine."
+        "probes",
+        help="every energy source: usable, or why not",
+        description="List the energy sources of this machine, with a reading, or the cause and the fix.",
     )
-    probes.add_argument("--json", action="store_true", help="the same as data")
+    probes.add_argument("action", nargs="?", choices=("serve",), help="serve: give a meter to another machine")
+    probes.add_argument("--watch", action="store_true", help="live power until ctrl-C")
+    probes.add_argument("--json", action="store_true", help="the list as data")
+    probes.add_argument(
+        "--record", metavar="FILE", type=Path, help="record one probe, to be played back by replay:FILE"
+    )
+    probes.add_argument("--seconds", metavar="S", type=_seconds, default=60.0, help="how long to record (default 60)")
+    probes.add_argument("--listen", metavar="[HOST:]PORT", default="127.0.0.1:8765", help="where to serve")
+    probes.add_argument(
+        "--token-file", metavar="FILE", help="a shared secret (EDGEBENCH_PROBE_TOKEN), needed beyond loopback"
+    )
     _add_probe_options(probes)
     probes.set_defaults(command=_probes)
 
@@ -135,134 +215,35 @@ def _add_probe_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _suite(arguments: argparse.Namespace) -> int:
-    console = _stderr()
+    from edgebench import cli_suite
+
     if arguments.suite is None:
-        return _list_suites(console)
-    plan = _plan(arguments)
-    if arguments.dry_run:
-        from edgebench.estimate import total_seconds
-        from edgebench.render.plan import plan_table
-
-        _stdout().print(plan_table(plan, total_seconds(plan)))
-        return EXIT_OK
-    target, folder = _target(arguments.output, plan.name)
-    from edgebench.artifact import cache_folder
-    from edgebench.energy import ProbeSettings
-    from edgebench.estimate import total_seconds, work
-    from edgebench.machine import usable_cpus
-    from edgebench.render.progress import LiveProgress, PlainProgress
-    from edgebench.render.terminal import closing
-    from edgebench.report.io import dumps, write_report
-    from edgebench.session import Options, run_session
-
-    options = Options(
-        folder=folder,
-        cache=cache_folder(),
-        cpus=tuple(usable_cpus()),
-        probes=ProbeSettings(_probe_specs(arguments), arguments.sysfs),
-        data=arguments.data,
-        weights=arguments.weights,
-        resume=arguments.resume,
-    )
-    live = LiveProgress(console, work(plan), total_seconds(plan)) if console.is_terminal else PlainProgress(console)
-    with live as progress:
-        session = run_session(plan, options, progress)
-    if target is None:
-        sys.stdout.write(dumps(session.report))
-        sys.stdout.flush()
-    else:
-        session.release()
-        write_report(session.report, target)
-    session.close()
-    console.print(closing(session.report))
-    if target is not None:
-        console.print(f"report: {target}", markup=False, highlight=False, soft_wrap=True)
-    if session.interrupted:
-        return EXIT_INTERRUPTED
-    return EXIT_FAILED if any(cell.status == "failed" for cell in session.report.benchmarks) else EXIT_OK
-
-
-def _plan(arguments: argparse.Namespace) -> Plan:
-    from edgebench.machine import usable_cpus
-    from edgebench.plan import Overrides, load_plan
-
-    dataset = "digits"
-    if arguments.data is not None:
-        from edgebench_suites.data import load_data
-
-        dataset = load_data(arguments.data, seed=0).name
-    if arguments.weights is not None and not arguments.weights.is_file():
-        raise UsageError(f"--weights {arguments.weights}: there is no such file: name a state dict saved by torch.save")
-    cores = len(usable_cpus())
-    if arguments.threads is not None and arguments.threads > len(os.sched_getaffinity(0)):
-        raise UsageError(
-            f"--threads {arguments.threads}: this process may use {len(os.sched_getaffinity(0))} processors"
-        )
-    overrides = Overrides(arguments.only, arguments.processes, arguments.values, arguments.threads, arguments.isa)
-    own = _own_model(arguments.model, arguments.shape)
-    return load_plan(arguments.suite, dataset=dataset, cores=cores, overrides=overrides, own=own)
-
-
-def _own_model(path: Path | None, shapes: Sequence[str]) -> BringYourOwn | None:
-    from edgebench.plan import own_model
-
-    if path is None:
-        if shapes:
-            raise UsageError("--shape fixes the inputs of a model of yours: give --model FILE with it")
-        return None
-    return own_model(path, shapes)
-
-
-def _target(output: str | None, suite: str) -> tuple[Path | None, Path]:
-    """Return where the report goes (None: standard output) and the folder that holds the journal meanwhile."""
-    from edgebench.artifact import cache_folder
-
-    if output == "-" or (output is None and not sys.stdout.isatty()):
-        folder = cache_folder() / "journals"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"{folder}: cannot be made ({error.strerror}): set EDGEBENCH_CACHE") from None
-        return None, folder
-    if output is not None:
-        target = Path(output)
-        if target.is_dir():
-            raise UsageError(f"-o {output}: is a folder: name a file in it")
-        if not target.parent.is_dir():
-            raise UsageError(f"-o {output}: its folder does not exist: make it first")
-        return target, target.parent
-    from datetime import UTC, datetime
-
-    reports = Path("/reports")
-    folder = reports if reports.is_dir() else Path.cwd()
-    return folder / f"edgebench-{suite}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json", folder
-
-
-def _list_suites(console: Console) -> int:
-    from edgebench.render.plan import suites_table
-    from edgebench.suitefile import builtin_suites, read_suite
-
-    _stdout().print(suites_table([read_suite(path)[0] for path in builtin_suites().values()]))
-    console.print("run one with: edgebench suite NAME", highlight=False)
-    return EXIT_OK
+        return cli_suite.list_suites(_stdout(), _stderr())
+    return cli_suite.suite(arguments, _probe_specs(arguments), _stdout(), _stderr())
 
 
 def _probes(arguments: argparse.Namespace) -> int:
-    from edgebench.render.probes import as_json, probes_table
-    from edgebench_probes.discover import discover, open_probes
+    from edgebench import cli_probes
 
-    specs = _probe_specs(arguments)
-    if specs:
-        probes, findings = open_probes(specs, Path(arguments.sysfs))
-        for probe in probes:
-            probe.close()
-    else:
-        findings = discover(Path(arguments.sysfs))
-    if arguments.json:
-        sys.stdout.write(as_json(findings))
-    else:
-        _stdout().print(probes_table(findings))
-    return EXIT_OK
+    return cli_probes.probes(arguments, _probe_specs(arguments), _stdout(), _stderr())
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from edgebench.cli_compare import compare
+
+    return compare(arguments)
+
+
+def _trend(arguments: argparse.Namespace) -> int:
+    from edgebench.cli_compare import trend
+
+    return trend(arguments)
+
+
+def _ab(arguments: argparse.Namespace) -> int:
+    from edgebench.cli_compare import ab
+
+    return ab(arguments, probes=_probe_specs(arguments))
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -325,6 +306,16 @@ def _count(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000000")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to a day")
+    return value
 
 
 def _sentence(error: Exception) -> str | None:

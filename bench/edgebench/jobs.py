@@ -52,14 +52,15 @@ def run_job(
     environment: Mapping[str, str],
     limit_s: float,
     on_line: Callable[[str], None] | None = None,
+    python: str = sys.executable,
 ) -> JobResult:
-    """Run ``python -m MODULE JOB.json`` to its result; never raises for what the child does."""
+    """Run ``PYTHON -m MODULE JOB.json`` to its result; never raises for what the child does."""
     with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
         job_file, result_file = Path(folder, "job.json"), Path(folder, "result.json")
         job_file.write_text(json.dumps({**job, "result": str(result_file)}), encoding="utf-8")
         spawned_s = time.monotonic()
         outcome = run_child(
-            [sys.executable, "-m", module, str(job_file)], environment=environment, limit_s=limit_s, on_line=on_line
+            [python, "-m", module, str(job_file)], environment=environment, limit_s=limit_s, on_line=on_line
         )
         error = outcome.failure(limit_s)
         data: dict[str, Any] = {}

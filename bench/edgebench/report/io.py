@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Self
 from pydantic import ValidationError
 
 from edgebench.errors import ReportError
+from edgebench.report.migrate import migrate
 from edgebench.report.model import SCHEMA, Report
 
 MAX_BYTES = 64 * 2**20
@@ -38,7 +39,7 @@ def read_report(path: Path | str) -> Report:
 
 def parse_report(content: bytes, name: str) -> Report:
     """Validate a report's bytes; `name` is what errors call it. Raises ReportError."""
-    data = _load_json(content, name)
+    data = migrate(_load_json(content, name), name)
     _check_schema(data, name)
     _check_tree(data, name)
     try:
@@ -241,9 +242,6 @@ def _check_schema(data: Any, name: str) -> None:
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema == SCHEMA:
         return
-    found = re.fullmatch(r"edgebench\.report/(\d{1,6})", schema) if isinstance(schema, str) else None
-    if found and int(found[1]) > int(SCHEMA.rpartition("/")[2]):
-        raise ReportError(f"{name} was written by a newer edgebench (schema {schema}); update edgebench to read it.")
     raise ReportError(f'{name} is JSON but no edgebench report ("schema" is not "{SCHEMA}"); name a report.')
 
 

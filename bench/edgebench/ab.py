@@ -1,0 +1,290 @@
+"""`edgebench ab`: two environments on this machine, alternating in random ABBA blocks, judged in two stages."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebench.ab_measure import AbCell, Taken, Watch, first_runs, minutes, take
+from edgebench.ab_runs import Environment, Runner, call
+from edgebench.ab_side import PROTOCOL
+from edgebench.compare.cells import Sample
+from edgebench.compare.fingerprint import differences
+from edgebench.compare.judge import Pair, check, exact, incomparable
+from edgebench.compare.paired import (
+    INTERIM_ALPHA,
+    NOISY_SD,
+    QUIET_SD,
+    Stage,
+    decided,
+    detectable,
+    estimates_of,
+    flagged,
+    judge_stages,
+)
+from edgebench.compare.policy import Policy, gauge_of
+from edgebench.compare.verdict import Comparison, Finding, Side
+from edgebench.errors import UsageError
+
+MIN_PAIRS = 10
+_PREPARE_LIMIT_S = 6 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to measure: the suite, and how."""
+
+    suite: str
+    cpus: tuple[int, ...]
+    pairs: int = MIN_PAIRS
+    only: str | None = None
+    threads: int | None = None
+    data: Path | None = None
+    seed: int | None = None
+    probes: tuple[str, ...] = ()
+    sysfs: str = "/sys"
+
+
+def plan_text(seconds: float, pairs: int, cells: int, margin: float) -> str:
+    """Say how long it takes and what it can find, before it starts."""
+    quiet, noisy = (detectable(sd, pairs, margin) for sd in (QUIET_SD, NOISY_SD))
+    return (
+        f"{pairs} pairs of {cells} benchmark{'s' if cells != 1 else ''} take about {minutes(seconds)}, twice that at "
+        f"most if every one has to be confirmed; of changes for the worse it finds {quiet:+.1%} in 4 of 5 cases where "
+        f"pairs vary by {QUIET_SD:.1%}, {noisy:+.1%} where they vary by {NOISY_SD:.1%}"
+    )
+
+
+def prepare(sides: Sequence[Environment], request: Request, watch: Watch, *, artifacts: bool) -> list[dict[str, Any]]:
+    """Let each side plan the suite and make its artifacts. Raises UsageError for a side that cannot."""
+    answers = []
+    for side in sides:
+        question = {
+            "protocol": PROTOCOL,
+            "suite": request.suite,
+            "only": request.only,
+            "threads": request.threads,
+            "data": None if request.data is None else str(request.data.absolute()),
+            "cpus": request.cpus,
+            "probes": request.probes,
+            "sysfs": request.sysfs,
+            "prepare": artifacts,
+        }
+        answer, _ = call(
+            side,
+            "edgebench.ab_side",
+            question,
+            os.environ,
+            _PREPARE_LIMIT_S,
+            on_line=partial(_told_by, side, watch),
+        )
+        if isinstance(answer, str):
+            raise UsageError(f"{side.label}: {answer.rstrip('.')}: correct it and start again")
+        answers.append(answer)
+    return answers
+
+
+def _told_by(side: Environment, watch: Watch, line: str) -> None:
+    watch.note(f"{side.label}: {line}")
+
+
+def run_ab(
+    base: Environment, head: Environment, request: Request, policy: Policy, watch: Watch, allowed: Sequence[str] = ()
+) -> Comparison:
+    """Measure both environments interleaved and judge head against base."""
+    sides = (base, head)
+    answers = prepare(sides, request, watch, artifacts=True)
+    result = _frame(sides, answers, allowed)
+    if result.hard:
+        return result
+    runner = Runner()
+    cells, reasons = first_runs(sides, answers, runner, watch)
+    findings = [incomparable(name, "*", reason) for name, reason in reasons.items()]
+    seconds = request.pairs * 2 * sum(cell.run_s for cell in cells)
+    watch.note(plan_text(seconds, request.pairs, len(cells), policy.margin))
+    order = random.Random(answers[0]["seed"] if request.seed is None else request.seed)  # noqa: S311  # order, not secrecy
+
+    first = Taken()
+    runner.thermal.target_c = None
+    take(first, cells, sides, request.pairs, runner, policy, order, watch, "stage 1")
+    pairs, unusable = _pairs(first, cells, policy)
+    second, early, again = _confirm(pairs, first, cells, sides, request.pairs, runner, policy, order, watch)
+    if pairs:
+        findings += _judged(pairs, first, second, policy, early=early, again=again)
+    findings += unusable
+    findings += [incomparable(cell.name, "*", cell.failed) for cell in cells if cell.failed is not None]
+    findings += [finding for cell in cells for finding in _exact(cell, policy)]
+    place = {cell["name"]: index for index, cell in enumerate(answers[0]["cells"])}
+    metrics = {name: index for index, name in enumerate(policy.metrics)}
+    findings.sort(key=lambda finding: (place[finding.cell], metrics.get(finding.metric, -1)))
+    versions = [_versions(answer, [cell.first[index] for cell in cells]) for index, answer in enumerate(answers)]
+    return replace(
+        result,
+        findings=tuple(findings),
+        soft=differences(*versions),
+        assumptions=_assumptions(request, policy, seen=len(again), early=early),
+        notes=tuple(_notes(runner)),
+    )
+
+
+def _frame(sides: Sequence[Environment], answers: Sequence[Mapping[str, Any]], allowed: Sequence[str]) -> Comparison:
+    names = [[cell["name"] for cell in answer["cells"]] for answer in answers]
+    tables: list[dict[str, Any]] = [{"suite_digest": answer["suite_digest"]} for answer in answers]
+    for table, answer, other in zip(tables, answers, reversed(names), strict=True):
+        table |= {cell["name"]: cell["params"] for cell in answer["cells"] if cell["name"] in other}
+    return Comparison(
+        mode="ab",
+        base=Side(sides[0].label),
+        head=Side(sides[1].label),
+        findings=(),
+        hard=differences(*tables),
+        added=tuple(name for name in names[1] if name not in names[0]),
+        removed=tuple(name for name in names[0] if name not in names[1]),
+        allowed=tuple(allowed),
+    )
+
+
+def _pairs(taken: Taken, cells: Sequence[AbCell], policy: Policy) -> tuple[list[Pair], list[Finding]]:
+    """Return what can be judged, sorted by metric, and the findings of what cannot."""
+    pairs: list[Pair] = []
+    findings: list[Finding] = []
+    failed = {cell.name for cell in cells if cell.failed is not None}
+    for metric in policy.metrics:
+        for cell in cells:
+            key = (cell.name, metric)
+            if cell.name in failed or key not in taken.about:
+                continue
+            about = taken.about[key]
+            if key not in taken.runs:
+                # A step that the runtime does not have takes no time on either side.
+                if any(sample.value for sample in about):
+                    findings.append(incomparable(cell.name, metric, "a value is zero or negative on one side"))
+                continue
+            samples = [
+                replace(sample, runs=tuple(runs), value=float(statistics.median(runs)))
+                for sample, runs in zip(about, taken.runs[key], strict=True)
+            ]
+            found = check(cell.name, metric, samples[0], samples[1], policy)
+            (pairs if isinstance(found, Pair) else findings).append(found)  # type: ignore[arg-type]  # each to its own
+    return pairs, findings
+
+
+def _confirm(
+    pairs: Sequence[Pair],
+    first: Taken,
+    cells: Sequence[AbCell],
+    sides: Sequence[Environment],
+    count: int,
+    runner: Runner,
+    policy: Policy,
+    order: random.Random,
+    watch: Watch,
+) -> tuple[Taken | None, bool, frozenset[tuple[str, str]]]:
+    """Measure the flagged cells again on fresh runs; return them, whether half were enough, and what was flagged."""
+    if not pairs:
+        return None, False, frozenset()
+    marks = flagged(pairs, estimates_of(pairs, Stage(first.ratios)), policy.alpha)
+    chosen = [pair for pair, mark in zip(pairs, marks, strict=True) if mark]
+    if not chosen:
+        watch.note("nothing looks worse: the second stage is not needed")
+        return None, False, frozenset()
+    keys = frozenset((pair.cell, pair.metric) for pair in chosen)
+    names = {pair.cell for pair in chosen}
+    again = [cell for cell in cells if cell.name in names]
+    watch.note(f"{len(names)} benchmarks look worse and are measured again on fresh runs: {', '.join(sorted(names))}")
+    second = Taken()
+    half = 2 * math.ceil(count / 4)
+    take(second, again, sides, half, runner, policy, order, watch, "stage 2, first half")
+    estimates = estimates_of(chosen, Stage(second.ratios))
+    if not any(cell.failed for cell in again) and decided(chosen, estimates, INTERIM_ALPHA):
+        watch.note("half of the second stage decides everything")
+        return second, True, keys
+    take(second, again, sides, count - half, runner, policy, order, watch, "stage 2, second half")
+    return second, False, keys
+
+
+def _judged(
+    pairs: Sequence[Pair],
+    first: Taken,
+    second: Taken | None,
+    policy: Policy,
+    *,
+    early: bool,
+    again: frozenset[tuple[str, str]],
+) -> list[Finding]:
+    stages = (Stage(first.ratios), None if second is None else Stage(second.ratios))
+    with np.errstate(invalid="ignore"):
+        findings = judge_stages(pairs, stages[0], stages[1], policy.alpha, early=early)
+    # What the second stage decided is shown with the second stage's values.
+    for place, finding in enumerate(findings):
+        key = (finding.cell, finding.metric)
+        if second is not None and key in again and (runs := second.runs.get(key)) is not None:
+            base, head = (float(statistics.median(side)) for side in runs)
+            findings[place] = replace(finding, base=base, head=head, base_runs=len(runs[0]), head_runs=len(runs[1]))
+    return findings
+
+
+def _exact(cell: AbCell, policy: Policy) -> list[Finding]:
+    """Judge size and accuracy from the first runs and the artifacts."""
+    findings: list[Finding] = []
+    values: dict[str, tuple[float | None, float | None]] = {"size_bytes": cell.sizes}
+    first, second = (result.get("evaluation") for result in cell.first)
+    if first is not None and second is not None:
+        if first["data"]["digest"] != second["data"]["digest"]:
+            return [incomparable(cell.name, "accuracy_top1", "measured on other data")]
+        values["accuracy_top1"] = (first["correct"] / first["images"], second["correct"] / second["images"])
+        values["loss"] = (first["loss"], second["loss"])
+    for metric, (base, head) in values.items():
+        if metric not in policy.metrics or base is None or head is None or not gauge_of(metric).exact:
+            continue
+        unit, better = {"size_bytes": ("B", "lower"), "loss": ("1", "lower")}.get(metric, ("1", "higher"))
+        samples = [Sample(unit, better, (), float(value)) for value in (base, head)]
+        findings.append(exact(Pair(cell.name, metric, samples[0], samples[1], policy.limits(cell.name, metric))))
+    return findings
+
+
+def _versions(answer: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    found = {"edgebench": answer["edgebench"], "python": answer["python"]}
+    for result in results:
+        found |= result.get("versions", {})
+    return found
+
+
+def _assumptions(request: Request, policy: Policy, *, seen: int, early: bool) -> tuple[str, ...]:
+    pairs = 2 * math.ceil(request.pairs / 2)
+    screened = (
+        f"stage 1: {pairs} interleaved pairs a benchmark in random ABBA blocks, loops frozen; each metric is screened "
+        f"at {policy.alpha:.0%} against the margin, and calls nothing REGRESSED by itself"
+    )
+    told = [screened]
+    if seen:
+        when = "its first half sufficed" if early else "all of it was needed"
+        told.append(
+            f"stage 2: {seen} flagged metrics judged on fresh pairs alone (Holm within them at {policy.alpha:.0%}), "
+            f"looked at once in between (at {INTERIM_ALPHA:.1%}); {when}"
+        )
+    return tuple(told)
+
+
+def _notes(runner: Runner) -> list[str]:
+    notes = []
+    if runner.repeated:
+        notes.append(f"{runner.repeated} runs were disturbed by other programs and measured again")
+    if runner.kept_disturbed:
+        notes.append(f"{runner.kept_disturbed} runs were disturbed each time and kept: the machine was not idle")
+    if runner.thermal.target_c is None:
+        notes.append("this machine tells no temperature: nothing was waited for between runs")
+    elif runner.thermal.waited_s:
+        notes.append(f"waited {runner.thermal.waited_s:.0f} s in all for the processor to cool down")
+    if runner.thermal.gave_up:
+        notes.append(f"{runner.thermal.gave_up} runs started warmer than the first: cooling down took too long")
+    return notes

@@ -1,0 +1,131 @@
+"""The command `edgebench suite`: from its options to a plan, a session and a written report."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgebench.plan import BringYourOwn, Plan
+
+EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
+
+
+def suite(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console, stderr: Console) -> int:
+    """Run a suite to its report, or print its plan; the exit code tells how it ended."""
+    plan = _plan(arguments)
+    if arguments.dry_run:
+        from edgebench.estimate import total_seconds
+        from edgebench.render.plan import plan_table
+
+        stdout.print(plan_table(plan, total_seconds(plan)))
+        return EXIT_OK
+    target, folder = _target(arguments.output, plan.name)
+    from edgebench.artifact import cache_folder
+    from edgebench.energy import ProbeSettings
+    from edgebench.estimate import total_seconds, work
+    from edgebench.machine import usable_cpus
+    from edgebench.render.progress import LiveProgress, PlainProgress
+    from edgebench.render.terminal import closing
+    from edgebench.report.io import dumps, write_report
+    from edgebench.session import Options, run_session
+
+    options = Options(
+        folder=folder,
+        cache=cache_folder(),
+        cpus=tuple(usable_cpus()),
+        probes=ProbeSettings(specs, arguments.sysfs),
+        data=arguments.data,
+        weights=arguments.weights,
+        resume=arguments.resume,
+    )
+    live = LiveProgress(stderr, work(plan), total_seconds(plan)) if stderr.is_terminal else PlainProgress(stderr)
+    with live as progress:
+        session = run_session(plan, options, progress)
+    if target is None:
+        sys.stdout.write(dumps(session.report))
+        sys.stdout.flush()
+    else:
+        session.release()
+        write_report(session.report, target)
+    session.close()
+    stderr.print(closing(session.report))
+    if target is not None:
+        stderr.print(f"report: {target}", markup=False, highlight=False, soft_wrap=True)
+    if session.interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if any(cell.status == "failed" for cell in session.report.benchmarks) else EXIT_OK
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    from edgebench.machine import usable_cpus
+    from edgebench.plan import Overrides, load_plan
+
+    dataset = "digits"
+    if arguments.data is not None:
+        from edgebench_suites.data import load_data
+
+        dataset = load_data(arguments.data, seed=0).name
+    if arguments.weights is not None and not arguments.weights.is_file():
+        raise UsageError(f"--weights {arguments.weights}: there is no such file: name a state dict saved by torch.save")
+    cores = len(usable_cpus())
+    if arguments.threads is not None and arguments.threads > len(os.sched_getaffinity(0)):
+        raise UsageError(
+            f"--threads {arguments.threads}: this process may use {len(os.sched_getaffinity(0))} processors"
+        )
+    overrides = Overrides(arguments.only, arguments.processes, arguments.values, arguments.threads, arguments.isa)
+    own = _own_model(arguments.model, arguments.shape)
+    return load_plan(arguments.suite, dataset=dataset, cores=cores, overrides=overrides, own=own)
+
+
+def _own_model(path: Path | None, shapes: Sequence[str]) -> BringYourOwn | None:
+    from edgebench.plan import own_model
+
+    if path is None:
+        if shapes:
+            raise UsageError("--shape fixes the inputs of a model of yours: give --model FILE with it")
+        return None
+    return own_model(path, shapes)
+
+
+def _target(output: str | None, suite: str) -> tuple[Path | None, Path]:
+    """Return where the report goes (None: standard output) and the folder that holds the journal meanwhile."""
+    from edgebench.artifact import cache_folder
+
+    if output == "-" or (output is None and not sys.stdout.isatty()):
+        folder = cache_folder() / "journals"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{folder}: cannot be made ({error.strerror}): set EDGEBENCH_CACHE") from None
+        return None, folder
+    if output is not None:
+        target = Path(output)
+        if target.is_dir():
+            raise UsageError(f"-o {output}: is a folder: name a file in it")
+        if not target.parent.is_dir():
+            raise UsageError(f"-o {output}: its folder does not exist: make it first")
+        return target, target.parent
+    from datetime import UTC, datetime
+
+    reports = Path("/reports")
+    folder = reports if reports.is_dir() else Path.cwd()
+    return folder / f"edgebench-{suite}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json", folder
+
+
+def list_suites(stdout: Console, stderr: Console) -> int:
+    """Print the suites that ship."""
+    from edgebench.render.plan import suites_table
+    from edgebench.suitefile import builtin_suites, read_suite
+
+    stdout.print(suites_table([read_suite(path)[0] for path in builtin_suites().values()]))
+    stderr.print("run one with: edgebench suite NAME", highlight=False)
+    return EXIT_OK

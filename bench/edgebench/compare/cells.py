@@ -1,0 +1,170 @@
+"""From a report to the numbers that are compared: one number a run, because the run is the unit of replication."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgebench.compare.policy import PERCENTILES, gauge_of
+
+if TYPE_CHECKING:
+    from edgebench.report.model import Benchmark, Metric, Report
+
+# Parameters of a cell that must be equal to compare it; the counts of runs and passes may differ.
+HARD_PARAMS = (
+    "model_digest", "model", "variant", "operator", "backend", "precision", "batch", "threads", "isa", "image_size",
+    "width", "inputs",
+)  # fmt: skip
+# Windows are as many as were valid; every other metric has the same number of values in every run.
+_WINDOWED = ("energy_", "power_")
+# What repeats to the last digit was not measured; bytes may repeat, as memory comes in pages.
+_NEVER_EQUAL = ("s", "J", "W", "1/s")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One metric of one cell of one session: `runs` has one number a run, `value` stands for them.
+
+    `fault` says why it cannot be compared; then the numbers mean nothing.
+    """
+
+    unit: str
+    better: str
+    runs: tuple[float, ...] = ()
+    value: float = 0.0
+    scope: str | None = None
+    probe: str | None = None
+    fault: str | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes as arguments: a thousand reports are six hundred thousand samples."""
+        return Sample, (self.unit, self.better, self.runs, self.value, self.scope, self.probe, self.fault)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One benchmark of one session. `why` is the reason of a cell that is not ``ok``."""
+
+    name: str
+    status: str
+    why: str | None
+    hard: Mapping[str, Any]
+    samples: Mapping[str, Sample]
+    missing: Mapping[str, str]
+    evaluated_on: str | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes as arguments, as samples do."""
+        parts = (self.name, self.status, self.why, self.hard, self.samples, self.missing, self.evaluated_on)
+        return Cell, parts
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One report as far as comparing needs it. `hard` and `soft` are its fingerprint."""
+
+    label: str
+    id: str
+    created: str
+    partial: bool
+    throttled: bool
+    hard: Mapping[str, Any]
+    soft: Mapping[str, Any]
+    cells: Mapping[str, Cell]
+
+
+def session_of(report: Report, label: str, metrics: Sequence[str]) -> Session:
+    """Return what comparing needs of a report, with these metrics; `label` is what people call it."""
+    hard = {"platform": report.platform, "suite": report.suite.name, **report.fingerprint.hard}
+    soft: dict[str, Any] = {"edgebench": report.generator.version, **report.fingerprint.soft}
+    if report.image is not None:
+        soft["image"] = f"{report.image.name}@{report.image.digest}"
+    data = None if report.data is None else report.data.digest
+    texts: dict[str, str] = {}
+    cells = {benchmark.name: _cell(benchmark, data, metrics, texts) for benchmark in report.benchmarks}
+    return Session(
+        label=label,
+        id=report.id,
+        created=report.created,
+        partial=report.status == "partial",
+        throttled=bool(report.machine.throttled),
+        hard=hard,
+        soft=soft,
+        cells=cells,
+    )
+
+
+def _cell(benchmark: Benchmark, data: str | None, metrics: Sequence[str], texts: dict[str, str]) -> Cell:
+    """Return one benchmark as a cell; equal texts of a report become one object, so that a thousand reports fit."""
+
+    def shared(text: str) -> str:
+        return texts.setdefault(text, text)
+
+    hard: dict[str, Any] = {"kind": benchmark.kind}
+    for key in HARD_PARAMS:
+        if (value := benchmark.params.get(key)) is not None:
+            hard[key] = shared(value if isinstance(value, str) else str(value))
+    samples = {}
+    for name in metrics:
+        if (sample := _sample(benchmark.metrics, name)) is not None:
+            samples[name] = sample
+    missing = {name: shared(benchmark.missing[name].reason) for name in metrics if name in benchmark.missing}
+    trained = benchmark.params.get("weights")
+    return Cell(
+        name=benchmark.name,
+        status=benchmark.status,
+        why=benchmark.reason,
+        hard=hard,
+        samples=samples,
+        missing=missing,
+        evaluated_on=None if data is None else shared(f"{data}, {trained or 'its own weights'}"),
+    )
+
+
+def _sample(metrics: Mapping[str, Metric], name: str) -> Sample | None:
+    metric = metrics.get(name)
+    base, _, suffix = name.partition(".")
+    if metric is None and suffix in PERCENTILES:
+        metric = metrics.get(base)
+        if metric is None or metric.passes is None:
+            return None
+        quantiles: tuple[float, ...] = getattr(metric.passes, suffix)
+        return sample_of(name, metric.unit, metric.better, [(value,) for value in quantiles])
+    if metric is None:
+        return None
+    if gauge_of(name).exact:
+        value = metric.mean if metric.value is None else metric.value
+        return Sample(metric.unit, metric.better, (), value)
+    return sample_of(name, metric.unit, metric.better, metric.runs or (), metric.scope, metric.probe)
+
+
+def sample_of(
+    name: str,
+    unit: str,
+    better: str,
+    runs: Sequence[Sequence[float]],
+    scope: str | None = None,
+    probe: str | None = None,
+) -> Sample:
+    """Reduce every run to one number: the median of its values, or the mean of its energy windows."""
+    windowed = name.startswith(_WINDOWED)
+    lengths = sorted({len(run) for run in runs})
+
+    def fault(text: str) -> Sample:
+        return Sample(unit, better, scope=scope, probe=probe, fault=text)
+
+    if not lengths:
+        return fault("the report holds no runs of it")
+    if lengths[0] == 0:
+        return fault("a run holds no value")
+    if len(lengths) > 1 and not windowed:
+        return fault(f"its runs are of unequal length, {lengths[0]} to {lengths[-1]} values")
+    centre = statistics.fmean if windowed else statistics.median
+    numbers = tuple(float(centre(run)) for run in runs)
+    if min(numbers) <= 0 and (min(numbers), max(numbers)) != (0, 0):
+        return fault("a run's value is zero or negative, so that a ratio means nothing")
+    if len(numbers) > 1 and len(set(numbers)) == 1 and numbers[0] and unit in _NEVER_EQUAL:
+        return fault(f"all {len(numbers)} runs gave exactly the same value, which no measurement does")
+    return Sample(unit, better, numbers, float(statistics.median(numbers)), scope, probe)

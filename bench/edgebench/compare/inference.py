@@ -1,0 +1,196 @@
+"""The arithmetic of the gate: from runs of many cells to estimates with standard errors, and Holm's correction.
+
+Everything is on the natural logarithm; arrays have one entry a cell of one metric.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgebench.compare.shrink import MOST_DF, Array, Flags, Prior, fit_prior, shrink
+
+# The stated prior counts as this many sessions' worth of knowledge against a history.
+PRIOR_DF = 4.0
+# All cells together know the spread between sessions at most this well: degrees of freedom, and more a session.
+_SHARED_DF = (10.0, 4.0)
+# A base that departs from its history at this level (two-sided) is judged against itself alone.
+_DEPARTED_P = 0.001
+# Differences of a pair below this (1 sigma, relative) are the clock's, not the machine's.
+PAIR_FLOOR = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """Log ratios head/base of the cells, with standard error and degrees of freedom; NaN where a cell gives none.
+
+    `sessions` is how many sessions the level of the base comes from; `departed` marks bases away from their history.
+    """
+
+    log_ratio: Array
+    se: Array
+    df: Array
+    sessions: Array
+    departed: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class RunStats:
+    """Runs of one session: mean of the logs, number of runs, sum of squares about the mean; one entry a cell."""
+
+    mean: Array
+    count: Array
+    squares: Array
+
+
+def run_stats(runs: Sequence[Sequence[float]]) -> RunStats:
+    """Return the statistics of the cells' runs; a cell without runs has NaN."""
+    logs = [np.log(np.asarray(cell, dtype=np.float64)) for cell in runs]
+    mean = np.array([cell.mean() if cell.size else math.nan for cell in logs])
+    squares = [float(((cell - cell.mean()) ** 2).sum()) if cell.size else 0.0 for cell in logs]
+    return RunStats(mean, np.array([float(cell.size) for cell in logs]), np.array(squares))
+
+
+def stored(base: RunStats, head: RunStats, prior_sd: float) -> Estimates:
+    """Compare two sessions with a stated session-to-session spread: `prior_sd`, relative, taken as known.
+
+    The variance is that of two sessions plus that of their runs; degrees of freedom by Satterthwaite. A cell of one
+    run a side takes its run-to-run variance from the other cells; where no cell has two runs, there is none (NaN).
+    """
+    run_variance, run_df = _run_variance((base, head))
+    of_runs = run_variance * (1 / base.count + 1 / head.count)
+    variance = 2 * prior_sd**2 + of_runs
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = np.where(of_runs > 0, run_df * (variance / of_runs) ** 2, MOST_DF)
+    ones = np.ones_like(base.mean)
+    return Estimates(head.mean - base.mean, np.sqrt(variance), np.minimum(df, MOST_DF), ones, ones < 0)
+
+
+def predicted(
+    base: RunStats, head: RunStats, history: Sequence[RunStats], groups: Sequence[int], prior_sd: float
+) -> Estimates:
+    """Compare with a history of earlier sessions: a predictive t of the head among the sessions of the base's level.
+
+    `groups` numbers the software of each earlier session, 0 being the base's own: only group 0 tells the base's
+    level, and every group tells how sessions of one software differ. The variance of a session's mean is measured
+    against what prior and runs predict, shrunk across cells, and never trusted to be far below the prior while there
+    are few sessions. Sessions share what drifts in the machine, so more cells do not make up for few sessions.
+    """
+    run_variance, _ = _run_variance((base, head, *history))
+    run_variance = np.nan_to_num(run_variance)
+    means = np.array([base.mean, *(entry.mean for entry in history)])
+    counts = np.array([base.count, *(entry.count for entry in history)])
+    of = np.array([0, *groups])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        inverse = np.where(np.isfinite(means), 1 / counts, np.nan)
+    usual = np.nanmean(inverse, axis=0)
+    expected = prior_sd**2 + run_variance * usual
+    variance, df = _session_variance(means, of, expected)
+
+    level = means[of == 0]
+    known = np.isfinite(level).sum(axis=0).astype(np.float64)
+    centre = np.nanmean(level, axis=0)
+    reach = variance * (1 + 1 / known)
+    # A base away from the rest of its level: the rest says how sessions spread, the base alone where it is.
+    others = np.nansum(level[1:], axis=0) / np.maximum(known - 1, 1)
+    spread_without, df_without = _session_variance(means[1:], of[1:], expected)
+    gap = np.abs(base.mean - others) / np.sqrt(spread_without * (1 + 1 / np.maximum(known - 1, 1)))
+    departed = (known > 1) & (2 * upper_tail(gap, df_without) < _DEPARTED_P)
+    centre = np.where(departed, base.mean, centre)
+    reach = np.where(departed, 2 * spread_without, reach)
+    df = np.where(departed, df_without, df)
+    # A head of fewer runs than the history's is less certain than the history's sessions were.
+    reach = reach + run_variance * np.maximum(0.0, 1 / head.count - usual)
+    return Estimates(head.mean - centre, np.sqrt(reach), df, np.where(departed, 1.0, known), departed)
+
+
+def paired(log_ratios: Array) -> Estimates:
+    """Estimate from interleaved pairs: `log_ratios` is pairs x cells, NaN where a pair was lost.
+
+    A plain paired t: ten pairs know their own variance well enough, and quiet and noisy cells do not mix.
+    """
+    count = np.isfinite(log_ratios).sum(axis=0).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.nansum(log_ratios, axis=0) / np.where(count > 0, count, np.nan)
+        squares = np.nansum((log_ratios - mean) ** 2, axis=0)
+        own = np.where(count > 1, squares / (count - 1), np.nan)
+    freedom = np.where(count > 1, count - 1, np.nan)
+    variance = np.maximum(own, PAIR_FLOOR**2)
+    none = np.zeros_like(mean)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Estimates(mean, np.sqrt(variance / count), freedom, none, none > 0)
+
+
+def holm(p_values: Array) -> Array:
+    """Return Holm's adjusted p-values (Scandinavian Journal of Statistics 6:65, 1979); NaN stays out of the family."""
+    adjusted = np.full(p_values.shape, np.nan)
+    family = np.flatnonzero(np.isfinite(p_values))
+    order = family[np.argsort(p_values[family], kind="stable")]
+    steps = p_values[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
+
+
+def upper_tail(t: Array, df: Array) -> Array:
+    """Return the probability of Student's t above `t`."""
+    from scipy.special import stdtr
+
+    tail: Array = stdtr(df, -np.asarray(t))
+    return tail
+
+
+def quantile(df: Array, p: float) -> Array:
+    """Return the quantile of Student's t."""
+    from scipy.special import stdtrit
+
+    found: Array = stdtrit(df, p)
+    return found
+
+
+def _run_variance(sessions: Sequence[RunStats]) -> tuple[Array, Array]:
+    """Run-to-run variance within sessions, pooled over the sessions and shrunk across cells; NaN where unknown."""
+    squares = np.sum([np.nan_to_num(entry.squares) for entry in sessions], axis=0)
+    df = np.sum([np.maximum(entry.count - 1, 0) for entry in sessions], axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        own: Array = np.where(df > 0, squares / df, np.nan)
+    prior = fit_prior(own, df)
+    if prior is not None:
+        # Quiet and noisy cells are two crowds rather than one: at full weight the noisy ones' intervals are too short.
+        return shrink(own, df, Prior(prior.variance, prior.df / 2))
+    # Too few cells to shrink: a cell of one run borrows the others' pooled variance.
+    if (total := float(df.sum())) > 0:
+        own = np.where(df > 0, own, squares.sum() / total)
+        df = np.where(df > 0, df, total)
+    return own, df
+
+
+def _session_variance(means: Array, groups: Sequence[int] | Array, expected: Array) -> tuple[Array, Array]:
+    """Variance of session means within groups, shrunk across cells in units of what was expected."""
+    labels = np.asarray(groups)
+    squares = np.zeros(means.shape[1])
+    df = np.zeros(means.shape[1])
+    for label in np.unique(labels):
+        rows = means[labels == label]
+        count = np.isfinite(rows).sum(axis=0)
+        centre = np.nansum(rows, axis=0) / np.maximum(count, 1)
+        squares += np.nansum((rows - centre) ** 2, axis=0)
+        df += np.maximum(count - 1, 0)
+    if len(labels) > 1 and len(np.unique(labels)) > 1 and float(df.max(initial=0.0)) < 2:
+        # Hardly two sessions of one software: take the spread about one mean, changes between releases included.
+        return _session_variance(means, np.zeros(len(labels), dtype=int), expected)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.where(df > 0, squares / df, np.nan) / expected
+    fitted = fit_prior(ratio, df)
+    sessions = float(df.max(initial=0.0))
+    if fitted is None:
+        prior = Prior(1.0, PRIOR_DF)
+    else:
+        blended = (sessions * fitted.variance + PRIOR_DF) / (sessions + PRIOR_DF)
+        prior = Prior(max(fitted.variance, blended), fitted.df)
+    variance, freedom = shrink(ratio, df, prior)
+    # What drifts in the machine drifts in all cells at once: cells are no substitute for sessions.
+    most = MOST_DF if sessions == 0 else _SHARED_DF[0] + _SHARED_DF[1] * sessions
+    return variance * expected, np.minimum(freedom, most)

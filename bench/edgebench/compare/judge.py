@@ -1,0 +1,183 @@
+"""From estimates to verdicts: margin, budget and Holm's correction; and exact metrics as they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgebench.compare.cells import Sample
+from edgebench.compare.inference import Estimates, holm, quantile, upper_tail
+from edgebench.compare.policy import Limits, Policy, gauge_of
+from edgebench.compare.shrink import Array
+from edgebench.compare.verdict import Finding, Verdict
+
+# Powers of ten of a ratio that no honest pair of runs reaches; keeps exp finite.
+_WIDEST = 50.0
+_NO_SPREAD = "one run tells nothing of how runs differ, and no other run or history does: measure with --processes"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One metric of one cell on both sides."""
+
+    cell: str
+    metric: str
+    base: Sample
+    head: Sample
+    limits: Limits
+
+    @property
+    def sign(self) -> float:
+        """+1 where more is worse."""
+        return 1.0 if self.base.better == "lower" else -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tails:
+    """Evidence of each pair, signed so that positive is worse: estimate, p of worse and of better than the margin."""
+
+    worse: Array
+    p_worse: Array
+    p_better: Array
+
+
+def tails(pairs: Sequence[Pair], estimates: Estimates) -> Tails:
+    """Return the one-sided p-values against the margin, not yet corrected."""
+    worse = np.array([pair.sign for pair in pairs]) * estimates.log_ratio
+    margin = np.log1p([pair.limits.margin for pair in pairs])
+    return Tails(
+        worse,
+        upper_tail((worse - margin) / estimates.se, estimates.df),
+        upper_tail((-worse - margin) / estimates.se, estimates.df),
+    )
+
+
+def judge(pairs: Sequence[Pair], estimates: Estimates, alpha: float) -> list[Finding]:
+    """Return a finding for every pair; all pairs of the comparison are one family of Holm's.
+
+    REGRESSED and IMPROVED: surely beyond the margin. PASS: the 95 % interval stays under the budget. Otherwise
+    INCONCLUSIVE, with what could have been found.
+    """
+    evidence = tails(pairs, estimates)
+    return [
+        _finding(pair, estimates, place, evidence, alpha, adjusted)
+        for place, (pair, adjusted) in enumerate(
+            zip(pairs, zip(holm(evidence.p_worse), holm(evidence.p_better), strict=True), strict=True)
+        )
+    ]
+
+
+def _finding(
+    pair: Pair, estimates: Estimates, place: int, evidence: Tails, alpha: float, adjusted: tuple[float, float]
+) -> Finding:
+    se, df = float(estimates.se[place]), estimates.df[place]
+    log_ratio = float(estimates.log_ratio[place])
+    if not (math.isfinite(se) and math.isfinite(log_ratio) and df > 0):
+        return incomparable(pair.cell, pair.metric, _NO_SPREAD, pair)
+    half = float(quantile(df, 0.975)) * se
+    low, high = _ratio(log_ratio - half), _ratio(log_ratio + half)
+    # The strictest step of Holm over the whole family is what a single changed cell has to pass.
+    family = int(np.isfinite(evidence.p_worse).sum())
+    reach = math.log1p(pair.limits.margin) + se * float(quantile(df, 1 - alpha / family) + quantile(df, 0.8))
+    detectable = _ratio(reach)
+    surely_below = float(evidence.worse[place]) + half < math.log1p(pair.limits.budget)
+    reason: str | None = None
+    if adjusted[0] <= alpha:
+        verdict = Verdict.REGRESSED
+    elif adjusted[1] <= alpha:
+        verdict = Verdict.IMPROVED
+    elif surely_below:
+        verdict = Verdict.PASS
+    else:
+        verdict = Verdict.INCONCLUSIVE
+        reason = "the change is too near the budget to tell on which side it lies: measure again with more runs"
+        if detectable > pair.limits.budget:
+            reason = (
+                f"could find {detectable:.1%} here, the budget is {pair.limits.budget:.1%}: "
+                "more runs find less, and of stored reports a history or 'edgebench ab' does"
+            )
+    return Finding(
+        cell=pair.cell,
+        metric=pair.metric,
+        verdict=verdict,
+        unit=pair.base.unit,
+        base=pair.base.value,
+        head=pair.head.value,
+        change=_ratio(log_ratio),
+        interval=(low, high),
+        p=adjusted[0],
+        detectable=detectable,
+        budget=pair.limits.budget,
+        margin=pair.limits.margin,
+        base_runs=len(pair.base.runs),
+        head_runs=len(pair.head.runs),
+        sessions=int(estimates.sessions[place]) or None,
+        scope=pair.base.scope,
+        reason=reason,
+    )
+
+
+def exact(pair: Pair) -> Finding:
+    """Judge a metric that does not vary: any change is what it is, and worse than the budget is REGRESSED."""
+    absolute = gauge_of(pair.metric).absolute
+    base, head = pair.base.value, pair.head.value
+    if absolute:
+        change: float | None = head - base
+    else:
+        change = 0.0 if head == base else (head / base - 1 if base > 0 and head >= 0 else None)
+    if change is None:
+        return incomparable(pair.cell, pair.metric, "a value is zero or negative: a ratio means nothing", pair)
+    worse = pair.sign * change
+    # The budget itself is allowed; the slack is rounding of the division, not tolerance.
+    slack = 1e-12
+    verdict = Verdict.PASS
+    if worse > pair.limits.budget + slack:
+        verdict = Verdict.REGRESSED
+    elif -worse > pair.limits.budget + slack:
+        verdict = Verdict.IMPROVED
+    return Finding(
+        cell=pair.cell,
+        metric=pair.metric,
+        verdict=verdict,
+        unit=pair.base.unit,
+        base=base,
+        head=head,
+        change=change,
+        budget=pair.limits.budget,
+        absolute=absolute,
+        exact=True,
+    )
+
+
+def incomparable(cell: str, metric: str, reason: str, pair: Pair | None = None) -> Finding:
+    """Return the finding of what cannot be compared, with the reason."""
+    return Finding(
+        cell=cell,
+        metric=metric,
+        verdict=Verdict.INCOMPARABLE,
+        unit="" if pair is None else pair.base.unit,
+        reason=reason,
+    )
+
+
+def check(cell: str, metric: str, base: Sample, head: Sample, policy: Policy) -> Pair | Finding:
+    """Return the pair to be compared, or the finding that says why it cannot be."""
+    for side, sample in (("base", base), ("head", head)):
+        if sample.fault is not None:
+            return incomparable(cell, metric, f"{side}: {sample.fault}")
+    for what, first, second in (
+        ("unit", base.unit, head.unit),
+        ("better direction", base.better, head.better),
+        ("scope", base.scope, head.scope),
+        ("probe", base.probe, head.probe),
+    ):
+        if first != second:
+            return incomparable(cell, metric, f"the {what} differs: {first or 'none'} and {second or 'none'}")
+    return Pair(cell, metric, base, head, policy.limits(cell, metric))
+
+
+def _ratio(log_ratio: float) -> float:
+    return math.expm1(max(-_WIDEST, min(_WIDEST, log_ratio)))

@@ -1,0 +1,108 @@
+"""What is compared and how strictly: metrics, budgets, margins, and the stated priors of session-to-session spread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """How one metric is judged.
+
+    `session_sd` is the stated prior of the relative standard deviation between sessions of one unchanged system, used
+    until a history tells better (docs/compare.md says where each comes from). `exact` metrics do not vary from session
+    to session and are compared as they are. `budget` is relative, or `absolute` in the metric's own unit.
+    """
+
+    budget: float
+    session_sd: float = 0.0
+    exact: bool = False
+    absolute: bool = False
+
+
+GAUGES: Mapping[str, Gauge] = {
+    "latency_s": Gauge(budget=0.05, session_sd=0.01),
+    "throughput_per_s": Gauge(budget=0.05, session_sd=0.01),
+    "energy_gross_j": Gauge(budget=0.05, session_sd=0.015),
+    "energy_net_j": Gauge(budget=0.05, session_sd=0.03),
+    "power_w": Gauge(budget=0.05, session_sd=0.015),
+    "peak_memory_bytes": Gauge(budget=0.05, session_sd=0.005),
+    "load_s": Gauge(budget=0.25, session_sd=0.05),
+    "compile_s": Gauge(budget=0.25, session_sd=0.05),
+    "first_inference_s": Gauge(budget=0.25, session_sd=0.05),
+    "size_bytes": Gauge(budget=0.01, exact=True),
+    "macs": Gauge(budget=0.01, exact=True),
+    "accuracy_top1": Gauge(budget=0.01, exact=True, absolute=True),
+    "loss": Gauge(budget=0.05, exact=True),
+}
+# The tails of single passes vary more between sessions than their middle does.
+_TAIL = Gauge(budget=0.10, session_sd=0.03)
+PERCENTILES = ("p50", "p90", "p95", "p99")
+
+DEFAULT_METRICS = ("latency_s", "energy_gross_j", "size_bytes", "accuracy_top1", "peak_memory_bytes", "load_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of a budget file: limits for the metrics and cells whose names match; None leaves a limit as it is."""
+
+    metric: str = "*"
+    cells: str = "*"
+    budget: float | None = None
+    margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What holds for one cell's metric: a change up to `margin` is no regression, PASS means surely below `budget`."""
+
+    budget: float
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What to compare and how. Later rules win over earlier ones."""
+
+    metrics: tuple[str, ...] = DEFAULT_METRICS
+    margin: float = 0.01
+    rules: tuple[Rule, ...] = ()
+    session_sd: Mapping[str, float] = field(default_factory=dict)
+    alpha: float = ALPHA
+
+    def limits(self, cell: str, metric: str) -> Limits:
+        """Return budget and margin of a cell's metric; an exact metric has no margin but its budget."""
+        gauge = gauge_of(metric)
+        budget, margin = gauge.budget, 0.0 if gauge.exact else self.margin
+        for rule in self.rules:
+            if _matches(metric, rule.metric) and fnmatchcase(cell, rule.cells):
+                budget = budget if rule.budget is None else rule.budget
+                margin = margin if rule.margin is None or gauge.exact else rule.margin
+        return Limits(budget, min(margin, budget))
+
+    def prior_sd(self, metric: str) -> float:
+        """Return the session-to-session standard deviation to assume for a metric, as a share."""
+        given = self.session_sd.get(metric, self.session_sd.get(metric.partition(".")[0]))
+        return gauge_of(metric).session_sd if given is None else given
+
+
+def gauge_of(metric: str) -> Gauge:
+    """Return how a metric is judged; ``latency_s.p95`` is a percentile of passes, ``energy_gross_j.package`` a scope.
+
+    Raises KeyError for a metric that is not compared.
+    """
+    name, _, suffix = metric.partition(".")
+    gauge = GAUGES[name]
+    if suffix in PERCENTILES:
+        if name != "latency_s":
+            raise KeyError(metric)
+        return gauge if suffix == "p50" else _TAIL
+    return gauge
+
+
+def _matches(metric: str, pattern: str) -> bool:
+    return fnmatchcase(metric, pattern) or fnmatchcase(metric.partition(".")[0], pattern)

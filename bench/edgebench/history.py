@@ -1,0 +1,212 @@
+"""Reading many reports fast: only what comparing needs, checked as strictly as that part of a report is.
+
+A thousand reports of a hundred benchmarks are half a gigabyte of JSON. pydantic's parser goes through it without
+making Python objects of what nobody asks for, in as many processes as there are processors.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from edgebench.compare.cells import Session, session_of
+from edgebench.compare.policy import PERCENTILES
+from edgebench.errors import UsageError
+from edgebench.report.base import Few, Many, Name, Text
+from edgebench.report.io import MAX_BYTES, read_report
+from edgebench.report.model import Missing
+
+if TYPE_CHECKING:
+    from edgebench.report.model import Report
+
+# More reports than this in one folder are a mistake in the path.
+MAX_REPORTS = 20_000
+# Starting another process costs about what reading this many reports does.
+_REPORTS_A_PROCESS = 40
+
+
+class _Lean(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False, extra="ignore", hide_input_in_errors=True)
+
+
+class _Passes(_Lean):
+    p50: Many[float]
+    p90: Many[float]
+    p95: Many[float]
+    p99: Many[float]
+
+
+class _Metric(_Lean):
+    unit: Name
+    better: Literal["lower", "higher"]
+    mean: float
+    value: float | None = None
+    runs: Few[Many[float]] | None = None
+    scope: Name | None = None
+    probe: Name | None = None
+
+
+class _PassesMetric(_Metric):
+    passes: _Passes | None = None
+
+
+class _Metrics(_Lean):
+    """The wanted metrics as fields, read by name as the table of a whole report is."""
+
+    keys: ClassVar[dict[str, str]] = {}
+
+    def get(self, name: str) -> _PassesMetric | _Metric | None:
+        """Return the metric of that name, or None."""
+        key = self.keys.get(name)
+        return None if key is None else getattr(self, key)
+
+
+class _Suite(_Lean):
+    name: Name
+
+
+class _Generator(_Lean):
+    version: Name
+
+
+class _Image(_Lean):
+    name: Name
+    digest: Name
+
+
+class _Data(_Lean):
+    digest: Name
+
+
+class _Fingerprint(_Lean):
+    hard: dict[Name, Any] = Field(default_factory=dict)
+    soft: dict[Name, Any] = Field(default_factory=dict)
+
+
+class _Machine(_Lean):
+    throttled: bool | None = None
+
+
+class _Benchmark(_Lean):
+    name: Name
+    kind: Name
+    status: Literal["ok", "skipped", "failed"]
+    reason: Text | None = None
+    params: dict[Name, Any] = Field(default_factory=dict)
+    missing: dict[Name, Missing] = Field(default_factory=dict)
+
+
+class _Report(_Lean):
+    schema_: Literal["edgebench.report/1"] = Field(alias="schema")
+    id: Name
+    created: Name
+    status: Literal["complete", "partial"]
+    generator: _Generator
+    suite: _Suite
+    platform: Name
+    image: _Image | None = None
+    fingerprint: _Fingerprint
+    machine: _Machine
+    data: _Data | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a folder of reports held: sessions by time, and a sentence for every file that is no report."""
+
+    sessions: tuple[Session, ...]
+    refused: tuple[str, ...]
+
+
+def read_session(path: Path | str, metrics: Sequence[str]) -> Session:
+    """Read and fully validate one report; return what comparing needs of it. Raises ReportError."""
+    label = "standard input" if str(path) == "-" else Path(path).name
+    return session_of(read_report(path), label, metrics)
+
+
+def read_folder(folder: Path, metrics: Sequence[str], *, parallel: bool = True) -> Read:
+    """Read every ``*.json`` in a folder and below it that is a report, oldest first.
+
+    Raises UsageError when the folder is none or holds no JSON file.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: is no folder: name the one that holds the reports")
+    files = sorted(path for path in folder.rglob("*.json") if path.is_file() and not path.name.startswith("."))
+    if not files:
+        raise UsageError(f"{folder}: holds no .json file: name the folder that holds the reports")
+    if len(files) > MAX_REPORTS:
+        raise UsageError(f"{folder}: holds {len(files)} files, more than {MAX_REPORTS}: name a smaller folder")
+    sessions: list[Session] = []
+    refused: list[str] = []
+    for found in _read_all(files, metrics, parallel=parallel):
+        if isinstance(found, str):
+            refused.append(found)
+        else:
+            sessions.append(found)
+    sessions.sort(key=lambda session: (session.created.rstrip("Z").removesuffix("+00:00"), session.label))
+    return Read(tuple(sessions), tuple(refused))
+
+
+def _read_all(files: Sequence[Path], metrics: Sequence[str], *, parallel: bool) -> Iterator[Session | str]:
+    read = partial(read_lean, metrics=tuple(metrics))
+    workers = min(len(os.sched_getaffinity(0)), len(files) // _REPORTS_A_PROCESS)
+    if not parallel or workers < 2:
+        yield from map(read, files)
+        return
+    # Nothing here is garbage until the end; looking for it among millions of objects takes longer than reading them.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        with ProcessPoolExecutor(workers) as pool:
+            yield from pool.map(read, files, chunksize=8)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def read_lean(path: Path, metrics: Sequence[str]) -> Session | str:
+    """Return what comparing needs of the report at `path`, or the sentence that says why it is none."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return f"{path} is larger than a report may be and was left out."
+        model = _model(tuple(metrics))
+        report = model.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(step)[:60] for step in first["loc"]) or "the file"
+        return f"{path} is no report that can be compared ({where}: {first['msg'][:120]}) and was left out."
+    except (OSError, RecursionError) as error:
+        return f"{path} could not be read ({error}) and was left out."
+    # It has every field of a Report that `session_of` reads, under the same name.
+    return session_of(cast("Report", report), path.name, metrics)
+
+
+_MODELS: dict[tuple[str, ...], type[BaseModel]] = {}
+
+
+def _model(metrics: tuple[str, ...]) -> type[BaseModel]:
+    """Return the model of a report that has these metrics only; made once a process."""
+    if metrics not in _MODELS:
+        _MODELS[metrics] = _make_model(metrics)
+    return _MODELS[metrics]
+
+
+def _make_model(metrics: tuple[str, ...]) -> type[BaseModel]:
+    tails = {name.partition(".")[0] for name in metrics if name.partition(".")[2] in PERCENTILES}
+    plain = {name for name in metrics if name.partition(".")[2] not in PERCENTILES}
+    fields: dict[str, Any] = {
+        f"m{index}": ((_PassesMetric if name in tails else _Metric) | None, Field(default=None, alias=name))
+        for index, name in enumerate(sorted(plain | tails))
+    }
+    wanted = create_model("_Wanted", __base__=_Metrics, **fields)
+    wanted.keys = {name: f"m{index}" for index, name in enumerate(sorted(plain | tails))}
+    benchmark = create_model("_Whole", __base__=_Benchmark, metrics=(wanted, Field(default_factory=wanted)))
+    return create_model("_WholeReport", __base__=_Report, benchmarks=(Few[benchmark], ()))

@@ -1,0 +1,47 @@
+"""Write the golden verdicts beside this file; run it after a change of what is shown and read the difference.
+
+`python -m tests.golden.make_verdicts`
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+from tests.unit.reports import HARD, suite
+
+from edgebench.compare.cells import session_of
+from edgebench.compare.policy import Policy
+from edgebench.compare.stored import compare_stored
+from edgebench.compare.verdict import Comparison
+from edgebench.render.junit import junit
+from edgebench.render.markdown import markdown
+from edgebench.render.verdict_table import verdict_table
+from edgebench.report.model import Report
+
+FOLDER = Path(__file__).parent
+
+
+def comparison() -> Comparison:
+    """Return a comparison with every verdict but INCONCLUSIVE in it, a kernel that differs and a missing metric."""
+    other = {"hard": HARD, "soft": {"kernel": "6.2"}}
+    head = suite(21, slower={2: 1.2, 3: 0.8}, fingerprint=other)
+    head["benchmarks"][1]["metrics"].pop("energy_gross_j")
+    policy = Policy()
+    base = session_of(Report.model_validate(suite(20)), "base.json", policy.metrics)
+    return compare_stored(base, session_of(Report.model_validate(head), "head.json", policy.metrics), (), policy)
+
+
+def outputs() -> dict[str, str]:
+    """Return every golden file's text by its name."""
+    found = comparison()
+    console = Console(file=io.StringIO(), width=120, force_terminal=False, color_system=None)
+    with console.capture() as capture:
+        console.print(verdict_table(found))
+    return {"verdict.txt": capture.get(), "verdict.md": markdown(found), "verdict.xml": junit(found)}
+
+
+if __name__ == "__main__":
+    for name, text in outputs().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Simulations that hold the gate to its promises."""

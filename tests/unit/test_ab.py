@@ -1,0 +1,233 @@
+"""`edgebench ab`: environments, pairs and verdicts with scripted runs, and a whole A/A with real workers."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.statistical.spinning import environment
+
+from edgebench import ab, ab_runs
+from edgebench.ab import Request, run_ab
+from edgebench.ab_runs import Environment, Thermal, environment_of, run_sample
+from edgebench.cli import main
+from edgebench.compare.policy import Policy
+from edgebench.compare.verdict import Comparison, Verdict
+from edgebench.errors import UsageError
+
+SUITE = """
+name = "one"
+idle_s = 0.0
+[measure]
+warmup_passes = 5
+passes = 20
+values = 4
+energy_windows = 0
+[[benchmark]]
+kind = "operator"
+operator = ["copy-cache"]
+backend = ["openvino"]
+precision = ["fp32"]
+threads = [1]
+"""
+
+
+class Script:
+    """Stands for the two environments' processes: `speed` gives the latency of a run by side, cell and number."""
+
+    def __init__(self, speed: Callable[[str, str, int], float | str], cells: int = 6) -> None:
+        self.speed, self.cells = speed, cells
+        self.calls: list[tuple[str, str]] = []
+
+    def __call__(
+        self, side: Environment, module: str, request: Mapping[str, Any], *_: Any, **__: Any
+    ) -> tuple[Any, float]:
+        if module == "edgebench.ab_side":
+            params = {"threads": 1, "isa": "none", "model": "m"}
+            rows = [
+                {
+                    "name": f"cell{index}",
+                    "params": params,
+                    "job": {"name": f"cell{index}", "seed": 1, "loops": 0},
+                    "reason": None,
+                    "size_bytes": 1000,
+                    "limit_s": 60,
+                    "estimate_s": 1.0,
+                }
+                for index in range(self.cells)
+            ]
+            return {"edgebench": "1", "python": "3", "suite_digest": "s", "seed": 1, "cells": rows}, 0.0
+        self.calls.append((side.label, request["name"]))
+        assert request["loops"] == (
+            0 if self.calls.count((side.label, request["name"])) == 1 and side.label == "a" else 7
+        )
+        latency = self.speed(side.label, request["name"], len(self.calls))
+        if isinstance(latency, str):
+            return latency, 0.0
+        return {
+            "loops": 7,
+            "values": [latency] * 3,
+            "load_s": None,
+            "peak_memory_bytes": None,
+            "clock": {"started": 0.0, "measured": 1.0},
+            "versions": {"runtime": side.label},
+        }, 0.0
+
+
+class Quiet:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.told.append(text)
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> Callable[[Script], tuple[Comparison, Quiet]]:
+    def run(script: Script) -> tuple[Comparison, Quiet]:
+        monkeypatch.setattr(ab, "call", script)
+        monkeypatch.setattr(ab_runs, "call", script)
+        monkeypatch.setattr(ab_runs, "disturbance", lambda *_: _Calm())
+        watch = Quiet()
+        sides = [Environment(label, Path(label)) for label in "ab"]
+        return run_ab(sides[0], sides[1], Request("s", (0,)), Policy(), watch), watch
+
+    return run
+
+
+class _Calm:
+    reason = None
+
+
+def noisy(seed: int, factor: Mapping[str, float]) -> Callable[[str, str, int], float]:
+    rng = random.Random(seed)  # noqa: S311  # noise, no secret
+    return lambda side, cell, _: 0.01 * rng.lognormvariate(0, 0.005) * (factor.get(cell, 1.0) if side == "b" else 1.0)
+
+
+def test_an_unchanged_suite_passes_after_one_stage(judged: Callable[[Script], tuple[Comparison, Quiet]]) -> None:
+    script = Script(noisy(1, {}))
+    comparison, watch = judged(script)
+    assert comparison.verdict is Verdict.PASS
+    assert len(script.calls) == 6 * 2 + 6 * 20
+    assert any("10 pairs of 6 benchmarks take about" in line for line in watch.told)
+    assert {(entry.field, entry.base, entry.head) for entry in comparison.soft} == {("runtime", "a", "b")}
+
+
+def test_only_the_slower_cell_is_measured_again_and_regresses(
+    judged: Callable[[Script], tuple[Comparison, Quiet]],
+) -> None:
+    script = Script(noisy(2, {"cell3": 1.05}))
+    comparison, watch = judged(script)
+    wrong = [finding.cell for finding in comparison.findings if finding.verdict is Verdict.REGRESSED]
+    assert wrong == ["cell3"]
+    assert comparison.exit_code == 1
+    again = script.calls[6 * 2 + 6 * 20 :]
+    assert ("a", "cell3") in again
+    assert any("measured again on fresh runs" in line for line in watch.told)
+
+
+def test_runs_alternate_in_blocks_of_four_in_a_random_order(
+    judged: Callable[[Script], tuple[Comparison, Quiet]],
+) -> None:
+    script = Script(noisy(3, {}))
+    judged(script)
+    blocks = [script.calls[place : place + 4] for place in range(12, len(script.calls), 4)]
+    patterns = {"".join(side for side, _ in block) for block in blocks}
+    assert patterns == {"abba", "baab"}
+    assert all(len({cell for _, cell in block}) == 1 for block in blocks)
+    orders = {tuple(block[0][1] for block in blocks[place : place + 6]) for place in range(0, 30, 6)}
+    assert len(orders) > 1
+
+
+def test_a_side_that_cannot_run_a_cell_makes_it_incomparable(
+    judged: Callable[[Script], tuple[Comparison, Quiet]],
+) -> None:
+    rest = noisy(4, {})
+
+    def speed(side: str, cell: str, number: int) -> float | str:
+        if side == "b" and cell == "cell1" and number > 30:
+            return "the process was ended by SIGSEGV"
+        if side == "b" and cell == "cell2":
+            return "no such operator"
+        return rest(side, cell, number)
+
+    comparison, _ = judged(Script(speed))
+    reasons = {finding.cell: finding.reason for finding in comparison.findings if finding.metric == "*"}
+    assert reasons == {"cell1": "b: the process was ended by SIGSEGV", "cell2": "b: no such operator"}
+    assert comparison.exit_code == 3
+
+
+def test_the_processor_is_waited_for_until_it_is_back_at_the_first_temperature() -> None:
+    thermal = Thermal()
+    slept: list[float] = []
+    readings = iter([50.0, 60.0, 56.0, 52.9])
+    thermal.wait(lambda: next(readings), slept.append)
+    thermal.wait(lambda: next(readings), slept.append)
+    assert (thermal.target_c, thermal.waited_s, slept) == (50.0, 2.0, [1.0, 1.0])
+    thermal.wait(lambda: 90.0, slept.append)
+    assert (thermal.gave_up, thermal.waited_s) == (1, 122.0)
+    unknown = Thermal()
+    unknown.wait(lambda: None, slept.append)
+    unknown.wait(lambda: None, slept.append)
+    assert (unknown.target_c, unknown.waited_s) == (None, 0.0)
+
+
+def test_energy_of_a_run_is_that_of_the_widest_scope_or_the_one_that_was_asked_for() -> None:
+    windows = [
+        {"scope": "core", "probe": "rapl", "energy_j": 1.0, "power_w": 5.0},
+        {"scope": "package", "probe": "rapl", "energy_j": 2.0, "power_w": 9.0},
+        {"scope": "package", "probe": "rapl", "energy_j": 4.0, "power_w": 9.0},
+    ]
+    result = {"energy": {"windows": windows}, "pass_p95_s": 0.5, "values": [1.0, 3.0, 2.0]}
+    widest, core = run_sample("energy_gross_j", result), run_sample("energy_gross_j.core", result)
+    assert widest is not None
+    assert (widest.value, widest.scope) == (3.0, "package")
+    assert core is not None
+    assert (core.value, core.scope) == (1.0, "core")
+    assert run_sample("latency_s", result).value == 2.0  # type: ignore[union-attr]  # it is there
+    assert run_sample("latency_s.p95", result).value == 0.5  # type: ignore[union-attr]  # it is there
+    assert run_sample("energy_gross_j", {}) is None
+    assert run_sample("load_s", {}) is None
+
+
+@pytest.mark.parametrize("spec", ["venv:/nowhere", "/nowhere", "registry.example/edgebench:1", ""])
+def test_what_is_no_environment_is_refused(spec: str) -> None:
+    with pytest.raises(UsageError, match="environment"):
+        environment_of(spec)
+
+
+def test_too_few_pairs_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ab", "a", "b", str(tmp_path), "--pairs", "5"]) == 2
+    assert "fewer than 10 pairs" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_real_environment_against_itself_does_not_regress_and_a_slower_one_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = tmp_path / "one.toml"
+    suite.write_text(SUITE.replace("copy-cache", "conv3x3"), encoding="utf-8")
+    same = environment(tmp_path / "same")
+    slow = environment(tmp_path / "slow", operator="conv3x3", share=0.5)
+    arguments = [str(suite), "--metric", "latency_s", "--format", "json"]
+    assert main(["ab", f"venv:{same}", f"venv:{same}", *arguments]) in {0, 4}
+    assert "REGRESSED" not in [one["verdict"] for one in json.loads(capsys.readouterr().out)["findings"]]
+    assert main(["ab", f"venv:{same}", f"venv:{slow}", *arguments]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert 0.2 < finding["change"] < 1.0
+
+
+def test_the_dry_run_asks_both_environments_and_runs_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = tmp_path / "one.toml"
+    suite.write_text(SUITE, encoding="utf-8")
+    same = environment(tmp_path / "same")
+    assert main(["ab", f"venv:{same}", f"venv:{same}", str(suite), "--dry-run"]) == 0
+    told = capsys.readouterr().err
+    assert "10 pairs of 1 benchmark take about" in told
+    assert "+2.3%" in told

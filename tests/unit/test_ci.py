@@ -1,0 +1,156 @@
+"""The CI recipes do what they say: their own shell lines run here, with the services they talk to replaced."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.reports import suite
+
+# PyYAML ships no types.
+yaml: Any = importlib.import_module("yaml")
+ROOT = Path(__file__).parents[2]
+WORKFLOW = ROOT / ".github" / "workflows" / "edgebench-compare.yml"
+GITLAB = ROOT / "docs" / "ci" / "edgebench.gitlab-ci.yml"
+
+# Measuring is replaced by a report that is there; everything else is edgebench itself.
+EDGEBENCH = """#!/bin/sh
+if [ "$1" = suite ]; then [ "$2" = "$SUITE" ] && [ "$3" = -o ] && exec cp "$MEASURED" "$4"; exit 2; fi
+exec "$PYTHON" -m edgebench "$@"
+"""
+GH = """#!/bin/sh
+echo "gh $*" >> "$CALLS"
+case "$1 $2" in
+  "run list") echo 17;;
+  "run download") [ -d "$KEPT" ] || exit 1; cp "$KEPT"/*.json reports/;;
+  "pr comment") cp verdict.md "$CALLS.comment";;
+esac
+"""
+CURL = """#!/bin/sh
+echo "curl $*" >> "$CALLS"
+case "$*" in
+  *artifacts*) [ -f "$KEPT.zip" ] || exit 22; cp "$KEPT.zip" reports.zip;;
+  *notes*) cp verdict.md "$CALLS.comment";;
+esac
+"""
+
+
+class Place:
+    """A checkout with the tools that a recipe calls; `run` executes shell lines there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.work = folder, folder / "work"
+        tools = folder / "tools"
+        for path in (self.work, tools):
+            path.mkdir()
+        for name, text in (("edgebench", EDGEBENCH), ("gh", GH), ("curl", CURL)):
+            (tools / name).write_text(text, encoding="utf-8")
+            (tools / name).chmod(0o755)
+        (tools / "python3").symlink_to(sys.executable)
+        self.environment = {
+            "PATH": f"{tools}:{os.environ['PATH']}",
+            "PYTHON": sys.executable,
+            "CALLS": str(folder / "calls"),
+            "KEPT": str(folder / "kept"),
+            "MEASURED": str(folder / "measured.json"),
+            "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+            "LC_ALL": "C.UTF-8",
+        }
+
+    def keep(self, count: int) -> None:
+        """Keep reports of the default branch, as artifacts of earlier jobs."""
+        kept = self.folder / "kept"
+        kept.mkdir()
+        for seed in range(count):
+            data = suite(seed, created=f"2026-01-{seed + 1:02}T00:00:00Z")
+            (kept / f"202601{seed + 1:02}T000000Z.json").write_text(json.dumps(data), encoding="utf-8")
+        with zipfile.ZipFile(self.folder / "kept.zip", "w") as file:
+            for path in kept.iterdir():
+                file.write(path, f"reports/{path.name}")
+
+    def measured(self, **fields: Any) -> None:
+        """Say what measuring gives."""
+        (self.folder / "measured.json").write_text(json.dumps(suite(50, **fields)), encoding="utf-8")
+
+    def run(self, lines: str, extra: dict[str, str]) -> int:
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", lines], cwd=self.work, env={**self.environment, **extra}, check=False
+        )
+        return done.returncode
+
+    def comment(self) -> str:
+        path = self.folder / "calls.comment"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def github(place: Place, *, pull_request: str = "5") -> dict[str, int]:
+    """Run the workflow's own steps as the runner would: those without a condition stop at a failure."""
+    job = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["compare"]
+    values = {"SUITE": "smoke", "ALLOW": "inconclusive", "KEEP": "4", "DEFAULT_BRANCH": "main", "WORKFLOW": "w"}
+    values |= {"PULL_REQUEST": pull_request, "GH_TOKEN": "t", "GH_REPO": "o/r"}
+    assert set(values) == set(job["env"])
+    codes: dict[str, int] = {}
+    for step in job["steps"]:
+        if "run" in step and (not any(codes.values()) or "if" in step):
+            codes[step["name"]] = place.run(step["run"], values)
+    return codes
+
+
+def gitlab(place: Place) -> int:
+    job = yaml.safe_load(GITLAB.read_text(encoding="utf-8"))[".edgebench"]
+    values = {**job["variables"], "KEEP": "4", "CI_JOB_TOKEN": "t", "CI_API_V4_URL": "https://gitlab.example/api/v4"}
+    values |= {"CI_PROJECT_ID": "1", "CI_DEFAULT_BRANCH": "main", "CI_JOB_NAME": "edgebench"}
+    values |= {"CI_MERGE_REQUEST_IID": "5", "EDGEBENCH_TOKEN": "t"}
+    return place.run("\n".join(job["script"]), values)
+
+
+def test_github_passes_comments_and_keeps_the_newest_reports(place: Place) -> None:
+    place.keep(6)
+    place.measured()
+    assert set(github(place).values()) == {0}
+    assert "edgebench PASS" in place.comment().split("\n")[0]
+    assert (place.work / "verdict.xml").is_file()
+    assert (place.folder / "summary").read_text(encoding="utf-8") == place.comment()
+    kept = sorted(path.name for path in (place.work / "reports").iterdir())
+    assert len(kept) == 4
+    assert kept[:3] == ["20260104T000000Z.json", "20260105T000000Z.json", "20260106T000000Z.json"]
+
+
+def test_github_fails_for_a_regression_and_still_tells(place: Place) -> None:
+    place.keep(6)
+    place.measured(slower={1: 1.3})
+    codes = github(place)
+    assert codes["Judge"] == 1
+    assert "REGRESSED" in place.comment().split("\n")[0]
+    assert codes["Keep"] == 0
+
+
+def test_github_without_an_earlier_report_passes_and_says_so(place: Place) -> None:
+    place.measured()
+    assert set(github(place, pull_request="").values()) == {0}
+    assert "nothing to judge against" in (place.work / "verdict.md").read_text(encoding="utf-8")
+    assert place.comment() == ""
+
+
+@pytest.mark.parametrize(
+    ("kept", "slower", "code", "told"), [(6, 1.0, 0, "PASS"), (6, 1.3, 1, "REGRESSED"), (0, 1.0, 0, "")]
+)
+def test_gitlab(place: Place, kept: int, slower: float, code: int, told: str) -> None:
+    if kept:
+        place.keep(kept)
+    place.measured(slower={1: slower})
+    assert gitlab(place) == code
+    assert told in place.comment().split("\n")[0]
+    assert len(list((place.work / "reports").iterdir())) == min(kept + 1, 4)

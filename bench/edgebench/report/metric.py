@@ -77,7 +77,7 @@ def metric_from_runs(
 
     `mean`, `median`, `stdev` (n - 1), `min` and `max` are over all values. `ci95` is Student's t over the medians of
     the runs, because values of one process are not independent; with one run, or runs that do not differ, there is
-    none. Percentiles come from single `passes` where given (the median over the runs); a latency without `passes`
+    none. Percentiles come from single `passes` where given (the mean over the runs); a latency without `passes`
     has none, since its values are means over loops; other metrics take theirs from the values when there are enough.
     `loops` (passes behind each value) and `warmups` (values) have one entry a run.
     Raises ValueError without values, for an empty run and for a value that is not finite.
@@ -154,7 +154,7 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 def _percentiles(latency: bool, values: list[float], passes: Passes | None) -> dict[str, Any]:  # noqa: FBT001  # private
     if passes is not None:
-        return {name: statistics.median(getattr(passes, name)) for name in _VALUES_NEEDED}
+        return {name: statistics.fmean(getattr(passes, name)) for name in _VALUES_NEEDED}
     if latency:
         return {}
     ordered = sorted(values)

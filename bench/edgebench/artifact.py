@@ -198,7 +198,11 @@ def phase(name: str, ledger: list[dict[str, Any]], probes: Sequence[Probe], note
     for probe, start in marks:
         try:
             window = probe.energy(start, probe.mark())
-            energy[str(probe.info.scope)] = {"energy_j": window.energy_j, "uncertainty_j": window.uncertainty_j}
+            energy[str(probe.info.scope)] = {
+                "energy_j": window.energy_j,
+                "uncertainty_j": window.uncertainty_j,
+                "probe": probe.info.name,
+            }
         except ProbeError as error:
             missing[str(probe.info.scope)] = {"reason": str(error)}
     if (peak := peak_memory_bytes()) is not None:

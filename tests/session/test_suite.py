@@ -50,6 +50,7 @@ def test_joules_are_power_times_time_while_the_counter_wraps(
         phases = [phase for phase in cell["artifact"]["ledger"] if not phase["cached"]]
         for phase in phases:
             if "energy" in phase:
+                assert phase["energy"]["package"]["probe"] == "rapl"
                 joules = phase["energy"]["package"]["energy_j"]
                 assert joules == pytest.approx(7.0 * phase["seconds"], rel=0.03, abs=0.02)
             else:

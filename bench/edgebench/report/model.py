@@ -183,10 +183,11 @@ class Metric(Part):
 
 
 class Joules(Part):
-    """An energy with its random uncertainty (1 sigma), both in joules."""
+    """An energy with its random uncertainty (1 sigma), both in joules, and the probe that measured it."""
 
     energy_j: float
     uncertainty_j: Amount | None = None
+    probe: Name | None = None
 
 
 class LedgerPhase(Part):

@@ -227,7 +227,7 @@ def _pi_limits() -> tuple[str, ...] | None:
     if "Raspberry Pi" not in (board() or ""):
         return None
     from edgebench_probes.base import ProbeError
-    from edgebench_probes.pmic import Mailbox, Vcgencmd, throttled
+    from edgebench_probes.pmic import Mailbox, Vcgencmd, throttled, under_voltage
 
     for firmware in (Mailbox(), Vcgencmd()):
         try:
@@ -238,7 +238,9 @@ def _pi_limits() -> tuple[str, ...] | None:
                 firmware.close()
         except ProbeError:
             continue
-    return None
+    # Without a way to the firmware (a container), the kernel still tells of the supply.
+    alarm = under_voltage(Path("/sys"))
+    return None if alarm is None else ("under-voltage",) * alarm
 
 
 def _text(path: Path) -> str | None:

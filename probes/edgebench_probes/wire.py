@@ -19,7 +19,6 @@ from typing import Any
 
 from edgebench_probes.base import ProbeError
 
-VERSION = 1
 LONGEST = 65_536
 NONCE = 32
 TAG = 16

@@ -200,11 +200,9 @@ def test_a_net_that_pools_to_more_than_a_pixel_keeps_its_size_in_onnx(tmp_path: 
         lower.to_onnx(net, (1, 3, 30, 30), tmp_path / "net.onnx")
 
 
-def test_macs_agree_between_module_and_file(files: Path) -> None:
+def test_macs_are_those_counted_by_hand() -> None:
     by_hand = 16 * 16 * 16 * 27 + 16 * 16 * 16 * 9 + 32 * 16 * 16 * 16 + 320
     assert macs.count_macs(make_net(), SHAPE) == by_hand
-    assert macs.count_file_macs(files / "net.xml", {"*": SHAPE}) == by_hand
-    assert macs.count_file_macs(files / "int8.onnx", {"*": SHAPE}) == by_hand
 
 
 def test_depthwise_convolutions_are_lowered_to_the_form_quantisers_know(files: Path) -> None:

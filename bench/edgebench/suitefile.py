@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 MAX_SUITE_BYTES = 1_000_000
 
-Kind = Literal["inference", "operator"]
-BackendName = Literal["torch", "torch-compile", "openvino", "onnxruntime"]
-Precision = Literal["auto", "fp32", "bf16", "int8"]
+Kind = Literal["inference", "compress", "operator", "sustained"]
+BackendName = Literal[
+    "torch", "torch-compile", "torch-cuda", "openvino", "onnxruntime", "onnxruntime-cuda", "litert", "tensorrt"
+]
+Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 Isa = Literal["none", "avx2", "avx2_vnni", "avx512_core", "avx512_core_vnni"]
 
 
@@ -85,7 +87,7 @@ class SuiteFile(_Strict):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     title: str = Field(default="", max_length=300)
-    study: Literal["n150"] | None = None
+    study: Literal["n150", "jetson", "pi"] | None = None
     seed: int = Field(default=42, ge=0, le=2**31 - 1)
     include: list[str] = Field(default=[], max_length=20)
     idle_s: float = Field(default=5.0, ge=0, le=3600, description="idle power before and after, with a probe")

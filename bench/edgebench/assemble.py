@@ -10,7 +10,7 @@ import edgebench
 from edgebench import figures, machine
 from edgebench.contrasts import contrasts
 from edgebench.metering import closures, metering, sampler_share
-from edgebench.notices import cell_notices, session_notices
+from edgebench.notices import cell_notices, emulation, session_notices
 from edgebench.plan import digest_of
 from edgebench.report import model as report
 
@@ -43,6 +43,7 @@ def assemble(plan: Plan, log: Log) -> report.Report:
             name=plan.name, digest=plan.suite_digest, seed=plan.seed, study=plan.study, title=plan.title or None
         ),
         platform=machine.platform_name(machine_facts),
+        image=report.Image(**start["image"]) if start.get("image") else None,
         fingerprint=_fingerprint(plan, start, versions),
         machine=report.Machine(**machine_facts, temperature_c=temperature, throttled=_throttled(runs)),
         software=versions,
@@ -95,7 +96,7 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: Record) -> report.B
         settings=first.get("settings"),
         order=tuple(record["place"] for record in runs),
         runs_discarded=len(list(log.find("discarded", cell=cell.name))),
-        warnings=tuple(cell_notices(cell, runs, artifact)),
+        warnings=(*emulation(start["machine"]), *cell_notices(cell, runs, artifact)),
     )
 
 
@@ -169,11 +170,13 @@ def _fingerprint(plan: Plan, start: Record, versions: Mapping[str, str]) -> repo
         "memory_limit_bytes": facts.get("memory_limit_bytes"),
         "governor": facts.get("governor"),
         "power_mode": facts.get("power_mode"),
+        "emulated": facts.get("emulated"),
         "suite_digest": plan.suite_digest,
         "data": plan.dataset,
         "probes": sorted(f"{probe['name']}:{probe['scope']}" for probe in start["probes"]),
     }
     soft = {"kernel": facts["kernel"], "os": facts["os"], "container": facts["container"], "software": dict(versions)}
+    soft |= {"image": start["image"]["digest"]} if start.get("image") else {}
     return report.Fingerprint(hard={key: value for key, value in hard.items() if value is not None}, soft=soft)
 
 

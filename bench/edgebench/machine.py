@@ -154,6 +154,7 @@ def describe(cpus: Iterable[int]) -> dict[str, Any]:
         "power_mode": power_mode() or _text(Path("/sys/firmware/acpi/platform_profile")),
         "clocks": clocks() or None,
         "virtualised": "hypervisor" in flags,
+        "emulated": emulator(),
         "container": in_container(),
         "cpu_quota": quota,
         "memory_limit_bytes": memory_limit(),
@@ -187,6 +188,34 @@ def platform_name(machine: Mapping[str, Any]) -> str:
 def in_container() -> bool:
     """Tell whether this process runs in a container (Docker's or Podman's marker file, or the init cgroup)."""
     return any(Path(marker).exists() for marker in ("/.dockerenv", "/run/.containerenv"))
+
+
+def emulator() -> str | None:
+    """Return the program that emulates this processor (QEMU's user mode), or None on a real one.
+
+    QEMU answers for ``/proc/self/exe`` as the kernel would; the calling thread's own entry it passes to the kernel,
+    which names what really runs.
+    """
+    try:
+        program = Path("/proc/thread-self/exe").readlink().name
+    except OSError:
+        return None
+    return program if program.startswith("qemu-") else None
+
+
+def image() -> dict[str, str] | None:
+    """Return {name, digest, of} of the container image this runs in, or None outside one of edgebench's.
+
+    ``EDGEBENCH_IMAGE`` (NAME@sha256:..., from whoever starts the container) gives the engine's digest (`of` is
+    "image"). An image cannot hold its own digest: without that, it is the one over the files that were installed when
+    it was built (`of` is "content").
+    """
+    name, _, digest = os.environ.get("EDGEBENCH_IMAGE", "").partition("@")
+    if name and digest:
+        return {"name": name, "digest": digest, "of": "image"}
+    name = os.environ.get("EDGEBENCH_IMAGE_NAME", "")
+    content = _text(Path("/opt/edgebench/digest"))
+    return {"name": name, "digest": content, "of": "content"} if name and content else None
 
 
 def _cpuinfo() -> dict[str, str]:

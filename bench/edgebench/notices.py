@@ -44,6 +44,13 @@ def cell_notices(cell: Benchmark, runs: Sequence[Record], artifact: Mapping[str,
         yield Notice(code="isa-ceiling", text=text)
 
 
+def emulation(machine: Mapping[str, Any]) -> Iterator[Notice]:
+    """Yield the warning that every figure of an emulated processor carries."""
+    if program := machine.get("emulated"):
+        text = f"the processor is emulated ({program}): times and joules say nothing of a real one"
+        yield Notice(code="emulated", text=text)
+
+
 def _quantisation(cell: Benchmark, result: Mapping[str, Any]) -> Iterator[Notice]:
     layers = result.get("layers")
     if layers and not layers["counts"].get("int8"):

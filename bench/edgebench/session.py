@@ -139,6 +139,7 @@ def check_machine(plan: Plan, options: Options) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "suite": plan.name,
         "machine": machine.describe(options.cpus),
+        "image": machine.image(),
         "state": asdict(machine.read_state()),
         "probes": found,
         "probes_missing": missing,

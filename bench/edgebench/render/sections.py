@@ -9,7 +9,7 @@ from edgebench.render.study import study_of, study_section
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import NONE, TIMES, duration, figure, quantity, signed, with_error
 from edgebench.report.metric import SCOPES_BY_WIDTH
-from edgebench.report.model import Benchmark, Contrast, LedgerPhase, Report
+from edgebench.report.model import Benchmark, Contrast, LedgerPhase, Machine, Report
 
 _CLOSING_ROWS = 40
 
@@ -25,10 +25,10 @@ def head(report: Report) -> list[tuple[str, str]]:
     lines = [
         ("suite", f"{report.suite.name} · {report.status}"),
         ("created", f"{report.created} · edgebench {report.generator.version}"),
-        ("platform", _join(report.platform, machine.board, "virtual machine" if machine.virtualised else "")),
+        ("platform", _join(report.platform, machine.board, _nature(machine))),
         ("processor", _join(f"{machine.cpu}, {machine.cores} cores{governor}", memory)),
         ("system", _join(machine.os, machine.kernel)),
-        ("image", "" if report.image is None else report.image.name),
+        ("image", "" if report.image is None else f"{report.image.name} {report.image.digest[:19]}"),
         ("temperature", f"{' before, '.join(known)} after" if any(value is not None for value in warm) else ""),
         ("throttled", "yes" if machine.throttled else ""),
         ("threads", _threads(report)),
@@ -329,6 +329,13 @@ def _energy(name: str, rows: Sequence[Benchmark]) -> Column:
 
 def _ok(report: Report, kind: str) -> list[Benchmark]:
     return [row for row in report.benchmarks if row.kind == kind and row.status == "ok"]
+
+
+def _nature(machine: Machine) -> str:
+    """What this machine is when it is no real one."""
+    if machine.emulated:
+        return f"emulated ({machine.emulated})"
+    return "virtual machine" if machine.virtualised else ""
 
 
 def _join(*parts: str | None) -> str:

@@ -51,10 +51,15 @@ class Suite(Part):
 
 
 class Image(Part):
-    """The container image, where there was one."""
+    """The container image, where there was one.
+
+    `of` tells what the digest is over: the "image" as the engine knows it, or the "content" that was installed in it
+    (nobody told the container its image).
+    """
 
     name: Name
     digest: Name
+    of: Literal["image", "content"] = "image"
 
 
 class Fingerprint(Part):
@@ -80,6 +85,7 @@ class Machine(Part):
     memory_bytes: Count | None = None
     governor: Name | None = None
     virtualised: bool | None = None
+    emulated: Name | None = None
     temperature_c: Temperature | None = None
     throttled: bool | None = None
     os: Text | None = None

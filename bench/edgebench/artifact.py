@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Raise it when a change of code makes artifacts different that have the same recipe.
 STORE_VERSION = 1
-_META = "artifact.json"
+META_FILE = "artifact.json"
 
 
 def cache_folder() -> Path:
@@ -94,7 +94,7 @@ class Store:
         """Return the stored artifact of a recipe if it is there and whole, with its phases marked as cached."""
         folder = self.root / key
         try:
-            data = json.loads((folder / _META).read_text(encoding="utf-8"))
+            data = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
             artifact = Artifact.from_json({**data, "folder": folder})
             whole = content_digest(folder) == artifact.digest
         except FileNotFoundError:
@@ -151,7 +151,7 @@ class Store:
         )
         data = artifact.as_json()
         del data["folder"]
-        (folder / _META).write_text(json.dumps(data), encoding="utf-8")
+        (folder / META_FILE).write_text(json.dumps(data), encoding="utf-8")
         try:
             folder.rename(target)
         except OSError:
@@ -171,7 +171,7 @@ def content_digest(folder: Path) -> str:
     """SHA-256 over the names and contents of an artifact's files."""
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != _META:
+        if path.is_file() and path.name != META_FILE:
             with path.open("rb") as stream:
                 total.update(f"{path.relative_to(folder)}\0".encode())
                 total.update(hashlib.file_digest(stream, "sha256").digest())

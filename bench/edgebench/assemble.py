@@ -54,6 +54,7 @@ def assemble(plan: Plan, log: Log) -> report.Report:
         probes_missing=tuple(report.ProbeMissing(**probe) for probe in start["probes_missing"]),
         idle=tuple(report.Idle(**entry) for record in log.find("idle") for entry in record["records"]),
         data=_data(runs),
+        bundle=report.Bundle(**start["bundle"]) if "bundle" in start else None,
         session=_session(plan, log, ended),
         benchmarks=tuple(cells),
         metering=metering(runs),
@@ -141,6 +142,7 @@ def _artifact(artifact: Mapping[str, Any]) -> report.Artifact:
         sparsity=artifact["sparsity"],
         format=artifact["format"],
         ledger=tuple(report.LedgerPhase(**phase) for phase in artifact["ledger"]),
+        prepared_on=report.PreparedOn(**artifact["prepared_on"]) if "prepared_on" in artifact else None,
     )
 
 
@@ -177,6 +179,8 @@ def _fingerprint(plan: Plan, start: Record, versions: Mapping[str, str]) -> repo
     }
     soft = {"kernel": facts["kernel"], "os": facts["os"], "container": facts["container"], "software": dict(versions)}
     soft |= {"image": start["image"]["digest"]} if start.get("image") else {}
+    if "bundle" in start:
+        soft["bundle"] = start["bundle"]["digest"]
     return report.Fingerprint(hard={key: value for key, value in hard.items() if value is not None}, soft=soft)
 
 

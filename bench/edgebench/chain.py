@@ -75,7 +75,7 @@ class Chain:
         form: str | None = None,
     ) -> Artifact:
         """Return one link of the chain: from the store, or made by `work` in a fresh folder with its ledger."""
-        recipe = {"link": name, "family": family, "seed": self.seed, "versions": _versions(family), **facts}
+        recipe = {"link": name, "family": family, "seed": self.seed, "versions": family_versions(family), **facts}
         key = recipe_key(recipe, [parent] if parent else [])
         if (found := self.store.find(key)) is not None:
             return _cached(found)
@@ -140,7 +140,8 @@ def _cached(artifact: Artifact) -> Artifact:
     return replace(artifact, ledger=tuple({**entry, "cached": True} for entry in artifact.ledger))
 
 
-def _versions(family: str) -> dict[str, str]:
+def family_versions(family: str) -> dict[str, str]:
+    """Return {package: version} of what changes the artifacts of a family."""
     found = {}
     for name in _PACKAGES[family]:
         try:

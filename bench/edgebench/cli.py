@@ -60,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"edgebench {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_suite(commands)
+    _add_prepare(commands)
     _add_probes(commands)
     _add_comparing(commands)
     show = commands.add_parser("show", help="tables of a report", description="Show a report as tables.")
@@ -94,11 +95,8 @@ def _add_suite(commands: Any) -> None:
     model.add_argument(
         "--shape", metavar="[INPUT=]1x3x224x224", action="append", default=[], help="fix an input's shape (of --model)"
     )
-    data = os.environ.get("EDGEBENCH_DATA")
-    model.add_argument(
-        "--data", metavar="DIR", type=Path, default=Path(data) if data else None, help="CIFAR-10 (EDGEBENCH_DATA)"
-    )
-    model.add_argument("--weights", metavar="FILE", type=Path, help="a state dict for the suite's model")
+    model.add_argument("--bundle", metavar="DIR", help="models and data from 'edgebench prepare' (EDGEBENCH_BUNDLE)")
+    _add_training_options(model)
     measuring = suite.add_argument_group("measuring")
     measuring.add_argument("--processes", metavar="N", type=_count, help="runs (worker processes) a benchmark")
     measuring.add_argument("--values", metavar="N", type=_count, help="timed values a run")
@@ -108,6 +106,34 @@ def _add_suite(commands: Any) -> None:
     )
     _add_probe_options(suite)
     suite.set_defaults(command=_suite)
+
+
+def _add_prepare(commands: Any) -> None:
+    prepare = commands.add_parser(
+        "prepare",
+        help="make a suite's models here, to be measured on a board",
+        description="Train, compress and export everything that a suite needs on a board, as a bundle for "
+        "'edgebench suite --bundle DIR' there.",
+        epilog="exit codes: 0 ok, 1 something could not be prepared, 2 usage or invalid input, 130 interrupted",
+    )
+    prepare.add_argument("suite", nargs="?", metavar="NAME|FILE.toml", help="a suite that ships, or a file of yours")
+    prepare.add_argument("--platform", choices=("pi", "jetson", "n150", "any"), help="the board it is for")
+    prepare.add_argument("-o", "--output", metavar="DIR", type=Path, help="the folder to make")
+    prepare.add_argument("--only", metavar="GLOB", help="only the benchmarks whose name matches")
+    prepare.add_argument("--force", action="store_true", help="add to a bundle of this suite that is there")
+    prepare.add_argument("--check", metavar="DIR", type=Path, help="list a bundle and check every digest instead")
+    _add_training_options(prepare.add_argument_group("model and data"))
+    _add_probe_options(prepare)
+    # What only measuring asks for, so that both commands make their plan in the same way.
+    prepare.set_defaults(command=_prepare, model=None, shape=[], processes=None, values=None, threads=None, isa=None)
+
+
+def _add_training_options(group: Any) -> None:
+    data = os.environ.get("EDGEBENCH_DATA")
+    group.add_argument(
+        "--data", metavar="DIR", type=Path, default=Path(data) if data else None, help="CIFAR-10 (EDGEBENCH_DATA)"
+    )
+    group.add_argument("--weights", metavar="FILE", type=Path, help="a state dict for the suite's model")
 
 
 def _add_comparing(commands: Any) -> None:
@@ -220,6 +246,12 @@ def _suite(arguments: argparse.Namespace) -> int:
     if arguments.suite is None:
         return cli_suite.list_suites(_stdout(), _stderr())
     return cli_suite.suite(arguments, _probe_specs(arguments), _stdout(), _stderr())
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    from edgebench import cli_bundle
+
+    return cli_bundle.prepare(arguments, _probe_specs(arguments), _stdout(), _stderr())
 
 
 def _probes(arguments: argparse.Namespace) -> int:

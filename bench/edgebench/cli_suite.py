@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebench.cli_bundle import bundle_of
 from edgebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,12 +22,16 @@ EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 
 def suite(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console, stderr: Console) -> int:
     """Run a suite to its report, or print its plan; the exit code tells how it ended."""
-    plan = _plan(arguments)
+    bundle = bundle_of(arguments)
+    plan = make_plan(arguments, dataset=None if bundle is None else bundle.manifest.suite.data)
+    prepared = bundle is not None
+    if bundle is not None:
+        bundle.check(plan)
     if arguments.dry_run:
         from edgebench.estimate import total_seconds
         from edgebench.render.plan import plan_table
 
-        stdout.print(plan_table(plan, total_seconds(plan)))
+        stdout.print(plan_table(plan, total_seconds(plan, prepared=prepared)))
         return EXIT_OK
     target, folder = _target(arguments.output, plan.name)
     from edgebench.artifact import cache_folder
@@ -43,12 +48,17 @@ def suite(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console
         cache=cache_folder(),
         cpus=tuple(usable_cpus()),
         probes=ProbeSettings(specs, arguments.sysfs),
-        data=arguments.data,
+        data=arguments.data if bundle is None else bundle.data,
         weights=arguments.weights,
         resume=arguments.resume,
+        bundle=bundle,
     )
-    live = LiveProgress(stderr, work(plan), total_seconds(plan)) if stderr.is_terminal else PlainProgress(stderr)
+    units, seconds = work(plan, prepared=prepared), total_seconds(plan, prepared=prepared)
+    live = LiveProgress(stderr, units, seconds) if stderr.is_terminal else PlainProgress(stderr)
     with live as progress:
+        if bundle is not None:
+            progress.step("prepare", f"checking the bundle {bundle.folder}")
+            bundle.verify(plan)
         session = run_session(plan, options, progress)
     if target is None:
         sys.stdout.write(dumps(session.report))
@@ -65,11 +75,13 @@ def suite(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console
     return EXIT_FAILED if any(cell.status == "failed" for cell in session.report.benchmarks) else EXIT_OK
 
 
-def _plan(arguments: argparse.Namespace) -> Plan:
+def make_plan(arguments: argparse.Namespace, *, dataset: str | None = None) -> Plan:
+    """Return the plan that the command line asks for; `dataset` is the name of a bundle's data set."""
     from edgebench.machine import usable_cpus
     from edgebench.plan import Overrides, load_plan
 
-    dataset = "digits"
+    if dataset is None:
+        dataset = "digits"
     if arguments.data is not None:
         from edgebench_suites.data import load_data
 

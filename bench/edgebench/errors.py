@@ -17,6 +17,10 @@ class ReportError(EdgebenchError):
     """A report cannot be read, is not valid, or cannot be written."""
 
 
+class BundleError(EdgebenchError):
+    """A bundle cannot be made, or is not whole, not of this version, or not for this suite."""
+
+
 class BackendError(EdgebenchError):
     """A runtime is missing, or refuses an artifact or a setting."""
 

@@ -64,14 +64,17 @@ def _epoch_seconds(cell: Benchmark) -> float:
     return _EPOCH_S * pixels * cell.params.width * _RELATIVE_COST.get(cell.params.model, 1.0)
 
 
-def work(plan: Plan) -> dict[str, float]:
-    """Return the seconds of each unit that a session reports as done: a run by its benchmark, ``prepare NAME``."""
+def work(plan: Plan, *, prepared: bool = False) -> dict[str, float]:
+    """Return the seconds of each unit that a session reports as done: a run by its benchmark, ``prepare NAME``.
+
+    With `prepared` artifacts (a bundle) nothing is left to prepare.
+    """
     found: dict[str, float] = {}
     targets = set()
     trained = set()
     for cell in plan.benchmarks:
         found[cell.name] = measure_seconds(cell)
-        if cell.params.operator is None and (target := target_of(cell)) not in targets:
+        if not prepared and cell.params.operator is None and (target := target_of(cell)) not in targets:
             targets.add(target)
             found[f"prepare {cell.name}"] = prepare_seconds(cell)
             if (model := (cell.params.model, cell.params.width)) not in trained:
@@ -80,8 +83,8 @@ def work(plan: Plan) -> dict[str, float]:
     return found
 
 
-def total_seconds(plan: Plan) -> float:
+def total_seconds(plan: Plan, *, prepared: bool = False) -> float:
     """Estimate the whole session, with every run of every benchmark."""
-    units = work(plan)
+    units = work(plan, prepared=prepared)
     repeats = sum((cell.measure.processes - 1) * units[cell.name] for cell in plan.benchmarks)
     return sum(units.values()) + repeats

@@ -79,5 +79,13 @@ def session_notices(report: Report, log: Log) -> Iterator[Notice]:
     busiest = [record["disturbed"] for record in log.find("run") if record["disturbed"]]
     if busiest:
         yield Notice(code="other-load", text=f"{len(busiest)} runs were disturbed even when repeated: {busiest[-1]}")
+    elsewhere = {
+        f"{made.cpu} ({made.architecture})"
+        for cell in report.benchmarks
+        if cell.artifact is not None and (made := cell.artifact.prepared_on) is not None
+    }
+    if elsewhere:
+        text = f"prepared elsewhere, on {', '.join(sorted(elsewhere))}: compressing cost its seconds and joules there"
+        yield Notice(code="prepared-elsewhere", text=text)
     if not report.probes:
         yield Notice(code="no-energy", text="no energy was measured; see probes_missing for the reason and the fix")

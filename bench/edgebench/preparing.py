@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.registry import get_backend
@@ -9,6 +10,7 @@ from edgebench.jobs import child_environment, run_job
 from edgebench.own import why_not
 
 if TYPE_CHECKING:
+    from edgebench.bundles.reading import Bundle
     from edgebench.log import Log
     from edgebench.plan import Benchmark, Plan
     from edgebench.session import Options, Progress
@@ -17,6 +19,9 @@ Artifacts = dict[str, dict[str, Any] | None]
 
 # The artifact family a backend measures: benchmarks that share it share the artifact.
 FAMILIES = {"torch": "torch", "torch-compile": "torch", "openvino": "openvino", "onnxruntime": "onnx"}
+# A family that only the board itself can make (an engine) names the family of what it is built from: a bundle holds
+# that one, and the board's preparing job gets its record as `parent`.
+PORTABLE: dict[str, str] = {}
 
 
 def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> Artifacts:
@@ -44,37 +49,75 @@ def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> A
         earlier = next(log.find("artifact", cell=cell.name), None)
         key = target_of(cell)
         if key not in made:
-            if earlier is not None:
+            if options.bundle is not None:
+                made[key] = _from_bundle(options.bundle, plan, cell, options, log)
+            elif earlier is not None:
                 made[key] = {"artifact": earlier["artifact"]}
             else:
                 progress.step(
                     "prepare", f"{cell.params.model} {cell.params.variant} for {FAMILIES[cell.params.backend]}"
                 )
-                made[key] = _make(plan, cell, options, log)
+                made[key] = make_artifact(plan, cell, options, log)
                 progress.advance(f"prepare {cell.name}")
-        outcome = made[key]
-        artifacts[cell.name] = outcome.get("artifact")
-        if outcome.get("error"):
-            log.add("failed", cell=cell.name, reason=outcome["error"])
-            progress.note(f"{cell.name} failed: {outcome['error']}")
-        elif earlier is None:
-            log.add("artifact", cell=cell.name, artifact=outcome["artifact"])
+        artifacts[cell.name] = made[key].get("artifact")
+        _record(cell, made[key], log, progress, earlier=earlier is not None)
     return artifacts
+
+
+def _record(cell: Benchmark, outcome: Mapping[str, Any], log: Log, progress: Progress, *, earlier: bool) -> None:
+    """Put in the journal what came of preparing a benchmark, unless an `earlier` part of the session did."""
+    if outcome.get("error"):
+        log.add("failed", cell=cell.name, reason=outcome["error"])
+        progress.note(f"{cell.name} failed: {outcome['error']}")
+    elif outcome.get("missing"):
+        log.add("skipped", cell=cell.name, reason=outcome["missing"])
+        progress.note(f"{cell.name} is skipped: {outcome['missing']}")
+    elif not earlier:
+        log.add("artifact", cell=cell.name, artifact=outcome["artifact"])
 
 
 def target_of(cell: Benchmark) -> tuple[Any, ...]:
     """Return what makes an artifact: benchmarks with equal targets measure the same one."""
+    return _target(cell, FAMILIES[cell.params.backend])
+
+
+def portable_of(cell: Benchmark) -> tuple[Any, ...] | None:
+    """Return the target that the board builds a benchmark's artifact from, for families that say so."""
+    family = PORTABLE.get(FAMILIES[cell.params.backend])
+    return None if family is None else _target(cell, family)
+
+
+def _target(cell: Benchmark, family: str) -> tuple[Any, ...]:
     params = cell.params
-    return params.model, params.width, params.variant, FAMILIES[params.backend], cell.recipe
+    return params.model, params.width, params.variant, family, cell.recipe
 
 
-def _make(plan: Plan, cell: Benchmark, options: Options, log: Log) -> dict[str, Any]:
+def _from_bundle(bundle: Bundle, plan: Plan, cell: Benchmark, options: Options, log: Log) -> dict[str, Any]:
+    """Return the artifact that a workstation made; only what must be built on the board is built."""
+    if (artifact := bundle.artifact(cell)) is not None:
+        return {"artifact": artifact}
+    if (parent := bundle.portable(cell)) is not None:
+        return make_artifact(plan, cell, options, log, parent=parent)
+    return {"missing": bundle.why_not(cell)}
+
+
+def make_artifact(
+    plan: Plan,
+    cell: Benchmark,
+    options: Options,
+    log: Log,
+    *,
+    family: str | None = None,
+    parent: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Make a benchmark's artifact (of another `family`, from a bundled `parent`) in a child; give it or the reason."""
     own = plan.own_model
     job = {
         "model": cell.params.model,
         "width": cell.params.width,
         "variant": cell.params.variant,
-        "family": FAMILIES[cell.params.backend],
+        "family": family or FAMILIES[cell.params.backend],
+        "parent": parent,
         "recipe": cell.recipe.model_dump(),
         "seed": plan.seed,
         "cpus": list(options.cpus),

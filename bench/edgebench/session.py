@@ -13,6 +13,7 @@ from uuid import uuid4
 from edgebench import machine
 from edgebench.assemble import assemble
 from edgebench.energy import ProbeSettings, describe, measure_idle, opened
+from edgebench.errors import UsageError
 from edgebench.log import Log
 from edgebench.preparing import prepare_all
 from edgebench.report.io import Reservation, reserve
@@ -20,6 +21,7 @@ from edgebench.report.journal import Journal
 from edgebench.rounds import measure_all
 
 if TYPE_CHECKING:
+    from edgebench.bundles.reading import Bundle
     from edgebench.plan import Plan
     from edgebench.report.model import Report
 
@@ -45,7 +47,10 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a session needs besides its plan. `folder` holds the journal, `cpus` are the ones the workers may use."""
+    """What a session needs besides its plan. `folder` holds the journal, `cpus` are the ones the workers may use.
+
+    With a `bundle` the artifacts come from it, and `data` is its data set.
+    """
 
     folder: Path
     cache: Path
@@ -54,6 +59,7 @@ class Options:
     data: Path | None = None
     weights: Path | None = None
     resume: bool = False
+    bundle: Bundle | None = None
 
 
 @dataclass(slots=True)
@@ -88,7 +94,8 @@ def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
         stack.callback(lambda: None if log.records else journal.remove())
         complete = False
         try:
-            log.once("start", lambda: check_machine(plan, options))
+            start = log.once("start", lambda: check_machine(plan, options))
+            _same_bundle(start, options)
             idle(plan, options, log, progress, "before")
             artifacts = prepare_all(plan, options, log, progress)
             measure_all(plan, options, artifacts, log, progress)
@@ -121,6 +128,14 @@ def _open_journal(plan: Plan, options: Options) -> Journal:
     return journal
 
 
+def _same_bundle(start: dict[str, Any], options: Options) -> None:
+    """Refuse to go on with other artifacts than those that were measured before."""
+    before = start.get("bundle", {}).get("digest")
+    if before != (None if options.bundle is None else options.bundle.facts()["digest"]):
+        what = "without a bundle" if before is None else f"from the bundle with digest {before[7:19]}"
+        raise UsageError(f"--resume: the stopped session measured {what}: go on as it did, or start without --resume")
+
+
 def journal_path(folder: Path, plan: Plan) -> Path:
     """Return where the journal of a plan lives: beside the report, so that the same command finds it again."""
     return folder / f".edgebench-{plan.name}-{plan.digest[:12]}.journal"
@@ -143,6 +158,7 @@ def check_machine(plan: Plan, options: Options) -> dict[str, Any]:
         "state": asdict(machine.read_state()),
         "probes": found,
         "probes_missing": missing,
+        **({} if options.bundle is None else {"bundle": options.bundle.facts()}),
     }
 
 

@@ -48,10 +48,15 @@ class Dataset:
 def load_data(folder: Path | None, *, seed: int) -> Dataset:
     """Load CIFAR-10 from `folder`, or without one scikit-learn's digits (1,437 for training, 360 for testing).
 
-    `seed` decides the stratified split of the digits; CIFAR-10 comes split. Raises SuiteDataError.
+    `seed` decides the stratified split of the digits; CIFAR-10 comes split. A `.npz` file in place of a folder is a
+    data set that was saved before (see saved.py), split as it was. Raises SuiteDataError.
     """
     if folder is None:
         return _digits(seed)
+    if folder.suffix == ".npz":
+        from edgebench_suites.saved import read_data
+
+        return read_data(folder)
     from edgebench_suites.cifar import read_cifar10
 
     train_images, train_labels, test_images, test_labels, note = read_cifar10(folder)
@@ -80,11 +85,17 @@ def _digits(seed: int) -> Dataset:
 def _dataset(
     name: str, classes: int, train_images: U8, train_labels: I64, test_images: U8, test_labels: I64, note: str
 ) -> Dataset:
+    digest = arrays_digest(train_images, train_labels, test_images, test_labels)
+    return Dataset(name, classes, train_images, train_labels, test_images, test_labels, digest, note)
+
+
+def arrays_digest(*arrays: npt.NDArray[np.generic]) -> str:
+    """SHA-256 over types, shapes and contents: what makes two data sets the same."""
     digest = hashlib.sha256()
-    for array in (train_images, train_labels, test_images, test_labels):
+    for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
-    return Dataset(name, classes, train_images, train_labels, test_images, test_labels, digest.hexdigest(), note)
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=64)

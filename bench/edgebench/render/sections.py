@@ -201,9 +201,15 @@ def _compression(report: Report) -> Section | None:
         Column("time", tuple(NONE if p.seconds is None else duration(p.seconds) for _, p in rows)),
         Column("peak memory", tuple(quantity(phase.peak_memory_bytes, "B") for _, phase in rows)),
         Column("energy", tuple(_phase_energy(phase) for _, phase in rows)),
-        Column("", tuple("from the cache" if phase.cached else "" for _, phase in rows), "left"),
+        Column("", tuple(_origin(row, phase) for row, phase in rows), "left"),
     ]
     return Section("Compression", (tuple(columns),), notes=_common(labels))
+
+
+def _origin(row: Benchmark, phase: LedgerPhase) -> str:
+    if row.artifact is not None and row.artifact.prepared_on is not None:
+        return "from the bundle"
+    return "from the cache" if phase.cached else ""
 
 
 def _phase_energy(phase: LedgerPhase) -> str:

@@ -208,14 +208,36 @@ class LedgerPhase(Part):
     note: Text | None = None
 
 
+class PreparedOn(Part):
+    """The other machine that made an artifact, and the packages that decide what it made."""
+
+    cpu: Text
+    architecture: Name
+    os: Text | None = None
+    software: Table[Text] = Field(default_factory=dict)
+
+
+class Bundle(Part):
+    """The bundle that the artifacts came from: its digest, for which platform, by which edgebench, when."""
+
+    digest: Name
+    platform: Name
+    edgebench: Name
+    created: Name
+
+
 class Artifact(Part):
-    """The file a backend loads. `sparsity` is the share of weights that are exactly zero, 0 to 1."""
+    """The file a backend loads. `sparsity` is the share of weights that are exactly zero, 0 to 1.
+
+    `prepared_on` is there when another machine made it: the ledger is then that machine's.
+    """
 
     digest: Name
     size_bytes: Count
     sparsity: Annotated[float, Field(ge=0, le=1)] | None = None
     format: Name | None = None
     ledger: Few[LedgerPhase] = ()
+    prepared_on: PreparedOn | None = None
 
 
 class Layers(Part):
@@ -356,6 +378,7 @@ class Report(Part):
     probes_missing: Few[ProbeMissing] = ()
     idle: Few[Idle] = ()
     data: Data | None = None
+    bundle: Bundle | None = None
     session: Session | None = None
     benchmarks: Few[Benchmark] = ()
     contrasts: Few[Contrast] = ()

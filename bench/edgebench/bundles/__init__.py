@@ -1,0 +1,1 @@
+"""Bundles: prepared on a workstation, measured on a board."""

@@ -1,0 +1,156 @@
+"""The manifest of a bundle, `bundle.json`: what is in it, for whom it was made, and the digest of every file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints, ValidationError
+
+from edgebench import __version__
+from edgebench.errors import BundleError
+from edgebench.plan import digest_of
+from edgebench.report.base import Count, Few, Name, Part, Table, Text
+from edgebench.report.model import PreparedOn
+
+SCHEMA: Final = "edgebench.bundle/1"
+MANIFEST_FILE: Final = "bundle.json"
+MAX_BYTES = 64 * 2**20
+# What stands before a path inside the bundle in an artifact's record; on the board it becomes a real path again.
+PREFIX: Final = "bundle:"
+
+
+def _inside(path: str) -> str:
+    if path.startswith("/") or not path.isprintable() or {"", ".", ".."} & set(path.split("/")):
+        raise ValueError("it is no plain path inside the bundle")
+    return path
+
+
+BundlePath = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterValidator(_inside)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class File(Part):
+    """One file of the bundle."""
+
+    sha256: Sha256
+    size_bytes: Count
+
+
+class Data(Part):
+    """The data set as a `.npz` of the bundle; `digest` is over its arrays."""
+
+    file: BundlePath
+    name: Name
+    digest: Sha256
+    classes: Count
+    train_images: Count
+    test_images: Count
+    note: Text = ""
+
+
+class SuiteOf(Part):
+    """The suite that the bundle was made for, as the plan has it; `data` is the name of the plan's data set."""
+
+    name: Name
+    digest: Sha256
+    seed: int
+    data: Name
+
+
+class Target(Part):
+    """One artifact: `target` is what benchmarks ask for (model, variant, family, recipe …), `artifact` its record."""
+
+    target: JsonValue
+    benchmark: Name
+    artifact: Table[JsonValue]
+    prepared_on: PreparedOn
+
+
+class Failure(Part):
+    """A target that could not be made, and why."""
+
+    target: JsonValue
+    benchmark: Name
+    reason: Text
+
+
+class Manifest(Part):
+    """The whole manifest; `digest` is over all other fields and names the bundle."""
+
+    schema_: Literal["edgebench.bundle/1"] = Field(default=SCHEMA, alias="schema")
+    digest: Sha256
+    edgebench: Name
+    created: Name
+    platform: Name
+    suite: SuiteOf
+    data: Data | None = None
+    targets: Few[Target]
+    failed: Few[Failure] = ()
+    files: Annotated[dict[BundlePath, File], Field(max_length=100_000)]
+
+    def text(self) -> str:
+        """Return the file's content."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+
+
+def sealed(fields: Mapping[str, Any]) -> Manifest:
+    """Return the manifest of these fields with its digest."""
+    draft = Manifest.model_validate({**fields, "digest": "0" * 64})
+    return draft.model_copy(update={"digest": _own_digest(draft.model_dump(mode="json"))})
+
+
+def target_json(target: tuple[Any, ...]) -> Any:
+    """Return what `preparing.target_of` gives as plain JSON, equal on every machine."""
+    dumped = [part.model_dump(mode="json") if hasattr(part, "model_dump") else part for part in target]
+    return json.loads(json.dumps(dumped))
+
+
+def compatible(version: str) -> bool:
+    """Tell whether a bundle of that version of edgebench can be measured by this one: major and minor are equal."""
+    return version.split(".")[:2] == __version__.split(".")[:2]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check a bundle's manifest (not its files); BundleError says in one sentence what is wrong."""
+    path = folder / MANIFEST_FILE
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise BundleError(f"{folder} is no bundle (no {MANIFEST_FILE}): make one with 'edgebench prepare'") from None
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror}): check its permissions") from None
+    if len(content) > MAX_BYTES:
+        raise BundleError(f"{path}: is larger than the {MAX_BYTES >> 20} MiB of a manifest: make the bundle again")
+    try:
+        data = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise BundleError(f"{path}: is cut off or changed, as it is not JSON: copy the bundle again") from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if not isinstance(schema, str) or not schema.startswith("edgebench.bundle/"):
+        raise BundleError(f"{path}: is no manifest of a bundle: make one with 'edgebench prepare'")
+    version = str(data.get("edgebench"))[:40]
+    if schema != SCHEMA or not compatible(version):
+        raise BundleError(
+            f"{folder}: was made by edgebench {version!r} ({schema[:40]!r}), this is {__version__} ({SCHEMA}): "
+            "prepare it again with this version"
+        )
+    try:
+        manifest = Manifest.model_validate(data)
+        whole = manifest.digest == _own_digest(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part)[:60] for part in first["loc"]) or "the whole"
+        raise BundleError(f"{path}: {where} is wrong ({first['msg'].lower()[:200]}): copy the bundle again") from None
+    except (RecursionError, ValueError):
+        raise BundleError(f"{path}: is nested too deeply for a manifest: make the bundle again") from None
+    if not whole:
+        raise BundleError(f"{path}: was changed after it was made (its digest differs): copy the bundle again")
+    return manifest
+
+
+def _own_digest(data: Mapping[str, Any]) -> str:
+    return digest_of({key: value for key, value in data.items() if key != "digest"})

@@ -1,0 +1,48 @@
+"""A bundle as a table: for whom it was made, where, and what is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from edgebench.render.units import quantity
+
+if TYPE_CHECKING:
+    from edgebench.bundles.manifest import Manifest
+
+
+def summary(manifest: Manifest) -> str:
+    """Return its size and what names it, in one line."""
+    total = sum(file.size_bytes for file in manifest.files.values())
+    return (
+        f"{manifest.suite.name} for {manifest.platform}, {len(manifest.targets)} artifacts, "
+        f"{quantity(total, 'B')} in {len(manifest.files)} files, digest {manifest.digest[:12]}"
+    )
+
+
+def bundle_table(folder: Path, manifest: Manifest) -> Group:
+    """Return every artifact of a bundle with where it was made, and the data set."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("artifact of", no_wrap=True)
+    for heading, side in (("format", "left"), ("size", "right"), ("digest", "left"), ("prepared on", "left")):
+        table.add_column(heading, justify=side)  # type: ignore[arg-type]  # one of rich's own literals
+    for entry in manifest.targets:
+        record, made = entry.artifact, entry.prepared_on
+        size = record.get("size_bytes")
+        table.add_row(
+            Text(entry.benchmark),
+            Text(str(record.get("format"))),
+            quantity(size, "B") if isinstance(size, int) else "",
+            Text(str(record.get("digest")).removeprefix("sha256:")[:12]),
+            Text(f"{made.cpu} ({made.architecture})"),
+        )
+    seed = f"seed {manifest.suite.seed}, edgebench {manifest.edgebench}, {manifest.created}"
+    lines = [Text(f"{folder}: {summary(manifest)}"), Text(seed), table]
+    if (data := manifest.data) is not None:
+        lines.append(Text(f"data {data.name}: {data.train_images} and {data.test_images} images, {data.note}"))
+    lines += [Text(f"{failure.benchmark}: not prepared, as {failure.reason}") for failure in manifest.failed]
+    return Group(*lines)

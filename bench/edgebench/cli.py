@@ -100,6 +100,7 @@ def _add_suite(commands: Any) -> None:
     measuring = suite.add_argument_group("measuring")
     measuring.add_argument("--processes", metavar="N", type=_count, help="runs (worker processes) a benchmark")
     measuring.add_argument("--values", metavar="N", type=_count, help="timed values a run")
+    measuring.add_argument("--passes", metavar="N", type=_count, help="timed passes a run (and at most as many before)")
     measuring.add_argument("--threads", metavar="N", type=_count, help="threads (default: usable physical cores)")
     measuring.add_argument(
         "--isa", choices=("avx2", "avx2_vnni", "avx512_core", "avx512_core_vnni"), help="ISA ceiling"
@@ -125,7 +126,9 @@ def _add_prepare(commands: Any) -> None:
     _add_training_options(prepare.add_argument_group("model and data"))
     _add_probe_options(prepare)
     # What only measuring asks for, so that both commands make their plan in the same way.
-    prepare.set_defaults(command=_prepare, model=None, shape=[], processes=None, values=None, threads=None, isa=None)
+    prepare.set_defaults(
+        command=_prepare, model=None, shape=[], processes=None, values=None, passes=None, threads=None, isa=None
+    )
 
 
 def _add_training_options(group: Any) -> None:

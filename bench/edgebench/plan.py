@@ -108,6 +108,7 @@ class Overrides:
     values: int | None = None
     threads: int | None = None
     isa: str | None = None
+    passes: int | None = None
 
 
 def digest_of(value: Any) -> str:
@@ -193,6 +194,11 @@ def _measure(suite: SuiteFile, matrix: Matrix, index: int, path: Path, text: str
     for name in ("processes", "values"):
         if (given := getattr(overrides, name)) is not None:
             values[name] = given
+    if overrides.passes is not None:
+        # A quick look: fewer passes than values or warm-ups would leave those larger than the measurement itself.
+        for name in ("values", "warmup_passes"):
+            values[name] = min(values[name], overrides.passes)
+        values["passes"] = overrides.passes
     try:
         measure = Measure.model_validate(values)
     except ValidationError as error:

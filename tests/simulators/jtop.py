@@ -3,7 +3,8 @@
     python -m tests.simulators.jtop FOLDER PROGRAM [ARGUMENT...]
 
 needs root and a mount namespace. `FOLDER` gets the board's files (`board/`, live: change them while it runs) and the
-new root; PROGRAM runs in that root beside the service and finds `/run/jtop.sock` there. A line `stop`, `start` or
+new root; PROGRAM runs in that root beside the service and finds `/run/jtop.sock` there (the machine itself: in
+`FOLDER/run`, of the group 4711). A line `stop`, `start` or
 `hang` written to `FOLDER/board/service` acts on the service.
 """
 
@@ -59,7 +60,9 @@ def new_root(folder: Path) -> Path:
         if entry.is_symlink():
             target.symlink_to(entry.readlink())
         elif entry.name == "run":
+            (folder / "run").mkdir()
             target.mkdir()
+            subprocess.run([*mount, "--bind", str(folder / "run"), str(target)], check=True)
         elif entry.is_dir():
             target.mkdir()
             subprocess.run([*mount, "--rbind", str(entry), str(target)], check=True)

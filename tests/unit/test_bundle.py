@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from hypothesis import strategies as st
 from edgebench import __version__
 from edgebench.bundles.manifest import Manifest, compatible, read_manifest, sealed, target_json
 from edgebench.bundles.reading import open_bundle
-from edgebench.errors import BundleError
+from edgebench.errors import BundleError, UsageError
 from edgebench.plan import Benchmark, Params
 from edgebench.preparing import PORTABLE, portable_of, target_of
+from edgebench.session import Options, same_bundle
 from edgebench.suitefile import Measure, Recipe
 from edgebench_suites.data import Dataset, arrays_digest, load_data
 from edgebench_suites.errors import SuiteDataError
@@ -125,6 +127,21 @@ def test_a_family_that_only_the_board_can_make_is_bundled_as_what_it_is_built_fr
     assert portable_of(cell("openvino")) is None
     monkeypatch.setitem(PORTABLE, "openvino", "onnx")
     assert portable_of(cell("openvino")) == target_of(cell("onnxruntime"))
+
+
+def test_a_stopped_session_goes_on_only_with_the_bundle_it_measured(tmp_path: Path) -> None:
+    (tmp_path / "bundle.json").write_text(manifest().text(), encoding="utf-8")
+    bundle = open_bundle(tmp_path)
+    here = Options(tmp_path, tmp_path, (0,), bundle=bundle)
+    same_bundle({"bundle": bundle.facts()}, here)
+    same_bundle({}, replace(here, bundle=None))
+    for before, options in (
+        ({"bundle": bundle.facts()}, replace(here, bundle=None)),
+        ({}, here),
+        ({"bundle": {**bundle.facts(), "digest": f"sha256:{'0' * 64}"}}, here),
+    ):
+        with pytest.raises(UsageError, match="start without --resume"):
+            same_bundle(before, options)
 
 
 def small(seed: int, size: int, channels: int) -> Dataset:

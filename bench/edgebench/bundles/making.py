@@ -84,6 +84,8 @@ def make_bundle(
         if earlier is not None:
             writer.files |= earlier.files
         data = writer.add_data(load_data(options.data, seed=plan.seed))
+        if data.name != plan.dataset:
+            raise BundleError(f"the data are {data.name} now, not {plan.dataset}: leave them alone while preparing")
         if earlier is not None and earlier.data is not None and earlier.data.digest != data.digest:
             raise BundleError(f"{folder}: holds other data than this: name another folder with -o")
         targets = [{**entry, "artifact": writer.packed(entry["artifact"])} for entry in made]

@@ -37,7 +37,9 @@ def measure_all(
 ) -> None:
     """Measure every run that the journal does not hold yet; one that fails is left, the rest goes on."""
     for place, (cell, turn) in enumerate(schedule(plan)):
-        if next(log.find("failed", cell=cell.name), None) or next(log.find("run", cell=cell.name, turn=turn), None):
+        if any(next(log.find(end, cell=cell.name), None) for end in ("failed", "skipped")):
+            continue
+        if next(log.find("run", cell=cell.name, turn=turn), None):
             continue
         artifact = artifacts.get(cell.name)
         if artifact is None and cell.params.operator is None:

@@ -95,7 +95,7 @@ def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
         complete = False
         try:
             start = log.once("start", lambda: check_machine(plan, options))
-            _same_bundle(start, options)
+            same_bundle(start, options)
             idle(plan, options, log, progress, "before")
             artifacts = prepare_all(plan, options, log, progress)
             measure_all(plan, options, artifacts, log, progress)
@@ -128,7 +128,7 @@ def _open_journal(plan: Plan, options: Options) -> Journal:
     return journal
 
 
-def _same_bundle(start: dict[str, Any], options: Options) -> None:
+def same_bundle(start: dict[str, Any], options: Options) -> None:
     """Refuse to go on with other artifacts than those that were measured before."""
     before = start.get("bundle", {}).get("digest")
     if before != (None if options.bundle is None else options.bundle.facts()["digest"]):

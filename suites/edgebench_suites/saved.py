@@ -27,7 +27,7 @@ def save_data(data: Dataset, path: Path) -> None:
     arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
     facts = json.dumps({name: value for name, value in values.items() if name not in arrays})
     with path.open("wb") as stream:
-        np.savez_compressed(stream, facts=np.array(facts), **arrays)
+        np.savez_compressed(stream, facts=np.array(facts), **arrays)  # type: ignore[arg-type]  # arrays, no options
 
 
 def read_data(path: Path) -> Dataset:

@@ -119,3 +119,16 @@ def seven_watts(tmp_path: Path) -> Iterator[Path]:
     mount = tmp_path / "sys"
     with simulator.powercap(mount, simulator.Options(power=7.0, range=20.0)) as tree:
         yield tree.root
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Any:
+    mount = tmp_path / "disk"
+    mount.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield mount
+    subprocess.run(["umount", str(mount)], check=False)

@@ -228,19 +228,6 @@ def test_an_isa_ceiling_is_kept_and_said(edgebench: Edgebench, no_energy: Path) 
         assert [notice for notice in cell["warnings"] if notice["code"] == "isa-ceiling"]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Any:
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)], capture_output=True, check=False
-    )
-    if made.returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield mount
-    subprocess.run(["umount", str(mount)], check=False)
-
-
 def test_a_full_disk_is_found_before_measuring_and_earlier_reports_stay(
     edgebench: Edgebench, tiny: Path, no_energy: Path, small_disk: Path
 ) -> None:

@@ -26,7 +26,7 @@ from edgebench.bundles.reading import open_bundle, replaced
 from edgebench.energy import opened
 from edgebench.errors import BundleError, CompressionError, UsageError
 from edgebench.log import Log
-from edgebench.preparing import FAMILIES, make_artifact, portable_of, target_of
+from edgebench.preparing import FAMILIES, PORTABLE, make_artifact, portable_of, target_of
 from edgebench.report.journal import Journal
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ def make_bundle(
         if earlier is not None:
             writer.files |= earlier.files
         data = writer.add_data(load_data(options.data, seed=plan.seed))
+        if data.name != plan.dataset:
+            raise BundleError(f"the data are {data.name} now, not {plan.dataset}: leave them alone while preparing")
         if earlier is not None and earlier.data is not None and earlier.data.digest != data.digest:
             raise BundleError(f"{folder}: holds other data than this: name another folder with -o")
         targets = [{**entry, "artifact": writer.packed(entry["artifact"])} for entry in made]
@@ -116,7 +118,9 @@ def _earlier(plan: Plan, platform: str, folder: Path, *, extend: bool) -> Manife
     """Return the manifest of the bundle that is to be extended; refuse any other folder that is not empty."""
     if not folder.parent.is_dir():
         raise UsageError(f"-o {folder}: its folder does not exist: make it first")
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    # An unfinished bundle (killed while it was written into a folder that was there) counts as nothing.
+    own = {_ARTIFACTS, _DATA, f".{MANIFEST_FILE}"}
+    if not folder.exists() or (folder.is_dir() and {path.name for path in folder.iterdir()} <= own):
         return None
     if not (folder / MANIFEST_FILE).is_file():
         raise UsageError(f"-o {folder}: is there and no bundle: name a new folder")
@@ -159,11 +163,8 @@ def _prepare(plan: Plan, options: Options, progress: Progress) -> tuple[list[dic
 def _portable_target(cell: Benchmark) -> tuple[tuple[Any, ...], str]:
     """Return what of a benchmark's artifact can be made here, and its family."""
     family = FAMILIES[cell.params.backend]
-    if (portable := portable_of(cell)) is None:
-        return target_of(cell), family
-    from edgebench.preparing import PORTABLE
-
-    return portable, PORTABLE[family]
+    portable = portable_of(cell)
+    return (target_of(cell), family) if portable is None else (portable, PORTABLE[family])
 
 
 def _here(family: str) -> dict[str, Any]:
@@ -203,7 +204,11 @@ class _Writer:
         if not target.is_dir():
             # By one rename, as in the store; what describes the artifact stands in the manifest.
             draft = target.with_name(f".{uuid.uuid4().hex}")
-            shutil.copytree(source, draft, ignore=shutil.ignore_patterns(META_FILE), copy_function=shutil.copyfile)
+            for path in sorted(source.rglob("*")):
+                if path.is_file() and path.name != META_FILE:
+                    copy = draft / path.relative_to(source)
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, copy)
             draft.rename(target)
         for path in sorted(target.rglob("*")):
             if path.is_file():
@@ -278,7 +283,7 @@ def _sweep(folder: Path) -> None:
     except BundleError:
         return
     for place in (folder / _ARTIFACTS, folder / _DATA):
-        for path in sorted(place.rglob("*"), reverse=True):
+        for path in [*sorted(place.rglob("*"), reverse=True), place]:
             with contextlib.suppress(OSError):
                 if path.is_dir():
                     path.rmdir()  # stays unless it is empty

@@ -25,24 +25,27 @@ def summary(manifest: Manifest) -> str:
 
 
 def bundle_table(folder: Path, manifest: Manifest) -> Group:
-    """Return every artifact of a bundle with where it was made, and the data set."""
+    """Return every artifact of a bundle, where they were made, and the data set."""
     table = Table(box=None, pad_edge=False)
     table.add_column("artifact of", no_wrap=True)
-    for heading, side in (("format", "left"), ("size", "right"), ("digest", "left"), ("prepared on", "left")):
-        table.add_column(heading, justify=side)  # type: ignore[arg-type]  # one of rich's own literals
+    table.add_column("format")
+    table.add_column("size", justify="right")
+    table.add_column("digest", no_wrap=True)
     for entry in manifest.targets:
-        record, made = entry.artifact, entry.prepared_on
+        record = entry.artifact
         size = record.get("size_bytes")
         table.add_row(
             Text(entry.benchmark),
             Text(str(record.get("format"))),
             quantity(size, "B") if isinstance(size, int) else "",
             Text(str(record.get("digest")).removeprefix("sha256:")[:12]),
-            Text(f"{made.cpu} ({made.architecture})"),
         )
-    seed = f"seed {manifest.suite.seed}, edgebench {manifest.edgebench}, {manifest.created}"
-    lines = [Text(f"{folder}: {summary(manifest)}"), Text(seed), table]
+    machines = sorted({f"{entry.prepared_on.cpu} ({entry.prepared_on.architecture})" for entry in manifest.targets})
+    head = [
+        f"{folder}: {summary(manifest)}",
+        f"prepared on {', '.join(machines)} by edgebench {manifest.edgebench}, {manifest.created}",
+    ]
+    foot = [f"{failure.benchmark}: not prepared, as {failure.reason}" for failure in manifest.failed]
     if (data := manifest.data) is not None:
-        lines.append(Text(f"data {data.name}: {data.train_images} and {data.test_images} images, {data.note}"))
-    lines += [Text(f"{failure.benchmark}: not prepared, as {failure.reason}") for failure in manifest.failed]
-    return Group(*lines)
+        foot.insert(0, f"data {data.name}: {data.train_images} and {data.test_images} images, {data.note}")
+    return Group(*map(Text, head), table, *map(Text, foot))

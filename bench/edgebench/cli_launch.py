@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -38,7 +39,7 @@ def add_run_options(run: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--cpus", metavar="N", type=_processors, help="processors the container may use")
     group.add_argument("--cpuset-cpus", metavar="LIST", help="which ones, as in 0-1")
-    group.add_argument("--memory", metavar="SIZE", help="memory it may use, as in 4g; none of it in swap")
+    group.add_argument("--memory", metavar="SIZE", type=_size, help="memory it may use, as in 4g; none of it in swap")
     group.add_argument("--user", metavar="UID[:GID]", help="run as this user (RAPL can be read by root only)")
     group.add_argument(
         "--print", dest="print_line", action="store_true", help="show the `docker run` line, run nothing"
@@ -316,6 +317,12 @@ def add_image_options(image: Any) -> None:
     listing.add_argument("--host", metavar="URL", help="ssh://USER@BOARD[:PORT]")
     listing.add_argument("--context", metavar="NAME", help="a docker context")
     listing.set_defaults(action="list")
+
+
+def _size(text: str) -> str:
+    if not re.fullmatch(r"[1-9]\d{0,15}[bkmg]?", text.lower()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: write it as 512m or 4g")
+    return text.lower()
 
 
 def _processors(text: str) -> float:

@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,7 @@ class Board:
         engine = connect(self._host, self._context)
         try:
             self.name = engine.board
+            self.order = replace(self.order, cache=self.order.cache.replace("{board}", engine.board))
             self._containers = Containers(engine, f"{self.order.profile.platform} {self.order.suite}")
             if self._stopped:
                 self._containers.stopping = True
@@ -92,6 +93,7 @@ class Board:
         engine = connect(self._host, self._context)
         try:
             self.name = engine.board
+            self.order = replace(self.order, cache=self.order.cache.replace("{board}", engine.board))
             self._containers = Containers(engine, "look")
             image = checked_image(engine, self.order, tell)
             return self._settings(engine, image, tell, trial=False)
@@ -197,7 +199,7 @@ def checked_image(engine: Engine, order: Order, tell: Tell) -> Image:
     with boundary(engine.where, order.image):
         found = inspect(engine, order.image)
     if found is None:
-        raise ContainerError(missing_image(order.image, engine.where))
+        raise ContainerError(missing_image(order.image, engine.where, order.profile.platform))
     if (problem := mismatch(found)) is not None:
         raise ContainerError(f"{engine.where}: {problem}")
     if found.version and found.version != __version__:

@@ -133,7 +133,7 @@ def _board_name(url: str) -> str:
 
 
 @contextlib.contextmanager
-def boundary(where: str, image: str | None = None) -> Iterator[None]:
+def boundary(where: str, image: str = "the image") -> Iterator[None]:
     """Turn what docker's SDK and ssh raise into a ContainerError of one sentence."""
     import requests
     from docker.errors import DockerException
@@ -149,7 +149,7 @@ def boundary(where: str, image: str | None = None) -> Iterator[None]:
         raise ContainerError(_sentence(error, where, image)) from error
 
 
-def _sentence(error: BaseException, where: str, image: str | None) -> str:
+def _sentence(error: BaseException, where: str, image: str) -> str:
     from docker.errors import APIError
 
     chain = list(_chain(error))
@@ -215,16 +215,16 @@ def _of_ssh(where: str) -> list[tuple[set[str], str]]:
     ]
 
 
-def _of_api(error: Any, where: str, image: str | None) -> str:
+def _of_api(error: Any, where: str, image: str) -> str:
     said = _short(str(error.explanation or error))
     low = said.lower()
     if "no such image" in low or (error.status_code == 404 and "image" in low):
-        return missing_image(image or "the image", where)
+        return missing_image(image, where)
     if "no space left" in low:
         return f"the disk of {where} is full ({said}): free space, `docker system df` tells what docker holds"
     if "exec format error" in low:
         return (
-            f"{where} cannot run programs of {image or 'this image'}'s processor: install the emulation with "
+            f"{where} cannot run programs of {image}'s processor: install the emulation with "
             "`sudo apt install qemu-user-static binfmt-support`, or use a board of that kind"
         )
     if "bind source path does not exist" in low or "no such file or directory" in low:
@@ -232,10 +232,9 @@ def _of_api(error: Any, where: str, image: str | None) -> str:
     return f"the container engine of {where} refuses ({said})"
 
 
-def missing_image(image: str, where: str) -> str:
-    """Say that an image is not there, and how to get it there."""
-    platform = image.partition(":")[0].rpartition("/")[2].removeprefix("edgebench-")
-    build = f"build it with `edgebench image build {platform}`"
+def missing_image(image: str, where: str, platform: str | None = None) -> str:
+    """Say that an image is not there, and how to get it there; `platform`: it can be built for it under its name."""
+    build = f"build it with `edgebench image build {platform or 'PLATFORM'} --tag {image}`"
     if where == "this machine":
         return f"there is no image {image} on this machine: {build}"
     send = f"`docker save {image} | docker -H {where} load`"

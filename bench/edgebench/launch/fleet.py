@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,21 +29,28 @@ def run_all(boards: Sequence[Board], watcher: Watcher) -> list[Outcome | Excepti
     """
     results: list[Outcome | Exception] = [Outcome(EXIT_INTERRUPTED) for _ in boards]
 
+    finished: queue.SimpleQueue[int] = queue.SimpleQueue()
+
     def run(index: int) -> None:
         try:
             results[index] = boards[index].run(lambda line: watcher.tell(index, line))
         except Exception as error:  # noqa: BLE001  # goes to the caller, which knows which are a user's
             results[index] = error
-        watcher.done(index, results[index])
-
-    threads = [threading.Thread(target=run, args=(index,), name=f"board {index}") for index in range(len(boards))]
-    for thread in threads:
-        thread.start()
-    interrupts = 0
-    while any(thread.is_alive() for thread in threads):
         try:
-            for thread in threads:
-                thread.join(_POLL_S)
+            watcher.done(index, results[index])
+        finally:
+            finished.put(index)
+
+    for index in range(len(boards)):
+        threading.Thread(target=run, args=(index,), name=f"board {index}").start()
+    left, interrupts = len(boards), 0
+    while left:
+        # Not Thread.join: a KeyboardInterrupt within it takes the thread for ended (CPython issue 90882).
+        try:
+            finished.get(timeout=_POLL_S)
+            left -= 1
+        except queue.Empty:
+            continue
         except KeyboardInterrupt:
             interrupts += 1
             _stop(boards, None if interrupts == 1 else KILL_S)

@@ -98,6 +98,6 @@ def read_profile(path: Path) -> Profile:
         for index, entry in enumerate(entries):
             if bad := sorted(FORBIDDEN & set(entry.capabilities)):
                 loc = (table, index, "capabilities")
-                message = f"{bad[0]} is the right to everything: no container of edgebench may have it"
+                message = f"the capability {bad[0]} is the right to everything: leave it out"
                 raise UsageError(schema_sentence(path, text, loc, "value_error", message))
     return profile

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgebench.launch.profile import Grant, Profile
 
 HOST_SYS = "/host/sys"  # where a container finds what is bound of the board's /sys
+PTY = "/dev/ttyMETER"  # what a pty is called in a container, which has a /dev/pts of its own
 PTY_MAJORS = range(136, 144)  # a pty is bound: as a device it gives EIO in another mount namespace
 NETWORK_PROBES = ("tcp", "shelly", "tasmota")
 LOOPBACK = ("localhost", "127.", "[::1]", "::1")
@@ -208,13 +209,13 @@ def asked_for(profile: Profile, facts: Facts, specs: Sequence[str], sysfs: str =
             rights |= granted
         if spec.name == "nvml" and "nvidia" in facts.runtimes:
             rights |= Rights(runtime="nvidia", environment={"NVIDIA_VISIBLE_DEVICES": "all"})
-        rights |= _meter(spec, facts)
-        rights |= _network(spec)
-        inside.append(text)
+        rights |= _meter(spec, facts, len(inside)) | _network(spec)
         for file in own_files(spec):
-            target = f"/probe/{len(rights.binds)}-{file.rpartition('/')[2]}"
-            rights |= Rights(binds=(Bind(file, target),))
-            inside[-1] = inside[-1].replace(file, target)
+            rights |= Rights(binds=(Bind(file, f"/probe/{len(inside)}-{file.rpartition('/')[2]}"),))
+        inside.append(text)
+        for bind in rights.binds:
+            if bind.target.startswith((f"/probe/{len(inside) - 1}-", f"{PTY}{len(inside) - 1}")):
+                inside[-1] = inside[-1].replace(bind.source, bind.target)
     readers = {spec.name for spec in parsed if spec.name in SYSFS_PROBES}
     if len(readers) > 1 and "EDGEBENCH_SYSFS" in rights.environment:
         rights |= Rights(binds=(Bind(sysfs, HOST_SYS),))  # one root for all of them
@@ -234,7 +235,7 @@ def own_files(spec: Spec) -> list[str]:
     return [*files, *([spec.options["token_file"]] if "token_file" in spec.options else [])]
 
 
-def _meter(spec: Spec, facts: Facts) -> Rights:
+def _meter(spec: Spec, facts: Facts, number: int) -> Rights:
     """Return what opening a meter's node needs."""
     node_path = _node_path(spec)
     if node_path is None:
@@ -247,7 +248,9 @@ def _meter(spec: Spec, facts: Facts) -> Rights:
     groups = (node.gid,) if node.gid and node.mode & 0o060 == 0o060 else ()
     capabilities = () if node.open_to_root(groups, 6) else ("DAC_OVERRIDE",)
     if node.major in PTY_MAJORS:
-        return Rights(capabilities=capabilities, binds=(Bind(node_path, node_path, writable=True),), groups=groups)
+        return Rights(
+            capabilities=capabilities, binds=(Bind(node_path, f"{PTY}{number}", writable=True),), groups=groups
+        )
     return Rights(capabilities=capabilities, devices=(node_path,), groups=groups)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.container.conftest import IMAGE, TINY, Edgebench, Sshd, command, docker, ours
+from tests.simulators.board import board as simulated_board
 from tests.simulators.meters.bench import Wave
 from tests.simulators.meters.devices import DEVICES
 
@@ -129,6 +130,18 @@ def test_a_meter_on_a_pty_is_read_in_the_container(edgebench: Edgebench, tiny: P
     metrics = done.report["benchmarks"][0]["metrics"]
     assert metrics["power_w"]["mean"] == pytest.approx(5.0, rel=0.02)
     assert metrics["power_w"]["probe"] == "shizuku"
+
+
+def test_the_monitor_of_a_jetson_is_read_in_the_container(edgebench: Edgebench, tiny: Path, tmp_path: Path) -> None:
+    with simulated_board(tmp_path / "sys", "orin-nx", 5.0):
+        words = ("run", "jetson", tiny, "--sysfs", tmp_path / "sys", "--image", IMAGE)
+        done = edgebench(*words, EDGEBENCH_BOARD="NVIDIA Jetson Orin NX")
+    assert done.code == 0, done.stderr
+    assert "energy: ina3221" in done.stderr
+    assert done.report["platform"] == "jetson"
+    power = done.report["benchmarks"][0]["metrics"]["power_w"]
+    assert (power["probe"], power["scope"]) == ("ina3221", "module")
+    assert power["mean"] == pytest.approx(5.0, rel=0.02)
 
 
 def test_two_boards_at_once_and_one_that_is_not_there(

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import socket
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,14 @@ class Engine:
     client: DockerClient
     architecture: str
     runtimes: frozenset[str]
+    _url: str
+    _arguments: dict[str, Any]
+
+    def reconnect(self) -> None:
+        """Connect anew after the connection broke; raises what docker's SDK and ssh do."""
+        with contextlib.suppress(Exception):
+            self.client.close()
+        self.client = sdk().DockerClient(base_url=self._url, timeout=TIMEOUT_S, **self._arguments)
 
     def close(self) -> None:
         """End the connection."""
@@ -60,6 +69,8 @@ def connect(host: str | None = None, context: str | None = None) -> Engine:
         client=client,
         architecture={"x86_64": "amd64", "aarch64": "arm64"}.get(info["Architecture"], info["Architecture"]),
         runtimes=frozenset(info.get("Runtimes") or ()),
+        _url=url,
+        _arguments=arguments,
     )
 
 
@@ -135,18 +146,25 @@ def _board_name(url: str) -> str:
 @contextlib.contextmanager
 def boundary(where: str, image: str = "the image") -> Iterator[None]:
     """Turn what docker's SDK and ssh raise into a ContainerError of one sentence."""
-    import requests
     from docker.errors import DockerException
 
-    ssh: tuple[type[Exception], ...] = ()
+    try:
+        yield
+    except (DockerException, OSError, EOFError, *connection_errors()) as error:
+        raise ContainerError(_sentence(error, where, image)) from error
+
+
+def connection_errors() -> tuple[type[Exception], ...]:
+    """Return what a connection to an engine raises besides OSError."""
+    import requests
+    import urllib3
+
+    found: tuple[type[Exception], ...] = (requests.RequestException, urllib3.exceptions.HTTPError, struct.error)
     with contextlib.suppress(ImportError):
         import paramiko
 
-        ssh = (paramiko.SSHException,)
-    try:
-        yield
-    except (DockerException, requests.RequestException, OSError, EOFError, *ssh) as error:
-        raise ContainerError(_sentence(error, where, image)) from error
+        found = (*found, paramiko.SSHException)
+    return found
 
 
 def _sentence(error: BaseException, where: str, image: str) -> str:

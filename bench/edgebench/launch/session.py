@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.errors import ContainerError
 from edgebench.launch.container import LABEL, Settings, create_arguments
-from edgebench.launch.engine import Engine, boundary
+from edgebench.launch.engine import Engine, boundary, connection_errors
 from edgebench.report.io import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # A container asked to end writes its partial report within this; then the engine kills it.
 STOP_S = 20
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
-_TRIES = 5
+_TRIES = 3
+_RECONNECTS = 8  # about a minute and a half in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,16 @@ class Containers:
 
         Raises ContainerError, also when `stop` was called before the container could start.
         """
-        with boundary(self.engine.where, settings.image), self._made(settings) as container:
+        with boundary(self.engine.where, settings.image), self._made(settings) as made:
             if prepare is not None:
-                prepare(container)
+                prepare(made)
             with self._lock:
                 if self.stopping:
                     raise ContainerError("stopped before the container was started")
-                container.start()
-                self._current = container
+                made.start()
+                self._current = made
             try:
-                tail = self._follow(container, on_line or (lambda _: None))
+                container, tail = self._follow(made, on_line or (lambda _: None))
                 code = container.wait(timeout=60)["StatusCode"]
             finally:
                 with self._lock:
@@ -99,31 +100,37 @@ class Containers:
         try:
             yield container
         finally:
-            self._remove(container)
+            self._remove(str(container.id))
 
-    def _remove(self, container: Container) -> None:
+    def _remove(self, container_id: str) -> None:
         """Remove a container and its nameless volumes; one that is gone already is no error."""
         from docker.errors import NotFound
 
         for attempt in range(_TRIES):
             try:
-                container.remove(force=True, v=True)
+                if attempt:
+                    time.sleep(0.5 * attempt)
+                    self.engine.reconnect()
+                self.engine.client.api.remove_container(container_id, force=True, v=True)
             except NotFound:
                 return
-            except Exception:  # noqa: BLE001  # what raised first is the cause to tell; try again, then leave it
-                time.sleep(0.2 * attempt)
+            except Exception:  # noqa: BLE001, S112  # what raised first is the cause to tell; try again, then leave it
+                continue
             else:
                 return
 
-    def _follow(self, container: Container, on_line: Callable[[str], None]) -> list[str]:
-        """Hand on the lines of stderr until the container ends; return the last. A broken stream is taken up again."""
+    def _follow(self, container: Container, on_line: Callable[[str], None]) -> tuple[Container, list[str]]:
+        """Hand on the lines of stderr until the container ends; return it, and the last lines.
+
+        Where the connection breaks it is made anew, for some time; the container goes on meanwhile.
+        """
         tail: list[str] = []
-        seen = 0
-        for attempt in range(_TRIES):
-            lines = Lines()
-            skipped = seen
+        seen = failures = 0
+        while True:
+            lines, skipped = Lines(), seen
             try:
                 for chunk in container.logs(stdout=False, stderr=True, stream=True, follow=True):
+                    failures = 0
                     for line in lines.take(chunk):
                         if skipped:
                             skipped -= 1
@@ -131,17 +138,32 @@ class Containers:
                         seen += 1
                         on_line(line)
                         tail = [*tail[-9:], line]
-            except Exception:
-                if attempt == _TRIES - 1:
-                    raise
-                time.sleep(1.0)
-            container.reload()
+                container.reload()
+            except (OSError, EOFError, *connection_errors()) as error:
+                failures += 1
+                container = self._again(container, error, failures)
             if container.status not in {"running", "created", "restarting"}:
                 break
+            time.sleep(0.2)
         for line in lines.rest():
             on_line(line)
             tail.append(line)
-        return tail
+        return container, tail
+
+    def _again(self, container: Container, error: BaseException, failures: int) -> Container:
+        """Return the same container over a new connection; raises ContainerError when the board stays away."""
+        for attempt in range(failures, _RECONNECTS):
+            time.sleep(min(2.0**attempt, 15.0))
+            with contextlib.suppress(OSError, EOFError, *connection_errors()):
+                self.engine.reconnect()
+                found = self.engine.client.containers.get(str(container.id))
+                with self._lock:
+                    self._current = found
+                return found
+        raise ContainerError(
+            f"the connection to {self.engine.where} broke and does not come back: the container goes on there; on the "
+            f"board `docker logs {container.name}` has its report and `docker rm --force {container.name}` ends it"
+        ) from error
 
 
 class Lines:

@@ -61,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_suite(commands)
     _add_prepare(commands)
+    _add_containers(commands)
     _add_probes(commands)
     _add_comparing(commands)
     show = commands.add_parser("show", help="tables of a report", description="Show a report as tables.")
@@ -86,6 +87,12 @@ def _add_suite(commands: Any) -> None:
         epilog=_EPILOG,
     )
     suite.add_argument("suite", nargs="?", metavar="NAME|FILE.toml", help="a suite that ships, or a file of yours")
+    _add_suite_options(suite)
+    suite.set_defaults(command=_suite)
+
+
+def _add_suite_options(suite: argparse.ArgumentParser) -> None:
+    """Add what `suite` and `run` have in common."""
     suite.add_argument("-o", "--output", metavar="FILE", help="where the report goes; - is standard output")
     suite.add_argument("--only", metavar="GLOB", help="only the benchmarks whose name matches")
     suite.add_argument("--dry-run", action="store_true", help="print the plan and an estimated time, run nothing")
@@ -106,7 +113,25 @@ def _add_suite(commands: Any) -> None:
         "--isa", choices=("avx2", "avx2_vnni", "avx512_core", "avx512_core_vnni"), help="ISA ceiling"
     )
     _add_probe_options(suite)
-    suite.set_defaults(command=_suite)
+
+
+def _add_containers(commands: Any) -> None:
+    from edgebench.cli_launch import add_image_options, add_run_options
+
+    run = commands.add_parser(
+        "run",
+        help="a suite in a container, here or on boards",
+        description="Start a platform's image with the least rights that give energy, and bring the report back.",
+        epilog=_EPILOG,
+    )
+    run.add_argument("platform", metavar="PLATFORM", help="n150, pi or jetson")
+    run.add_argument("suite", metavar="SUITE", help="a suite that ships, or a file of yours")
+    _add_suite_options(run)
+    add_run_options(run)
+    run.set_defaults(command=_run)
+    image = commands.add_parser("image", help="the containers' images", description="Build or list images.")
+    add_image_options(image.add_subparsers(metavar="ACTION", required=True))
+    image.set_defaults(command=_image)
 
 
 def _add_prepare(commands: Any) -> None:
@@ -255,6 +280,19 @@ def _prepare(arguments: argparse.Namespace) -> int:
     from edgebench import cli_bundle
 
     return cli_bundle.prepare(arguments, _probe_specs(arguments), _stdout(), _stderr())
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from edgebench import cli_launch
+
+    return cli_launch.run(arguments, _probe_specs(arguments), _add_suite_options, _stdout(), _stderr())
+
+
+def _image(arguments: argparse.Namespace) -> int:
+    from edgebench import cli_launch
+
+    handler = cli_launch.image_build if arguments.action == "build" else cli_launch.image_list
+    return handler(arguments, _stdout(), _stderr())
 
 
 def _probes(arguments: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ def suite(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console
 
         stdout.print(plan_table(plan, total_seconds(plan, prepared=prepared)))
         return EXIT_OK
-    target, folder = _target(arguments.output, plan.name)
+    target, folder = report_target(arguments.output, plan.name)
     from edgebench.artifact import cache_folder
     from edgebench.energy import ProbeSettings
     from edgebench.estimate import total_seconds, work
@@ -110,7 +110,7 @@ def _own_model(path: Path | None, shapes: Sequence[str]) -> BringYourOwn | None:
     return own_model(path, shapes)
 
 
-def _target(output: str | None, suite: str) -> tuple[Path | None, Path]:
+def report_target(output: str | None, suite: str) -> tuple[Path | None, Path]:
     """Return where the report goes (None: standard output) and the folder that holds the journal meanwhile."""
     from edgebench.artifact import cache_folder
 

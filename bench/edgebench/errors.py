@@ -31,3 +31,13 @@ class CompressionError(EdgebenchError):
     """A model cannot be built, trained, compressed or exported."""
 
     exit_code = 1
+
+
+class ContainerError(EdgebenchError):
+    """A container engine or an image is missing, refuses, or does not match this edgebench."""
+
+
+class ContainerDiedError(ContainerError):
+    """A container ended before its report was written."""
+
+    exit_code = 1

@@ -30,6 +30,8 @@ ARROWS: dict[str, set[str]] = {
     "edgebench.report": {"errors"},
     "edgebench.backends": {"errors", "compress.checkpoint"},
     "edgebench.compress": {"errors"},
+    # The suite file's reader names file and line of what is wrong in TOML; profiles do so by it.
+    "edgebench.launch": {"errors", "machine", "report", "suitefile"},
 }
 
 

@@ -1,0 +1,254 @@
+"""A suite on one board: look, choose the least rights that give energy, run, bring the report back."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebench import __version__
+from edgebench.errors import ContainerDiedError, ContainerError
+from edgebench.launch import peek as peeking
+from edgebench.launch.container import Settings
+from edgebench.launch.engine import Engine, boundary, connect, missing_image
+from edgebench.launch.images import Image, inspect, mismatch
+from edgebench.launch.order import INPUT, Order, doctor_settings, peek_settings, suite_settings
+from edgebench.launch.rights import (
+    Facts,
+    Node,
+    Rights,
+    Way,
+    asked_for,
+    base_rights,
+    facts_from,
+    paths_to_look_at,
+    reading,
+    ways,
+)
+from edgebench.launch.session import Containers, Ended
+from edgebench.report.io import parse_report
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+    from edgebench.report.model import Report
+
+EXIT_INTERRUPTED, EXIT_KILLED = 130, 137
+_PEEK_ROOT = "/host"
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a suite ended on a board: exit code, its report where one was written, else what else was on stdout."""
+
+    code: int
+    report: Report | None = None
+    text: str = ""
+
+
+class Board:
+    """One engine and what is run on it. `run` is called once; `stop` at any time from another thread."""
+
+    def __init__(self, order: Order, host: str | None = None, context: str | None = None) -> None:
+        self.order = order
+        self.name = host or context or "this machine"
+        self._host, self._context = host, context
+        self._containers: Containers | None = None
+        self._stopped = False
+
+    def run(self, tell: Tell) -> Outcome:
+        """Run the suite to its report; `tell` gets each line of progress. Raises ContainerError and ReportError."""
+        engine = connect(self._host, self._context)
+        try:
+            self.name = engine.board
+            self.order = replace(self.order, cache=self.order.cache.replace("{board}", engine.board))
+            self._containers = Containers(engine, f"{self.order.profile.platform} {self.order.suite}")
+            if self._stopped:
+                self._containers.stopping = True
+            image = checked_image(engine, self.order, tell)
+            settings = self._settings(engine, image, tell)
+            ended = self._containers.run(settings, tell, None if engine.local else self._upload)
+        except ContainerError:
+            if self._stopped:
+                return Outcome(EXIT_INTERRUPTED)
+            raise
+        else:
+            return self._outcome(ended, engine)
+        finally:
+            engine.close()
+
+    def stop(self, grace_s: int | None = None) -> None:
+        """End what runs: the container writes a partial report within the grace."""
+        self._stopped = True
+        if self._containers is not None:
+            self._containers.stop(*(() if grace_s is None else (grace_s,)))
+
+    def line(self, tell: Tell) -> Settings:
+        """Return the settings of the run without starting it; a board elsewhere is looked at through a container."""
+        engine = connect(self._host, self._context)
+        try:
+            self.name = engine.board
+            self.order = replace(self.order, cache=self.order.cache.replace("{board}", engine.board))
+            self._containers = Containers(engine, "look")
+            image = checked_image(engine, self.order, tell)
+            return self._settings(engine, image, tell, trial=False)
+        finally:
+            engine.close()
+
+    def _settings(self, engine: Engine, image: Image, tell: Tell, *, trial: bool = True) -> Settings:
+        order = self.order
+        facts = self._facts(engine, image)
+        if named := os.environ.get("EDGEBENCH_BOARD"):
+            facts = replace(facts, board=named)
+        rights = base_rights(order.profile, facts, order.sysfs)
+        specs = list(order.specs)
+        if order.specs:
+            asked, specs = asked_for(order.profile, facts, order.specs, order.sysfs)
+            rights |= asked
+        elif order.report:
+            found = ways(order.profile, facts, order.sysfs)
+            chosen = self._first_usable(rights, found, image, tell) if trial else next(iter(found), None)
+            if chosen is not None:
+                rights |= chosen.rights
+                tell(f"energy: {chosen.words}")
+            elif not found:
+                names = " or ".join(way.probe for way in order.profile.energy) or "none"
+                tell(f"energy: nothing here that the profile knows ({names}); the report says what is missing")
+        if engine.local:
+            rights = _readable(rights, order)
+        return suite_settings(order, rights, image.name, image.digest, specs, local=engine.local)
+
+    def _facts(self, engine: Engine, image: Image) -> Facts:
+        """Look at this machine directly, at another one through a short container."""
+        order = self.order
+        patterns = paths_to_look_at(order.profile, order.specs)
+        if engine.local:
+            return facts_from(peeking.peek(patterns, order.sysfs), engine.runtimes)
+        assert self._containers is not None  # noqa: S101  # made by whoever calls
+        program = Path(peeking.__file__).read_text(encoding="utf-8")
+        others = []
+        for path in patterns:
+            if path.startswith(("/sys/", "/dev/")):
+                continue
+            alone = peek_settings(image.name, "", "", order.sysfs, [path], _PEEK_ROOT)
+            if self._containers.accepts(alone):
+                others.append(path)
+        request = json.dumps({"patterns": patterns, "sysfs": order.sysfs, "root": _PEEK_ROOT})
+        ended = self._containers.run(peek_settings(image.name, program, request, order.sysfs, others, _PEEK_ROOT))
+        if ended.code != 0:
+            raise ContainerError(_why_not_started(ended, engine, image.name))
+        try:
+            return facts_from(json.loads(ended.stdout), engine.runtimes)
+        except ValueError:
+            raise ContainerError(f"{engine.where}: the image {image.name} is none of edgebench's") from None
+
+    def _first_usable(self, rights: Rights, found: list[Way], image: Image, tell: Tell) -> Way | None:
+        """Return the first way whose probe works in a container that has just what it needs."""
+        assert self._containers is not None  # noqa: S101  # made by whoever calls
+        for way in found:
+            settings = doctor_settings(self.order, rights | way.rights, image.name, way.probe)
+            try:
+                ended = self._containers.run(settings)
+                reason = refusal(ended)
+            except ContainerError as error:
+                if self._stopped:
+                    raise
+                reason = str(error)
+            if reason is None:
+                return way
+            tell(f"energy: not {way.words}: {reason}")
+        return None
+
+    def _upload(self, container: Container) -> None:
+        """Copy the user's files to the board, into the container's nameless volume."""
+        files = [given for given in self.order.inputs if not given.folder]
+        if not files:
+            return
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for given in files:
+                content = Path(given.source).read_bytes()
+                entry = tarfile.TarInfo(given.target.removeprefix(f"{INPUT}/"))
+                entry.size, entry.mode = len(content), 0o444
+                archive.addfile(entry, io.BytesIO(content))
+        container.put_archive(INPUT, buffer.getvalue())
+
+    def _outcome(self, ended: Ended, engine: Engine) -> Outcome:
+        code = EXIT_INTERRUPTED if self._stopped else ended.code
+        text = ended.stdout.strip()
+        if text and self.order.report:
+            return Outcome(code, parse_report(ended.stdout, f"the report from {engine.where}"))
+        if not self.order.report or self._stopped or ended.code in {0, 2, EXIT_INTERRUPTED}:
+            return Outcome(code, text=ended.stdout.decode(errors="replace"))
+        if ended.out_of_memory:
+            limit = self.order.limits.memory
+            fix = f"give it more than --memory {limit}" if limit else "run a smaller suite (--only), or add swap"
+            raise ContainerDiedError(
+                f"{engine.where}: the container was killed for lack of memory: {fix}, then go on with --resume"
+            )
+        if ended.code == EXIT_KILLED:
+            raise ContainerDiedError(f"{engine.where}: the container was killed from outside: go on with --resume")
+        raise ContainerDiedError(_why_not_started(ended, engine, self.order.image))
+
+
+def checked_image(engine: Engine, order: Order, tell: Tell) -> Image:
+    """Return the image, with a word where it does not match this machine; ContainerError where it is not there."""
+    with boundary(engine.where, order.image):
+        found = inspect(engine, order.image)
+    if found is None:
+        raise ContainerError(missing_image(order.image, engine.where, order.profile.platform))
+    if (problem := mismatch(found)) is not None:
+        raise ContainerError(f"{engine.where}: {problem}")
+    if found.version and found.version != __version__:
+        tell(f"the image {order.image} holds edgebench {found.version}, this is {__version__}: its answers may differ")
+    if found.architecture != engine.architecture:
+        tell(
+            f"the image {order.image} is for {found.architecture} and {engine.where} is {engine.architecture}: "
+            "it runs emulated, and its figures say nothing of a real board"
+        )
+    return found
+
+
+def refusal(ended: Ended) -> str | None:
+    """Return why the doctor finds a probe unusable, or None where one of its scopes can be read."""
+    try:
+        found: list[dict[str, Any]] = json.loads(ended.stdout)["probes"]
+        if any(one["usable"] for one in found):
+            return None
+        return str(next((one["reason"] for one in found if one.get("reason")), "it reads nothing"))
+    except (ValueError, KeyError, TypeError):
+        return ended.tail[-1] if ended.tail else f"the doctor ended with {ended.code}"
+
+
+def _why_not_started(ended: Ended, engine: Engine, image: str) -> str:
+    said = ended.tail[-1] if ended.tail else "it said nothing"
+    if "exec format error" in said.lower():
+        return (
+            f"{engine.where} cannot run the processor of {image}: install the emulation with `sudo apt install "
+            "qemu-user-static binfmt-support`, or use a board of that kind"
+        )
+    return f"{engine.where}: the container of {image} ended with {ended.code} and no report ({said[:200]})"
+
+
+def _readable(rights: Rights, order: Order) -> Rights:
+    """Add the right to read other users' files, where one that is bound can be read by nobody else."""
+    if order.user is not None:
+        return rights
+    cache = [order.cache] if "/" in order.cache else []
+    sources = [given.source for given in order.inputs]
+    sources += [bind.source for bind in rights.binds if bind.target.startswith("/probe/")]
+    return reading(reading(rights, _nodes(sources)), _nodes(cache), write=True)
+
+
+def _nodes(paths: list[str]) -> list[Node]:
+    nodes = []
+    for path in paths:
+        status = Path(path).stat()
+        nodes.append(Node(path, "file", status.st_uid, status.st_gid, status.st_mode & 0o7777))
+    return nodes

@@ -1,0 +1,84 @@
+"""What is to be run, and the container that runs it on a board with given rights. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edgebench.launch.container import Limits, Settings
+from edgebench.launch.rights import Bind, Rights
+
+if TYPE_CHECKING:
+    from edgebench.launch.profile import Profile
+
+CACHE = "/cache"
+INPUT = "/input"  # where a container finds the user's files
+DEFAULT_CACHE = "edgebench-cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file or folder that the suite reads: `source` (absolute) is `target` in the container.
+
+    A file is of this machine, and copied to a board elsewhere; a folder is of the machine where the engine runs.
+    """
+
+    option: str
+    source: str
+    target: str
+    folder: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the user wants run: `arguments` are those of `edgebench suite`, with the container's paths."""
+
+    profile: Profile
+    image: str
+    suite: str
+    arguments: tuple[str, ...]
+    inputs: tuple[Input, ...] = ()
+    specs: tuple[str, ...] = ()
+    sysfs: str = "/sys"
+    limits: Limits = field(default_factory=Limits)
+    user: str | None = None
+    cache: str = DEFAULT_CACHE
+    report: bool = True
+
+
+def suite_settings(
+    order: Order, rights: Rights, image: str, digest: str, specs: Sequence[str], *, local: bool
+) -> Settings:
+    """Return the container that runs the suite; `specs` name the probes as the container sees them."""
+    cache = order.cache
+    binds = [Bind(cache, CACHE, writable=True, volume="/" not in cache)]
+    copied = False
+    for given in order.inputs:
+        if given.folder or local:
+            binds.append(Bind(given.source, given.target))
+        else:
+            copied = True
+    if copied:
+        binds.append(Bind("", INPUT, writable=True, volume=True))
+    arguments = [*order.arguments, *(word for spec in specs for word in ("--probe", spec))]
+    return Settings(
+        image=image,
+        command=("suite", *arguments),
+        rights=rights,
+        limits=order.limits,
+        user=order.user,
+        binds=tuple(binds),
+        environment=(("EDGEBENCH_CACHE", CACHE), ("EDGEBENCH_IMAGE", f"{image}@{digest}")),
+    )
+
+
+def doctor_settings(order: Order, rights: Rights, image: str, probe: str) -> Settings:
+    """Return a short container that asks the doctor whether a probe works with these rights."""
+    return Settings(image=image, command=("probes", "--json", "--probe", probe), rights=rights, user=order.user)
+
+
+def peek_settings(image: str, program: str, request: str, sysfs: str, others: Sequence[str], root: str) -> Settings:
+    """Return a short container that sees a board's /sys and /dev, and `others`, read-only below `root`."""
+    binds = [Bind(path, root + path) for path in (sysfs, "/dev", *others)]
+    return Settings(image=image, command=("-c", program, request), entrypoint="python3", binds=tuple(binds))

@@ -1,0 +1,231 @@
+"""`edgebench run` against a real engine: what a container gets, what comes back, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.container.conftest import IMAGE, TINY, Edgebench, Sshd, command, docker, ours
+from tests.simulators.board import board as simulated_board
+from tests.simulators.meters.bench import Wave
+from tests.simulators.meters.devices import DEVICES
+
+pytestmark = pytest.mark.container
+
+
+def running(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The engine's view of the suite's container, once it measures."""
+    for _ in range(600):
+        assert process.poll() is None, process.communicate()[1]
+        for name in ours():
+            found: dict[str, Any] = json.loads(docker("inspect", name))[0]
+            if found["Path"] == "edgebench" and "suite" in found["Args"] and "measure" in docker_logs(name):
+                return found
+        time.sleep(0.2)
+    raise AssertionError("the container never measured")
+
+
+def docker_logs(name: str) -> str:
+    return subprocess.run(["docker", "logs", name], capture_output=True, text=True, check=False).stderr
+
+
+def start(environment: dict[str, str], *arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_joules_of_the_host_are_right_in_a_container_that_has_hardly_any_right(
+    edgebench: Edgebench, tiny: Path, seven_watts: Path
+) -> None:
+    done = edgebench("run", "n150", tiny, "--sysfs", seven_watts)
+    assert done.code == 0, done.stderr
+    assert "energy: rapl" in done.stderr
+    report = done.report
+    assert report["status"] == "complete"
+    assert report["image"]["name"] == IMAGE
+    assert report["image"]["digest"] == docker("image", "inspect", "--format", "{{.Id}}", IMAGE)
+    cell = report["benchmarks"][0]["metrics"]
+    assert cell["power_w"]["mean"] == pytest.approx(7.0, rel=0.02)
+    for joules, seconds in zip(cell["energy_gross_j"]["runs"], cell["energy_gross_j"]["pass_s"], strict=True):
+        assert joules[0] == pytest.approx(7.0 * seconds[0], rel=0.03)
+
+
+def test_ctrl_c_brings_the_partial_report_and_the_container_had_least_rights(
+    environment: dict[str, str], tiny: Path, volume: str, tmp_path: Path
+) -> None:
+    target = tmp_path / "report.json"
+    words = ("run", "n150", tiny, "--processes", "50", "--image", IMAGE, "--cache", volume, "-o", target, "--cpus", "1")
+    process = start(environment, *words, "--memory", "2g")
+    found = running(process)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert json.loads(target.read_text(encoding="utf-8"))["status"] == "partial"
+    assert ours() == []
+    host = found["HostConfig"]
+    assert not host["Privileged"]
+    assert host["CapDrop"] == ["ALL"]
+    assert not host["CapAdd"]
+    assert host["ReadonlyRootfs"]
+    assert host["NetworkMode"] == "none"
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["Init"]
+    assert not host["Devices"]
+    assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (10**9, 2 * 2**30, 2 * 2**30)
+    # The same command goes on where it was stopped.
+    again = start(environment, *words, "--memory", "2g", "--resume")
+    running(again)
+    again.send_signal(signal.SIGTERM)
+    again.communicate(timeout=60)
+    report = json.loads(target.read_text(encoding="utf-8"))
+    assert again.returncode == 130
+    assert len(report["benchmarks"]) == 1
+
+
+def test_a_container_killed_half_way_is_told_in_a_sentence_and_resumed_from_its_volume(
+    environment: dict[str, str], edgebench: Edgebench, tiny: Path, volume: str
+) -> None:
+    words = ("run", "n150", tiny, "--processes", "4", "--image", IMAGE, "--cache", volume)
+    process = start(environment, *words)
+    docker("kill", running(process)["Id"])
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert stderr.splitlines()[-1] == (
+        "edgebench: this machine: the container was killed from outside: go on with --resume"
+    )
+    done = edgebench(*words, "--resume")
+    assert done.code == 0, done.stderr
+    assert done.report["status"] == "complete"
+    assert done.report["session"]["resumed"] is True
+
+
+def test_a_container_out_of_memory_is_told_in_a_sentence(edgebench: Edgebench, tiny: Path) -> None:
+    done = edgebench("run", "n150", tiny, "--memory", "24m")
+    assert done.code == 1
+    assert "killed for lack of memory: give it more than --memory 24m" in done.stderr.splitlines()[-1]
+
+
+def test_the_printed_line_works_when_pasted(edgebench: Edgebench, tiny: Path, seven_watts: Path) -> None:
+    shown = edgebench("run", "n150", tiny, "--sysfs", seven_watts, "--print")
+    assert shown.code == 0, shown.stderr
+    assert shown.stdout.startswith("docker run --rm --init --read-only ")
+    assert "--privileged" not in shown.stdout
+    pasted = subprocess.run(["sh", "-c", shown.stdout], capture_output=True, text=True, check=False, timeout=200)
+    assert pasted.returncode == 0, pasted.stderr
+    report = json.loads(pasted.stdout)
+    assert report["benchmarks"][0]["metrics"]["power_w"]["mean"] == pytest.approx(7.0, rel=0.02)
+
+
+def test_a_meter_on_a_pty_is_read_in_the_container(edgebench: Edgebench, tiny: Path) -> None:
+    with DEVICES["shizuku"](Wave(5.0, 5.0, 1.0)) as meter:
+        done = edgebench("run", "n150", tiny, "--probe", f"shizuku:{meter.path}")
+    assert done.code == 0, done.stderr
+    metrics = done.report["benchmarks"][0]["metrics"]
+    assert metrics["power_w"]["mean"] == pytest.approx(5.0, rel=0.02)
+    assert metrics["power_w"]["probe"] == "shizuku"
+
+
+def test_the_monitor_of_a_jetson_is_read_in_the_container(edgebench: Edgebench, tiny: Path, tmp_path: Path) -> None:
+    with simulated_board(tmp_path / "sys", "orin-nx", 5.0):
+        words = ("run", "jetson", tiny, "--sysfs", tmp_path / "sys", "--image", IMAGE)
+        done = edgebench(*words, EDGEBENCH_BOARD="NVIDIA Jetson Orin NX")
+    assert done.code == 0, done.stderr
+    assert "energy: ina3221" in done.stderr
+    assert done.report["platform"] == "jetson"
+    power = done.report["benchmarks"][0]["metrics"]["power_w"]
+    assert (power["probe"], power["scope"]) == ("ina3221", "module")
+    assert power["mean"] == pytest.approx(5.0, rel=0.02)
+
+
+def test_two_boards_at_once_and_one_that_is_not_there(
+    edgebench: Edgebench, tiny: Path, board: Sshd, volume: str, tmp_path: Path
+) -> None:
+    reports = tmp_path / "reports"
+    reports.mkdir()
+    hosts = (board.url, "unix:///var/run/docker.sock", "ssh://root@127.0.0.1:1")
+    words = [word for host in hosts for word in ("--host", host)]
+    # Both are this very engine: each takes a volume of its own, as two engines would have.
+    cache = f"{volume}-{{board}}"
+    done = edgebench("run", "n150", tiny, *words, "-o", reports, "--cache", cache, HOME=str(board.home))
+    assert done.code == 2, done.stderr
+    assert "ssh://root@127.0.0.1:1: nothing answers ssh there" in done.stderr
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(reports.glob("edgebench-tiny-*.json"))]
+    assert len(found) == 2, done.stderr
+    assert [report["status"] for report in found] == ["complete"] * 2
+    assert len({report["id"] for report in found}) == 2
+
+
+def test_a_board_over_ssh_gives_energy_and_takes_files_of_this_machine(
+    edgebench: Edgebench, tiny: Path, board: Sshd, seven_watts: Path
+) -> None:
+    tiny.write_text(TINY.replace('"tiny"', '"mine"'), encoding="utf-8")
+    done = edgebench("run", "n150", tiny, "--host", board.url, "--sysfs", seven_watts, HOME=str(board.home))
+    assert done.code == 0, done.stderr
+    assert done.report["suite"]["name"] == "mine"
+    assert done.report["benchmarks"][0]["metrics"]["power_w"]["mean"] == pytest.approx(7.0, rel=0.02)
+
+
+def test_a_host_key_that_nobody_accepted_is_told_with_the_command(
+    edgebench: Edgebench, tiny: Path, board: Sshd, tmp_path: Path
+) -> None:
+    done = edgebench("run", "n150", tiny, "--host", board.url, HOME=str(tmp_path))
+    assert done.code == 2
+    assert "host key is not known here: run `ssh -p" in done.stderr
+    (tmp_path / ".ssh").mkdir()
+    known = (board.home / ".ssh" / "known_hosts").read_text(encoding="utf-8")
+    (tmp_path / ".ssh" / "known_hosts").write_text(known, encoding="utf-8")
+    done = edgebench("run", "n150", tiny, "--host", board.url, HOME=str(tmp_path))
+    assert done.code == 2
+    assert "the board refuses this user: give it your key with `ssh-copy-id" in done.stderr
+
+
+def test_an_image_is_built_with_secrets_that_end_in_no_layer_and_is_listed(
+    edgebench: Edgebench, tmp_path: Path
+) -> None:
+    containers = tmp_path / "containers" / "n150"
+    containers.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "edgebench"\nversion = "9.8.7"\n', encoding="utf-8")
+    (containers / "Dockerfile").write_text(
+        'ARG BASE_IMAGE=none\nFROM ${BASE_IMAGE}\nARG VERSION="" WORD=""\n'
+        'LABEL org.opencontainers.image.version="${VERSION}"\n'
+        "RUN --mount=type=secret,id=pip_conf grep -q secret-place /run/secrets/pip_conf && echo ${WORD} > /tmp/word\n",
+        encoding="utf-8",
+    )
+    tag = "edgebench-test-built"
+    words = ("image", "build", "n150", "--base", IMAGE, "--tag", tag, "--source", tmp_path, "--build-arg", "WORD=x")
+    try:
+        done = edgebench(*words, PIP_INDEX_URL="https://user:word@secret-place.invalid/simple")
+        assert done.code == 0, done.stderr
+        assert "user:word" not in docker("history", "--no-trunc", tag)
+        listed = edgebench("image", "list")
+        row = next(line for line in listed.stdout.splitlines() if f"{tag}:latest" in line)
+        assert "9.8.7" in row
+        assert "differs: this is" in row
+    finally:
+        subprocess.run(["docker", "image", "rm", "--force", tag], capture_output=True, check=False)
+
+
+def test_an_image_of_another_version_is_a_warning_and_one_of_newer_reports_is_refused(
+    edgebench: Edgebench, tiny: Path, tmp_path: Path
+) -> None:
+    tag = "edgebench-test-newer"
+    labels = ["--label", "org.opencontainers.image.version=9.0.0"]
+    (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\n", encoding="utf-8")
+    try:
+        docker("build", "--quiet", "--tag", tag, *labels, str(tmp_path))
+        done = edgebench("run", "n150", tiny, "--image", tag)
+        assert done.code == 0, done.stderr
+        assert f"the image {tag} holds edgebench 9.0.0, this is" in done.stderr
+        docker("build", "--quiet", "--tag", tag, *labels, "--label", "org.edgebench.report=2", str(tmp_path))
+        refused = edgebench("run", "n150", tiny, "--image", tag)
+        assert refused.code == 2
+        assert "writes reports of the schema edgebench.report/2" in refused.stderr
+    finally:
+        subprocess.run(["docker", "image", "rm", "--force", tag], capture_output=True, check=False)

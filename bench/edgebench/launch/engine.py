@@ -150,16 +150,22 @@ def boundary(where: str, image: str = "the image") -> Iterator[None]:
 
     try:
         yield
-    except (DockerException, OSError, EOFError, *connection_errors()) as error:
+    except (DockerException, *connection_errors()) as error:
         raise ContainerError(_sentence(error, where, image)) from error
 
 
 def connection_errors() -> tuple[type[Exception], ...]:
-    """Return what a connection to an engine raises besides OSError."""
+    """Return what a connection to an engine raises when it breaks."""
     import requests
     import urllib3
 
-    found: tuple[type[Exception], ...] = (requests.RequestException, urllib3.exceptions.HTTPError, struct.error)
+    found: tuple[type[Exception], ...] = (
+        OSError,
+        EOFError,
+        requests.RequestException,
+        urllib3.exceptions.HTTPError,
+        struct.error,
+    )
     with contextlib.suppress(ImportError):
         import paramiko
 

@@ -139,7 +139,7 @@ class Containers:
                         on_line(line)
                         tail = [*tail[-9:], line]
                 container.reload()
-            except (OSError, EOFError, *connection_errors()) as error:
+            except connection_errors() as error:
                 failures += 1
                 container = self._again(container, error, failures)
             if container.status not in {"running", "created", "restarting"}:
@@ -154,7 +154,7 @@ class Containers:
         """Return the same container over a new connection; raises ContainerError when the board stays away."""
         for attempt in range(failures, _RECONNECTS):
             time.sleep(min(2.0**attempt, 15.0))
-            with contextlib.suppress(OSError, EOFError, *connection_errors()):
+            with contextlib.suppress(*connection_errors()):
                 self.engine.reconnect()
                 found = self.engine.client.containers.get(str(container.id))
                 with self._lock:

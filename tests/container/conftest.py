@@ -64,7 +64,7 @@ def ours() -> list[str]:
     return docker("ps", "--all", "--quiet", "--filter", f"label={LABEL}").split()
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def engine() -> None:
     assert shutil.which("docker"), "the program docker is not installed"
     assert docker("image", "inspect", "--format", "{{.Id}}", IMAGE), f"there is no image {IMAGE}"

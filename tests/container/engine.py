@@ -64,17 +64,6 @@ def started(image: str, *command: object, options: tuple[object, ...] = ()) -> I
         docker("rm", "--force", "--volumes", name, check=False)
 
 
-@contextmanager
-def volume() -> Iterator[str]:
-    """A named volume for a while."""
-    name = f"edgebench-test-{uuid.uuid4().hex[:8]}"
-    docker("volume", "create", name)
-    try:
-        yield name
-    finally:
-        docker("volume", "rm", "--force", name, check=False)
-
-
 def logs(container: str) -> tuple[str, str]:
     """What a container wrote so far: stdout and stderr."""
     done = docker("logs", container)

@@ -16,7 +16,7 @@ from tests.simulators.board import board as simulated_board
 from tests.simulators.meters.bench import Wave
 from tests.simulators.meters.devices import DEVICES
 
-pytestmark = pytest.mark.container
+pytestmark = [pytest.mark.container, pytest.mark.usefixtures("engine")]
 
 
 def running(process: subprocess.Popen[str]) -> dict[str, Any]:

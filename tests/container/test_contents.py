@@ -1,0 +1,128 @@
+"""What is in the images: their size, no trace of the build, licences, a bill of materials."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from tests.container.engine import JETSON, N150, PI, docker
+
+pytestmark = pytest.mark.container
+
+ROOT = Path(__file__).parents[2]
+IMAGES = (N150, PI, JETSON)
+# jetson-stats is the board's own monitor: imported, never copied, and named in docs/containers.md.
+COPYLEFT = {JETSON: {"jetson-stats"}}
+CHUNK = 1 << 20
+
+
+@pytest.mark.parametrize(("image", "limit"), [(N150, 1.6e9), (PI, 450e6)])
+def test_an_image_is_small(image: str, limit: float) -> None:
+    assert int(docker("image", "inspect", "--format={{.Size}}", image).stdout) < limit
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_says_what_it_is(image: str) -> None:
+    (found,) = json.loads(docker("image", "inspect", image).stdout)
+    labels = found["Config"]["Labels"]
+    named = {name: labels[f"org.opencontainers.image.{name}"] for name in ("version", "revision", "source", "licenses")}
+    assert all(named.values()), named
+    assert named["licenses"] == "Apache-2.0"
+    assert found["Config"]["Entrypoint"] == ["edgebench"]
+    assert found["Config"]["Cmd"] == ["suite", "full"]
+    assert found["Config"]["Healthcheck"]["Test"] == ["CMD", "edgebench", "probes", "--json"]
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_neither_compiler_nor_cache_is_left(image: str) -> None:
+    script = (
+        "command -v gcc g++ cc pip pip3; ls -A /root/.cache /var/lib/apt/lists /var/cache/apt/archives 2>/dev/null"
+        " | grep -v -e : -e '^$' -e lock -e partial -e auxfiles"
+    )
+    done = docker("run", "--rm", "--init", "--entrypoint=sh", image, "-c", script, check=False)
+    assert done.stdout == ""
+
+
+def layer_files(image: str) -> Iterator[tuple[str, IO[bytes]]]:
+    """Every file of every layer of an image, also those that a later layer hides, and its configuration."""
+    with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saving:
+        assert saving.stdout is not None
+        with tarfile.open(fileobj=saving.stdout, mode="r|") as saved:
+            for member in saved:
+                if (content := saved.extractfile(member)) is not None:
+                    yield member.name, content
+    assert saving.returncode == 0
+
+
+def contains(content: IO[bytes], words: list[bytes]) -> set[bytes]:
+    """Return which of the words a file holds, read in pieces. `docker save` writes plain archives."""
+    found: set[bytes] = set()
+    longest = max(map(len, words))
+    tail = b""
+    while chunk := content.read(CHUNK):
+        assert tail or not chunk.startswith(b"\x1f\x8b"), "a compressed layer would hide what it holds"
+        text = tail + chunk
+        found |= {word for word in words if word in text}
+        tail = text[-longest:]
+    return found
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_no_layer_holds_a_secret_or_an_index_of_the_build(image: str) -> None:
+    """EDGEBENCH_CANARIES are words that stood in the secrets of the build, one in each."""
+    canaries = os.environ.get("EDGEBENCH_CANARIES", "").split()
+    assert canaries, "set EDGEBENCH_CANARIES to words of the build's secrets"
+    settings = subprocess.run(["python3", "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
+    hosts = set(re.findall(r"https?://(?:[^@/\s']*@)?([^/\s']+)", settings.stdout)) - {"pypi.org"}
+    words = [word.encode() for word in {*canaries, *hosts}]
+    traces = {name: found for name, content in layer_files(image) if (found := contains(content, words))}
+    assert traces == {}
+
+
+@pytest.fixture(scope="module", params=IMAGES)
+def bill(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    folder = tmp_path_factory.mktemp("sbom")
+    done = subprocess.run(
+        [ROOT / "containers" / "sbom.sh", request.param, folder], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return request.param, folder
+
+
+def test_the_bill_of_materials_names_what_is_there(bill: tuple[str, Path]) -> None:
+    image, folder = bill
+    files = {kind: json.loads((folder / f"{kind}.cdx.json").read_bytes()) for kind in ("debian", "python")}
+    assert {file["bomFormat"] for file in files.values()} == {"CycloneDX"}
+    python = {part["name"].lower(): part["version"] for part in files["python"]["components"]}
+    pinned = dict(
+        line.split("==")
+        for line in (ROOT / "containers" / image.removeprefix("edgebench-") / "constraints.txt")
+        .read_text()
+        .splitlines()
+        if not line.startswith("#")
+    )
+    assert {name: python[name].partition("+")[0] for name in ("numpy", "onnxruntime")} == {
+        name: pinned[name] for name in ("numpy", "onnxruntime")
+    }
+    assert "edgebench" in python
+    assert "libc6" in {part["name"] for part in files["debian"]["components"]}
+
+
+def test_no_package_has_a_licence_that_does_not_fit(bill: tuple[str, Path]) -> None:
+    """Of the Python packages; Debian's own are from main, which holds free software only."""
+    image, folder = bill
+    components = json.loads((folder / "python.cdx.json").read_bytes())["components"]
+    wrong = {}
+    for part in components:
+        licences = json.dumps(part.get("licenses", []))
+        if re.search(r"A?GPL|Affero|SSPL|BUSL|Commons Clause|Proprietary", licences) and "LGPL" not in licences:
+            wrong[part["name"]] = licences
+    assert set(wrong) == COPYLEFT.get(image, set()), wrong

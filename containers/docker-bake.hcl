@@ -1,0 +1,53 @@
+# docker buildx bake -f containers/docker-bake.hcl [n150 | pi | pi-torch | jetson]
+# Without buildx: docker build -f containers/PLATFORM/Dockerfile -t edgebench-PLATFORM .
+variable "VERSION" { default = "" }
+variable "REVISION" { default = "" }
+variable "TAG" { default = "latest" }
+variable "EDGEBENCH_TORCH_INDEX" { default = "" }
+# Secrets of the build, by file; both may be left out.
+variable "PIP_CONF" { default = "/dev/null" }
+variable "CA_BUNDLE" { default = "/dev/null" }
+
+group "default" { targets = ["n150", "pi", "jetson"] }
+
+target "_common" {
+  context = "."
+  args = {
+    VERSION = VERSION
+    REVISION = REVISION
+  }
+  secret = ["id=pip_conf,src=${PIP_CONF}", "id=ca_bundle,src=${CA_BUNDLE}"]
+}
+
+target "n150" {
+  inherits = ["_common"]
+  dockerfile = "containers/n150/Dockerfile"
+  platforms = ["linux/amd64"]
+  args = { EDGEBENCH_TORCH_INDEX = EDGEBENCH_TORCH_INDEX }
+  tags = ["edgebench-n150:${TAG}"]
+}
+
+# What trains the models that the boards' images bring along is the n150 image of the same build.
+target "_board" {
+  inherits = ["_common"]
+  contexts = { edgebench-n150 = "target:n150" }
+  platforms = ["linux/arm64"]
+}
+
+target "pi" {
+  inherits = ["_board"]
+  dockerfile = "containers/pi/Dockerfile"
+  tags = ["edgebench-pi:${TAG}"]
+}
+
+target "pi-torch" {
+  inherits = ["pi"]
+  args = { PACKAGES = "constraints-torch.txt" }
+  tags = ["edgebench-pi:${TAG}-torch"]
+}
+
+target "jetson" {
+  inherits = ["_board"]
+  dockerfile = "containers/jetson/Dockerfile"
+  tags = ["edgebench-jetson:${TAG}"]
+}

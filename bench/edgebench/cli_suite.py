@@ -81,7 +81,14 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         raise UsageError(
             f"--threads {arguments.threads}: this process may use {len(os.sched_getaffinity(0))} processors"
         )
-    overrides = Overrides(arguments.only, arguments.processes, arguments.values, arguments.threads, arguments.isa)
+    overrides = Overrides(
+        arguments.only,
+        arguments.processes,
+        arguments.values,
+        arguments.threads,
+        arguments.isa,
+        arguments.resources_hz,
+    )
     own = _own_model(arguments.model, arguments.shape)
     return load_plan(arguments.suite, dataset=dataset, cores=cores, overrides=overrides, own=own)
 

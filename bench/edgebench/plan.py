@@ -87,6 +87,7 @@ class Plan:
     suite_digest: str
     benchmarks: tuple[Benchmark, ...]
     own_model: BringYourOwn | None = None
+    resources_hz: float = 0.0
 
     @property
     def digest(self) -> str:
@@ -108,6 +109,7 @@ class Overrides:
     values: int | None = None
     threads: int | None = None
     isa: str | None = None
+    resources_hz: float | None = None
 
 
 def digest_of(value: Any) -> str:
@@ -126,7 +128,8 @@ def load_plan(
     cells: list[Benchmark] = []
     digests: list[Any] = []
     for part, part_path, text in _with_included(head, path):
-        digests.append(part.model_dump(mode="json"))
+        # Watching resources changes nothing that is measured: reports with and without it stay comparable.
+        digests.append(part.model_dump(mode="json", exclude={"resources_hz"}))
         recipe = resolve_recipe(part, dataset, part_path, text)
         for index, matrix in enumerate(part.benchmark):
             measure = _measure(part, matrix, index, part_path, text, overrides)
@@ -142,8 +145,18 @@ def load_plan(
             )
     if not cells:
         raise UsageError(f"{path}:1: the suite has no benchmark: add a [[benchmark]] table")
+    rate_hz = head.resources_hz if overrides.resources_hz is None else overrides.resources_hz
     return Plan(
-        head.name, head.title, head.study, head.seed, head.idle_s, dataset, digest_of(digests), tuple(cells), own
+        head.name,
+        head.title,
+        head.study,
+        head.seed,
+        head.idle_s,
+        dataset,
+        digest_of(digests),
+        tuple(cells),
+        own,
+        rate_hz,
     )
 
 

@@ -93,5 +93,17 @@ def _make(plan: Plan, cell: Benchmark, options: Options, log: Log) -> dict[str, 
         environment=child_environment(threads=len(options.cpus), isa="none", seed=plan.seed),
         limit_s=cell.measure.time_limit_s,
     )
-    log.add("prepared", cell=cell.name, seconds=outcome.seconds, start_s=outcome.start_s, error=outcome.error)
+    log.add(
+        "prepared",
+        cell=cell.name,
+        seconds=outcome.seconds,
+        start_s=outcome.start_s,
+        error=outcome.error,
+        clock=outcome.data.get("clock"),
+        phases=[
+            {"phase": entry["phase"], "clock": entry["clock"]}
+            for entry in outcome.data.get("artifact", {}).get("ledger", [])
+            if not entry.get("cached") and "clock" in entry
+        ],
+    )
     return {"error": outcome.error} if outcome.error else {"artifact": dict(outcome.data["artifact"])}

@@ -62,7 +62,14 @@ def measure_all(
                 break
             happened = disturbance(before, after, outcome.cpu_s)
             if happened.reason is not None and attempt < MAX_REPEATS:
-                log.add("discarded", cell=cell.name, turn=turn, reason=happened.reason, seconds=outcome.seconds)
+                log.add(
+                    "discarded",
+                    cell=cell.name,
+                    turn=turn,
+                    reason=happened.reason,
+                    seconds=outcome.seconds,
+                    clock=outcome.data["clock"],
+                )
                 progress.note(f"{cell.name}: a run is measured again, as {happened.reason}")
                 continue
             log.add(

@@ -91,6 +91,9 @@ class SuiteFile(_Strict):
     seed: int = Field(default=42, ge=0, le=2**31 - 1)
     include: list[str] = Field(default=[], max_length=20)
     idle_s: float = Field(default=5.0, ge=0, le=3600, description="idle power before and after, with a probe")
+    resources_hz: float = Field(
+        default=2.0, ge=0, le=20, description="samples a second of the resources in use; 0: off"
+    )
     measure: Measure = Measure()
     recipe: dict[Literal["default", "digits", "cifar10"], dict[str, Any]] = {}
     benchmark: list[Matrix] = Field(default=[], max_length=1000)

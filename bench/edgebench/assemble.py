@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import edgebench
-from edgebench import figures, machine
+from edgebench import figures, machine, sustained
 from edgebench.contrasts import contrasts
 from edgebench.metering import closures, metering, sampler_share
 from edgebench.notices import cell_notices, session_notices
@@ -87,7 +87,11 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: Record, seen: Timel
         reason = f"the session ended after {len(runs)} of {cell.measure.processes} runs"
         return report.Benchmark(**common, status="skipped", reason=reason)
     idle = [entry for record in log.find("idle") for entry in record["records"]]
-    metrics, missing = figures.metrics(cell, runs, artifact, idle, start)
+    if cell.kind == "sustained":
+        metrics, missing = sustained.metrics(cell, runs, artifact, idle, start, seen)
+        common["sustained"] = tuple(sustained.blocks(cell, runs, seen))
+    else:
+        metrics, missing = figures.metrics(cell, runs, artifact, idle, start)
     if seen is not None:
         more, reasons = resource_metrics(seen, cell.name)
         metrics, missing = metrics | more, missing | reasons
@@ -128,11 +132,16 @@ def _params(plan: Plan, cell: Benchmark, runs: Sequence[Record], artifact: Mappi
         "passes": cell.measure.passes,
         "processes": cell.measure.processes,
     }
+    if cell.kind == "sustained":
+        for name in ("warmup_passes", "passes"):
+            del found[name]
+        found |= {"sustained_s": cell.measure.sustained_s}
     if params.operator is not None:
         return found | {"operator": params.operator, "model_digest": digest_of(["operator", params.operator])}
     found |= {"width": params.width, "model_digest": digest_of(identity)}
     if own is None:
-        found |= {"image_size": params.image_size, "accuracy_image_size": cell.recipe.train_size}
+        found |= {"image_size": params.image_size}
+        found |= {"accuracy_image_size": cell.recipe.train_size} if cell.kind != "sustained" else {}
     if runs:
         found["inputs"] = runs[0]["result"]["inputs"]
     if artifact is not None and (weights := artifact["notes"].get("weights")):

@@ -29,6 +29,8 @@ from edgebench.suitefile import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+# Kinds that measure a model, not an operator.
+MODELLED = frozenset({"inference", "sustained"})
 # pyperf and the files we write name a cell once; a suite with more than this is a mistake in a matrix.
 MAX_BENCHMARKS = 5000
 
@@ -255,7 +257,7 @@ def _expand(
 
     models = matrix.operator if matrix.kind == "operator" else matrix.model
     if own is not None:
-        if matrix.kind != "inference":
+        if matrix.kind not in MODELLED:
             return
         models = [own.path.stem]
         matrix = matrix.model_copy(update={"width": [1.0]})
@@ -264,21 +266,25 @@ def _expand(
         models, matrix.width, matrix.variant, matrix.backend, matrix.precision, matrix.batch, matrix.threads, isas
     )
     for model, width, variant, backend, asked, batch, threads, isa in axes:
-        precision = _precision(variant, asked) if matrix.kind == "inference" else asked
-        if precision is None or (matrix.kind == "inference" and not runs_on(variant, backend)):
+        modelled = matrix.kind in MODELLED
+        precision = _precision(variant, asked) if modelled else asked
+        if precision is None or (modelled and not runs_on(variant, backend)):
             continue
         used = overrides.threads or threads or cores
         cell = {"model": model, "variant": variant, "backend": backend, "precision": precision, "isa": isa}
         if any(all(str(cell.get(key)) == value for key, value in rule.items()) for rule in matrix.exclude):
             continue
         label = model if width == 1.0 or own is not None else f"{model}-{width:g}"
-        parts = [label, variant, backend, precision] if matrix.kind == "inference" else [label, backend, precision]
+        parts = [label, variant, backend, precision] if modelled else [label, backend, precision]
         parts += [f"b{batch}"] if batch != 1 else []
         parts += [f"t{threads}"] if threads else []
         parts += [isa] if isa != "none" else []
+        parts += ["sustained"] if matrix.kind == "sustained" else []
         operator = model if matrix.kind == "operator" else None
         params = Params(model, variant, backend, precision, batch, used, matrix.image_size, width, isa, operator)
-        group = f"{label}/b{batch}/t{used}/{isa}" if matrix.kind == "inference" else f"operator/t{used}/{isa}"
+        group = f"{label}/b{batch}/t{used}/{isa}" if modelled else f"operator/t{used}/{isa}"
+        if matrix.kind == "sustained":
+            group = f"~sustained/{group}"  # after all others: it leaves the machine hot
         yield Benchmark("/".join(parts), matrix.kind, params, group, measure, recipe)
 
 

@@ -13,7 +13,7 @@ from edgebench.render.units import figure, quantity
 from edgebench.report.model import Report, Resources, ResourceSeries, ResourceSpan
 
 LEFT, WIDTH, RIGHT = 64, 900, 150
-PANEL_HEIGHT, GAP, LANE = 96, 26, 20
+PANEL_HEIGHT, GAP, LANE = 92, 36, 20
 # A line breaks where samples lie further apart than this many usual steps: what was not sampled is not drawn.
 _BREAK = 3.5
 _LETTER = 6.6
@@ -129,7 +129,7 @@ def stack(
     top = lanes * LANE + GAP
     panels = []
     for heading, names in PANELS:
-        members = [one for name in names for one in series if one.name == name and one.t_s]
+        members = [one for name in names for one in series if one.name == name and one.t_s and _worth(one)]
         if members:
             panels.append(_panel(heading, members, end_s, top + len(panels) * (PANEL_HEIGHT + GAP)))
     return Timeline(
@@ -183,6 +183,11 @@ def label(series: ResourceSeries) -> str:
 def place(at_s: float, end_s: float) -> float:
     """Return the x of a moment."""
     return round(WIDTH * min(1.0, max(0.0, at_s / end_s)) if end_s > 0 else 0.0, 1)
+
+
+def _worth(series: ResourceSeries) -> bool:
+    """Tell whether a line says anything: stolen time and throttling that never were only cover the others."""
+    return series.name not in {"steal_percent", "throttled"} or max(series.max or series.value) > 0.5
 
 
 def _panel(title: str, members: Sequence[ResourceSeries], end_s: float, top: float) -> Panel:

@@ -283,6 +283,37 @@ class Resources(Part):
     missing: Table[Missing] = Field(default_factory=dict)
 
 
+class Change(Part):
+    """A ratio hot over cold: `ci95` from the windows of both, `uncertainty` (1 sigma) what measuring adds itself."""
+
+    ratio: Amount
+    ci95: Pair | None = None
+    uncertainty: Amount | None = None
+
+
+class Sustained(Part):
+    """The course of one sustained run; seconds count from its first pass.
+
+    `cold` and `hot` are [begin, end] of the first and the last minute (a quarter of a run shorter than four), `bin_s`
+    the mean length of a bin. `verdict`: ``none`` (no lasting fall of throughput), ``throttled`` (a counter, a firmware
+    flag or the frequency says so), ``slowed`` (a lasting fall whose cause this machine does not show) or ``disturbed``
+    (one while others took the processor); `fall` is the share of throughput lost, from `onset_s` on.
+    """
+
+    seconds: Amount
+    passes: Count
+    bin_s: Amount
+    longest_pass_s: Amount
+    cold: Pair
+    hot: Pair
+    series: Few[ResourceSeries] = ()
+    hot_over_cold: Table[Change] = Field(default_factory=dict)
+    verdict: Literal["none", "throttled", "slowed", "disturbed"]
+    verdict_text: Text
+    onset_s: Amount | None = None
+    fall: Amount | None = None
+
+
 class BreakEven(Part):
     """How many inferences repay the energy of compressing, against which benchmark, in which scope."""
 
@@ -296,7 +327,7 @@ class Benchmark(Part):
 
     `group` names the variants that were interleaved with it, `order` the place of each of its runs in the session's
     sequence of runs, `settings` what the runtime really used, `resources` what its runs took of each series
-    (``power_w.package``).
+    (``power_w.package``), `sustained` the course of each sustained run.
     """
 
     name: Name
@@ -312,6 +343,7 @@ class Benchmark(Part):
     settings: Table[JsonValue] | None = None
     break_even: BreakEven | None = None
     resources: Table[ResourceSummary] | None = None
+    sustained: Few[Sustained] | None = None
     runs_discarded: Count | None = None
     order: Many[Count] | None = None
     warnings: Few[Notice] = ()

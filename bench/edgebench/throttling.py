@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 # A fall counts from here on (share of the level before), and when it lasts this long (a fifth of a short run).
 LEAST_FALL = 0.05
 HOLD_S = 10.0
-# Two levels are told apart at this t, by a count of samples that allows for their correlation; and a fall that is
+# Two levels are told apart at this chance of an error, as hundreds of stretches are looked at; and a fall that is
 # smaller than this many standard deviations of one sample is weather, not a level.
-_LEAST_T = 6.0
+_P_VALUE = 1e-6
+_LEAST_RHO = 0.5
 _LEAST_SD = 1.5
 # A frequency that is lower by this share while throughput is lower is the cause of it.
 _FREQUENCY_FALL = 0.03
@@ -80,10 +81,10 @@ def lasting_fall(rates: Sequence[float], seconds: Sequence[float]) -> Fall | Non
     """Return the first lasting fall of a positive series of bins, `seconds` long each, or None.
 
     Levels of the logarithms by least squares, narrowest over threshold (Baranowski, Chen and Fryzlewicz 2019, JRSS B
-    81:649), each at least ten seconds long (a fifth of a run shorter than fifty). There is a boundary where the t of
-    its two sides, with the number of samples reduced by their lag-one correlation (Bayley and Hammersley 1946), is 6 or
-    more. The first one after which the level is lower by 5 % or more than the highest level before it, and by 1.5
-    standard deviations of a bin, is the onset.
+    81:649), each at least ten seconds long (a fifth of a run shorter than fifty). There is a boundary where a t-test of
+    its two sides has p < 0.000001, with the number of samples reduced by their lag-one correlation (Bayley and
+    Hammersley 1946; taken as 0.5 or more). The first one after which the level is lower by 5 % or more than the highest
+    level before it, and by 1.5 standard deviations of a bin, is the onset.
     """
     import numpy as np
 
@@ -91,7 +92,7 @@ def lasting_fall(rates: Sequence[float], seconds: Sequence[float]) -> Fall | Non
     least = max(3, math.ceil(min(HOLD_S, total_s / 5) / max(total_s / max(len(rates), 1), 1e-9)))
     if len(rates) < 2 * least or min(rates) <= 0:
         return None
-    logs = _without_spikes(np.log(np.asarray(rates, dtype=np.float64)))
+    logs = _without_spikes(np.log(np.asarray(rates, dtype=np.float64)), least)
     cuts = [0, *_segments(logs, least), len(logs)]
     levels = [float(np.median(logs[a:b])) for a, b in pairwise(cuts)]  # a short dip is no level
     spread = _residual_sd(logs, cuts)
@@ -207,25 +208,28 @@ def _best_split(logs: Array, begin: int, end: int, least: int) -> int:
 def _apart(first: Array, second: Array) -> bool:
     """Tell whether two stretches surely have different levels."""
     import numpy as np
+    from scipy.special import stdtr
 
     residuals = np.concatenate([first - first.mean(), second - second.mean()])
     variance = float((residuals**2).sum()) / max(len(residuals) - 2, 1)
     if variance <= 1e-18:
         return abs(float(first.mean() - second.mean())) > 1e-9
     lagged = float((residuals[1:] * residuals[:-1]).sum()) / float((residuals**2).sum())
-    # The estimate is low in short series by about (1 + 3 rho) / n (Kendall 1954).
-    rho = min(0.98, max(0.0, lagged + (1 + 3 * max(lagged, 0.0)) / len(residuals)))
+    # A short stretch tells its correlation badly: never less than what a machine's seconds usually have.
+    rho = min(0.98, max(_LEAST_RHO, lagged))
     inflation = (1 + rho) / (1 - rho)
     error = math.sqrt(variance * inflation * (1 / len(first) + 1 / len(second)))
-    return abs(float(first.mean() - second.mean())) / error >= _LEAST_T
+    t = abs(float(first.mean() - second.mean())) / error
+    return 2 * float(stdtr(len(residuals) - 2, -t)) < _P_VALUE
 
 
-def _without_spikes(logs: Array) -> Array:
-    """Draw single outliers in to the median of their five neighbours; a level has more than two of its kind."""
+def _without_spikes(logs: Array, least: int) -> Array:
+    """Draw in what is shorter than half a level, to four sigma about the median of its neighbours; steps stay."""
     import numpy as np
 
-    padded = np.concatenate([logs[[0, 0]], logs, logs[[-1, -1]]])
-    middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
+    half = least // 2
+    padded = np.pad(logs, half, mode="reflect")
+    middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1)
     sigma = max(float(np.median(np.abs(logs - middle))) * 1.4826, 1e-4)
     drawn: Array = np.clip(logs, middle - 4 * sigma, middle + 4 * sigma)
     return drawn

@@ -21,7 +21,7 @@ def noise(seed: int, count: int, sd: float, rho: float = 0.0) -> np.ndarray:
     return np.asarray(np.exp(sd * found))
 
 
-@given(SEEDS, LENGTHS, st.floats(0.0005, 0.15), st.floats(0, 0.6))
+@given(SEEDS, LENGTHS, st.floats(0.0005, 0.15), st.floats(0, 0.5))
 @settings(max_examples=120, deadline=None)
 def test_stationary_noise_has_no_onset(seed: int, count: int, sd: float, rho: float) -> None:
     rates = 800 * noise(seed, count, sd, rho)

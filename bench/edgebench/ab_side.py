@@ -112,6 +112,8 @@ def _cell(plan: Plan, options: Options, name: str, artifact: dict[str, Any] | No
 
     cell = next(cell for cell in plan.benchmarks if cell.name == name)
     job = None
+    if cell.kind == "sustained":
+        reasons = {**reasons, name: "sustained load heats the machine up, so that two sides cannot take turns"}
     if name not in reasons and (artifact is not None or cell.params.operator is not None):
         job = make_job(plan, cell, artifact, options, loops=0, describe=True)
     return {

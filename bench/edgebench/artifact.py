@@ -191,9 +191,11 @@ def phase(name: str, ledger: list[dict[str, Any]], probes: Sequence[Probe], note
             marks.append((probe, probe.mark()))
         except ProbeError as error:
             missing[str(probe.info.scope)] = {"reason": str(error)}
-    begun = time.perf_counter()
+    begun_s = time.monotonic()
     yield
-    entry: dict[str, Any] = {"phase": name, "seconds": time.perf_counter() - begun}
+    ended_s = time.monotonic()
+    # The clock places the phase in the session that ran it; in a later one it means nothing.
+    entry: dict[str, Any] = {"phase": name, "seconds": ended_s - begun_s, "clock": [begun_s, ended_s]}
     energy = {}
     for probe, start in marks:
         try:

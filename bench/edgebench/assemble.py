@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import edgebench
-from edgebench import figures, machine
+from edgebench import figures, machine, sustained
 from edgebench.contrasts import contrasts
 from edgebench.metering import closures, metering, sampler_share
 from edgebench.notices import cell_notices, emulation, session_notices
 from edgebench.plan import digest_of
 from edgebench.report import model as report
+from edgebench.resources.series import Timeline, resource_metrics, resources, summary, timeline
 
 if TYPE_CHECKING:
     from edgebench.log import Log, Record
@@ -24,7 +25,8 @@ def assemble(plan: Plan, log: Log) -> report.Report:
     start = next(log.find("start"))
     end = next(log.find("end"), None) if not log.records else log.records[-1]
     complete = end is not None and end["type"] == "end" and end["complete"]
-    cells = [_benchmark(plan, cell, log, start) for cell in plan.benchmarks]
+    seen = timeline(log)
+    cells = [_benchmark(plan, cell, log, start, seen) for cell in plan.benchmarks]
     machine_facts = start["machine"]
     ended = [record for record in log.records if record["type"] == "end"]
     runs = list(log.find("run"))
@@ -59,13 +61,14 @@ def assemble(plan: Plan, log: Log) -> report.Report:
         benchmarks=tuple(cells),
         metering=metering(runs),
         closures=tuple(closures(runs)),
+        resources=None if seen is None else resources(seen),
     )
     result = result.model_copy(update={"contrasts": tuple(contrasts(result, log))})
     result = result.model_copy(update={"benchmarks": tuple(figures.with_break_even(result))})
     return result.model_copy(update={"warnings": tuple(session_notices(result, log))})
 
 
-def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: Record) -> report.Benchmark:
+def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: Record, seen: Timeline | None) -> report.Benchmark:
     runs = sorted(log.find("run", cell=cell.name), key=lambda record: int(record["turn"]))
     failed = next(log.find("failed", cell=cell.name), None)
     skipped = next(log.find("skipped", cell=cell.name), None)
@@ -86,7 +89,14 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: Record) -> report.B
         reason = f"the session ended after {len(runs)} of {cell.measure.processes} runs"
         return report.Benchmark(**common, status="skipped", reason=reason)
     idle = [entry for record in log.find("idle") for entry in record["records"]]
-    metrics, missing = figures.metrics(cell, runs, artifact, idle, start)
+    if cell.kind == "sustained":
+        metrics, missing = sustained.metrics(cell, runs, artifact, idle, start, seen)
+        common["sustained"] = tuple(sustained.blocks(cell, runs, seen))
+    else:
+        metrics, missing = figures.metrics(cell, runs, artifact, idle, start)
+    if seen is not None:
+        more, reasons = resource_metrics(seen, cell.name)
+        metrics, missing = metrics | more, missing | reasons
     first = runs[0]["result"]
     return report.Benchmark(
         **common,
@@ -95,6 +105,7 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: Record) -> report.B
         missing=missing,
         layers=_layers(first.get("layers")),
         settings=first.get("settings"),
+        resources=None if seen is None else summary(seen, cell.name) or None,
         order=tuple(record["place"] for record in runs),
         runs_discarded=len(list(log.find("discarded", cell=cell.name))),
         warnings=(*emulation(start["machine"]), *cell_notices(cell, runs, artifact)),
@@ -123,11 +134,16 @@ def _params(plan: Plan, cell: Benchmark, runs: Sequence[Record], artifact: Mappi
         "passes": cell.measure.passes,
         "processes": cell.measure.processes,
     }
+    if cell.kind == "sustained":
+        for name in ("warmup_passes", "passes"):
+            del found[name]
+        found |= {"sustained_s": cell.measure.sustained_s}
     if params.operator is not None:
         return found | {"operator": params.operator, "model_digest": digest_of(["operator", params.operator])}
     found |= {"width": params.width, "model_digest": digest_of(identity)}
     if own is None:
-        found |= {"image_size": params.image_size, "accuracy_image_size": cell.recipe.train_size}
+        found |= {"image_size": params.image_size}
+        found |= {"accuracy_image_size": cell.recipe.train_size} if cell.kind != "sustained" else {}
     if runs:
         found["inputs"] = runs[0]["result"]["inputs"]
     if artifact is not None and (weights := artifact["notes"].get("weights")):
@@ -141,7 +157,10 @@ def _artifact(artifact: Mapping[str, Any]) -> report.Artifact:
         size_bytes=artifact["size_bytes"],
         sparsity=artifact["sparsity"],
         format=artifact["format"],
-        ledger=tuple(report.LedgerPhase(**phase) for phase in artifact["ledger"]),
+        ledger=tuple(
+            report.LedgerPhase(**{key: value for key, value in phase.items() if key != "clock"})
+            for phase in artifact["ledger"]
+        ),
         prepared_on=report.PreparedOn(**artifact["prepared_on"]) if "prepared_on" in artifact else None,
     )
 

@@ -73,7 +73,9 @@ def build_parser() -> argparse.ArgumentParser:
     validate.set_defaults(command=_validate)
     export = commands.add_parser("export", help="a report in another format", description="Write a report as another.")
     export.add_argument("report", metavar="REPORT", help="a report file, or - for standard input")
-    export.add_argument("--format", required=True, choices=("csv", "pyperf"), help="csv: one row a metric")
+    export.add_argument(
+        "--format", required=True, choices=("csv", "resources-csv", "pyperf"), help="csv: one row a metric"
+    )
     export.add_argument("-o", "--output", metavar="FILE", type=Path, help="a file instead of standard output")
     export.set_defaults(command=_export)
     return parser
@@ -109,6 +111,9 @@ def _add_suite_options(suite: argparse.ArgumentParser) -> None:
     measuring.add_argument("--values", metavar="N", type=_count, help="timed values a run")
     measuring.add_argument("--passes", metavar="N", type=_count, help="timed passes a run (and at most as many before)")
     measuring.add_argument("--threads", metavar="N", type=_count, help="threads (default: usable physical cores)")
+    measuring.add_argument(
+        "--resources-hz", metavar="HZ", type=_rate, help="samples a second of the resources in use (default 2; 0: off)"
+    )
     measuring.add_argument(
         "--isa", choices=("avx2", "avx2_vnni", "avx512_core", "avx512_core_vnni"), help="ISA ceiling"
     )
@@ -152,7 +157,15 @@ def _add_prepare(commands: Any) -> None:
     _add_probe_options(prepare)
     # What only measuring asks for, so that both commands make their plan in the same way.
     prepare.set_defaults(
-        command=_prepare, model=None, shape=[], processes=None, values=None, passes=None, threads=None, isa=None
+        command=_prepare,
+        model=None,
+        shape=[],
+        processes=None,
+        values=None,
+        passes=None,
+        threads=None,
+        isa=None,
+        resources_hz=None,
     )
 
 
@@ -359,6 +372,10 @@ def _exported(report: Report, form: str) -> str:
         from edgebench.render.csv import rows
 
         return rows(report)
+    if form == "resources-csv":
+        from edgebench.render.resources import rows as points
+
+        return points(report)
     from edgebench.render.pyperf import suite_json
 
     return suite_json(report)
@@ -388,6 +405,16 @@ def _seconds(text: str) -> float:
         value = 0.0
     if not 0 < value <= 86_400:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to a day")
+    return value
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 20:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 20")
     return value
 
 

@@ -94,7 +94,13 @@ def make_plan(arguments: argparse.Namespace, *, dataset: str | None = None) -> P
             f"--threads {arguments.threads}: this process may use {len(os.sched_getaffinity(0))} processors"
         )
     overrides = Overrides(
-        arguments.only, arguments.processes, arguments.values, arguments.threads, arguments.isa, arguments.passes
+        arguments.only,
+        arguments.processes,
+        arguments.values,
+        arguments.threads,
+        arguments.isa,
+        arguments.passes,
+        arguments.resources_hz,
     )
     own = _own_model(arguments.model, arguments.shape)
     return load_plan(arguments.suite, dataset=dataset, cores=cores, overrides=overrides, own=own)

@@ -61,7 +61,10 @@ def opened(settings: ProbeSettings, workload_cpus: Sequence[int] = ()) -> Iterat
 
 @dataclass(frozen=True, slots=True)
 class PassesWindow:
-    """Energy of one inference in a window of one scope; windows of one `index` cover the same passes."""
+    """Energy of one inference in a window of one scope; windows of one `index` cover the same passes.
+
+    `begin_s` and `end_s` are on CLOCK_MONOTONIC.
+    """
 
     probe: str
     scope: str
@@ -76,6 +79,8 @@ class PassesWindow:
     max_gap_s: float
     coverage: float
     index: int
+    begin_s: float
+    end_s: float
 
 
 @dataclass(slots=True)
@@ -154,7 +159,8 @@ def _one_window(
     windows = []
     for probe, start in starts:
         try:
-            energy = probe.energy(start, probe.mark())
+            end = probe.mark()
+            energy = probe.energy(start, end)
         except ProbeError as error:
             invalid.append((probe, str(error)))
             continue
@@ -177,6 +183,8 @@ def _one_window(
                 max_gap_s=energy.max_gap_s,
                 coverage=energy.coverage,
                 index=index,
+                begin_s=start.t_ns / 1e9,
+                end_s=end.t_ns / 1e9,
             )
         )
     return ([] if invalid else windows), invalid

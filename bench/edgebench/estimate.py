@@ -34,6 +34,8 @@ def measure_seconds(cell: Benchmark) -> float:
     measure, params = cell.measure, cell.params
     if params.operator is not None:
         return _START_S[params.backend] + measure.values * max(measure.min_value_s, 0.01) * 1.5
+    if cell.kind == "sustained":
+        return _START_S[params.backend] + measure.sustained_s + measure.rest_s
     scale = _RELATIVE_COST.get(params.model, 1.0) * params.width * (params.image_size / 224) ** 2 * params.batch
     passes = measure.passes + measure.warmup_passes
     pass_s = _PASS_S[params.backend] * scale * (0.5 if params.precision == "int8" and params.backend != "torch" else 1)

@@ -51,15 +51,7 @@ def metrics(
     )
     rates = [[cell.params.batch / value for value in run] for run in values]
     found["throughput_per_s"] = metric_from_runs("throughput_per_s", rates)
-    for name in ("load_s", "compile_s", "first_inference_s", "cpu_percent", "peak_memory_bytes"):
-        if all(result[name] is not None for result in results):
-            found[name] = metric_from_runs(name, [[float(result[name])] for result in results])
-        else:
-            missing[name] = Missing(reason="the system does not tell it")
-    if "peak_memory_bytes" in found:
-        total = start["machine"].get("memory_limit_bytes") or start["machine"]["memory_bytes"]
-        shares = [[100 * result["peak_memory_bytes"] / total] for result in results]
-        found["memory_percent"] = metric_from_runs("memory_percent", shares)
+    of_process(results, start, found, missing)
     if artifact is not None:
         found["size_bytes"] = single_value("size_bytes", artifact["size_bytes"])
         _of_artifact(cell, artifact, found, missing)
@@ -70,8 +62,21 @@ def metrics(
                 missing[name] = Missing(reason="it computes nothing")
             else:
                 found[name] = metric_from_runs(name, [[amount / value for value in run] for run in values])
-    _energy(cell, results, idle, start, found, missing)
+    energy(cell, results, idle, start, found, missing)
     return found, missing
+
+
+def of_process(results: Sequence[Mapping[str, Any]], start: Record, found: Metrics, missing: Reasons) -> None:
+    """Add what each worker process took: seconds to load and compile, processor, memory."""
+    for name in ("load_s", "compile_s", "first_inference_s", "cpu_percent", "peak_memory_bytes"):
+        if all(result[name] is not None for result in results):
+            found[name] = metric_from_runs(name, [[float(result[name])] for result in results])
+        else:
+            missing[name] = Missing(reason="the system does not tell it")
+    if "peak_memory_bytes" in found:
+        total = start["machine"].get("memory_limit_bytes") or start["machine"]["memory_bytes"]
+        shares = [[100 * result["peak_memory_bytes"] / total] for result in results]
+        found["memory_percent"] = metric_from_runs("memory_percent", shares)
 
 
 def _of_artifact(cell: Benchmark, artifact: Mapping[str, Any], found: Metrics, missing: Reasons) -> None:
@@ -114,7 +119,7 @@ def _accuracy(cell: Benchmark, result: Mapping[str, Any], found: Metrics, missin
         found["loss"] = single_value("loss", evaluation["loss"])
 
 
-def _energy(
+def energy(
     cell: Benchmark,
     results: Sequence[Mapping[str, Any]],
     idle: Sequence[Mapping[str, Any]],
@@ -122,6 +127,7 @@ def _energy(
     found: Metrics,
     missing: Reasons,
 ) -> None:
+    """Add joules an inference and power by scope, and of the widest scope without suffix."""
     names = ("energy_gross_j", "energy_net_j", "power_w")
     scopes = [probe["scope"] for probe in start["probes"]]
     if not scopes or not cell.measure.energy_windows:

@@ -12,17 +12,27 @@ Record = dict[str, Any]
 
 
 class Log:
-    """The records of a session, those of its killed predecessor first when it was resumed."""
+    """The records of a session, those of its killed predecessor first when it was resumed.
+
+    `after` is told of each record once it is on disk; what it adds itself it is not told of.
+    """
 
     def __init__(self, journal: Journal, earlier: list[Record]) -> None:
         self._journal = journal
         self.records = earlier
+        self.after: Callable[[Record], None] | None = None
 
     def add(self, type: str, **fields: Any) -> Record:  # noqa: A002  # the journal's own word
         """Append one record; it is on disk when this returns."""
         record = {"type": type, **fields}
         self._journal.append(record)
         self.records.append(record)
+        if self.after is not None:
+            told, self.after = self.after, None
+            try:
+                told(record)
+            finally:
+                self.after = told
         return record
 
     def find(self, type: str, **fields: Any) -> Iterator[Record]:  # noqa: A002

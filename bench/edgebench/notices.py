@@ -23,7 +23,8 @@ def cell_notices(cell: Benchmark, runs: Sequence[Record], artifact: Mapping[str,
     if spread > NOISY_SPREAD:
         text = f"its runs differ by more than {NOISY_SPREAD:.1%}: give it more runs, or a quieter machine"
         yield Notice(code="noisy", text=text)
-    if disturbed := [run["disturbed"] for run in runs if run["disturbed"]]:
+    # Throttling is a sustained run's finding, told by its verdict.
+    if cell.kind != "sustained" and (disturbed := [run["disturbed"] for run in runs if run["disturbed"]]):
         text = f"{len(disturbed)} of {len(runs)} runs were disturbed, as {disturbed[0]}"
         yield Notice(code="disturbed", text=text)
     discarded = sum(run["result"]["energy"]["discarded"] for run in runs if run["result"].get("energy"))
@@ -72,7 +73,8 @@ def session_notices(report: Report, log: Log) -> Iterator[Notice]:
         yield Notice(
             code="throttled", text="the processor throttled during the session: it was too hot or power-limited"
         )
-    counts = [len(cell.metrics["latency_s"].runs or ()) for cell in report.benchmarks if cell.status == "ok"]
+    replicated = [cell for cell in report.benchmarks if cell.status == "ok" and cell.kind != "sustained"]
+    counts = [len(cell.metrics["latency_s"].runs or ()) for cell in replicated]
     if counts and (fewest := min(counts)) < 5:
         text = f"{fewest} runs a benchmark: intervals are wide; --processes 10 narrows them"
         yield Notice(code="few-runs", text=text)

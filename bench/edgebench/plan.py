@@ -29,6 +29,8 @@ from edgebench.suitefile import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+# Kinds that measure a model, not an operator.
+MODELLED = frozenset({"inference", "sustained"})
 # pyperf and the files we write name a cell once; a suite with more than this is a mistake in a matrix.
 MAX_BENCHMARKS = 5000
 
@@ -87,6 +89,7 @@ class Plan:
     suite_digest: str
     benchmarks: tuple[Benchmark, ...]
     own_model: BringYourOwn | None = None
+    resources_hz: float = 0.0
 
     @property
     def digest(self) -> str:
@@ -109,6 +112,7 @@ class Overrides:
     threads: int | None = None
     isa: str | None = None
     passes: int | None = None
+    resources_hz: float | None = None
 
 
 def digest_of(value: Any) -> str:
@@ -127,7 +131,8 @@ def load_plan(
     cells: list[Benchmark] = []
     digests: list[Any] = []
     for part, part_path, text in _with_included(head, path):
-        digests.append(part.model_dump(mode="json"))
+        # Watching resources changes nothing that is measured: reports with and without it stay comparable.
+        digests.append(part.model_dump(mode="json", exclude={"resources_hz"}))
         recipe = resolve_recipe(part, dataset, part_path, text)
         for index, matrix in enumerate(part.benchmark):
             measure = _measure(part, matrix, index, part_path, text, overrides)
@@ -143,8 +148,18 @@ def load_plan(
             )
     if not cells:
         raise UsageError(f"{path}:1: the suite has no benchmark: add a [[benchmark]] table")
+    rate_hz = head.resources_hz if overrides.resources_hz is None else overrides.resources_hz
     return Plan(
-        head.name, head.title, head.study, head.seed, head.idle_s, dataset, digest_of(digests), tuple(cells), own
+        head.name,
+        head.title,
+        head.study,
+        head.seed,
+        head.idle_s,
+        dataset,
+        digest_of(digests),
+        tuple(cells),
+        own,
+        rate_hz,
     )
 
 
@@ -248,7 +263,7 @@ def _expand(
 
     models = matrix.operator if matrix.kind == "operator" else matrix.model
     if own is not None:
-        if matrix.kind != "inference":
+        if matrix.kind not in MODELLED:
             return
         models = [own.path.stem]
         matrix = matrix.model_copy(update={"width": [1.0]})
@@ -257,21 +272,25 @@ def _expand(
         models, matrix.width, matrix.variant, matrix.backend, matrix.precision, matrix.batch, matrix.threads, isas
     )
     for model, width, variant, backend, asked, batch, threads, isa in axes:
-        precision = _precision(variant, asked) if matrix.kind == "inference" else asked
-        if precision is None or (matrix.kind == "inference" and not runs_on(variant, backend)):
+        modelled = matrix.kind in MODELLED
+        precision = _precision(variant, asked) if modelled else asked
+        if precision is None or (modelled and not runs_on(variant, backend)):
             continue
         used = overrides.threads or threads or cores
         cell = {"model": model, "variant": variant, "backend": backend, "precision": precision, "isa": isa}
         if any(all(str(cell.get(key)) == value for key, value in rule.items()) for rule in matrix.exclude):
             continue
         label = model if width == 1.0 or own is not None else f"{model}-{width:g}"
-        parts = [label, variant, backend, precision] if matrix.kind == "inference" else [label, backend, precision]
+        parts = [label, variant, backend, precision] if modelled else [label, backend, precision]
         parts += [f"b{batch}"] if batch != 1 else []
         parts += [f"t{threads}"] if threads else []
         parts += [isa] if isa != "none" else []
+        parts += ["sustained"] if matrix.kind == "sustained" else []
         operator = model if matrix.kind == "operator" else None
         params = Params(model, variant, backend, precision, batch, used, matrix.image_size, width, isa, operator)
-        group = f"{label}/b{batch}/t{used}/{isa}" if matrix.kind == "inference" else f"operator/t{used}/{isa}"
+        group = f"{label}/b{batch}/t{used}/{isa}" if modelled else f"operator/t{used}/{isa}"
+        if matrix.kind == "sustained":
+            group = f"~sustained/{group}"  # after all others: it leaves the machine hot
         yield Benchmark("/".join(parts), matrix.kind, params, group, measure, recipe)
 
 

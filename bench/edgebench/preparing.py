@@ -140,5 +140,17 @@ def make_artifact(
         },
         limit_s=cell.measure.time_limit_s,
     )
-    log.add("prepared", cell=cell.name, seconds=outcome.seconds, start_s=outcome.start_s, error=outcome.error)
+    log.add(
+        "prepared",
+        cell=cell.name,
+        seconds=outcome.seconds,
+        start_s=outcome.start_s,
+        error=outcome.error,
+        clock=outcome.data.get("clock"),
+        phases=[
+            {"phase": entry["phase"], "clock": entry["clock"]}
+            for entry in outcome.data.get("artifact", {}).get("ledger", [])
+            if not entry.get("cached") and "clock" in entry
+        ],
+    )
     return {"error": outcome.error} if outcome.error else {"artifact": dict(outcome.data["artifact"])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from itertools import groupby
@@ -47,15 +48,20 @@ def measure_all(
         progress.step("measure", f"{cell.name} run {turn + 1} of {cell.measure.processes}")
         first = next(log.find("run", cell=cell.name), None)
         job = make_job(
-            plan, cell, artifact, options, loops=first["result"]["loops"] if first else 0, describe=not first
+            plan, cell, artifact, options, loops=first["result"].get("loops", 0) if first else 0, describe=not first
         )
-        for attempt in range(MAX_REPEATS + 1):
+        if cell.kind == "sustained" and cell.measure.rest_s:
+            progress.step("idle", f"rest before {cell.name}, {cell.measure.rest_s:g} s")
+            time.sleep(cell.measure.rest_s)
+        # Throttling is what a sustained run looks for, and a repeat would begin hot.
+        repeats = 0 if cell.kind == "sustained" else MAX_REPEATS
+        for attempt in range(repeats + 1):
             before = read_state()
             outcome = run_job(
                 "edgebench.worker",
                 job,
                 environment=child_environment(threads=cell.params.threads, isa=cell.params.isa, seed=plan.seed),
-                limit_s=cell.measure.time_limit_s,
+                limit_s=cell.measure.time_limit_s + job["sustained_s"],
             )
             after = read_state()
             if outcome.error is not None:
@@ -63,8 +69,15 @@ def measure_all(
                 progress.note(f"{cell.name} failed: {outcome.error}")
                 break
             happened = disturbance(before, after, outcome.cpu_s)
-            if happened.reason is not None and attempt < MAX_REPEATS:
-                log.add("discarded", cell=cell.name, turn=turn, reason=happened.reason, seconds=outcome.seconds)
+            if happened.reason is not None and attempt < repeats:
+                log.add(
+                    "discarded",
+                    cell=cell.name,
+                    turn=turn,
+                    reason=happened.reason,
+                    seconds=outcome.seconds,
+                    clock=outcome.data["clock"],
+                )
                 progress.note(f"{cell.name}: a run is measured again, as {happened.reason}")
                 continue
             log.add(
@@ -97,7 +110,7 @@ def make_job(
         shapes = artifact["notes"]["shapes"]
     elif params.operator is None:
         shapes = {"*": (params.batch, 3, params.image_size, params.image_size)}
-    labelled = params.operator is None and plan.own_model is None
+    labelled = cell.kind == "inference" and plan.own_model is None
     evaluate = {"data": str(options.data) if options.data else None, "size": cell.recipe.train_size}
     energy = {
         "specs": options.probes.specs,
@@ -120,6 +133,7 @@ def make_job(
         "passes": measure.passes,
         "warmup_passes": measure.warmup_passes,
         "values": measure.values,
+        "sustained_s": measure.sustained_s if cell.kind == "sustained" else 0,
         "min_value_s": measure.min_value_s,
         "energy": energy,
         "describe": describe,

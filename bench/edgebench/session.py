@@ -18,6 +18,7 @@ from edgebench.log import Log
 from edgebench.preparing import prepare_all
 from edgebench.report.io import Reservation, reserve
 from edgebench.report.journal import Journal
+from edgebench.resources.recorder import recorded
 from edgebench.rounds import measure_all
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
         log = Log(journal, journal.records())
         # A session that could not even start (a probe that does not exist) leaves no journal behind.
         stack.callback(lambda: None if log.records else journal.remove())
+        recording = stack.enter_context(recorded(log, plan.resources_hz, options.probes))
         complete = False
         try:
             start = log.once("start", lambda: check_machine(plan, options))
@@ -105,6 +107,7 @@ def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
             if not log.records:
                 raise
             progress.note("interrupted: a partial report follows; the same command with --resume goes on")
+        recording.close()
         log.add(
             "end",
             seconds=time.monotonic() - began_s,
@@ -169,5 +172,7 @@ def idle(plan: Plan, options: Options, log: Log, progress: Progress, when: str) 
         return
     progress.step("idle", f"idle power {when} the load, {plan.idle_s:g} s")
     with opened(options.probes) as probes:
+        begun_s = time.monotonic()
         records, failed = measure_idle(probes, plan.idle_s, when)
-    log.add("idle", when=when, records=records, failed=failed)
+    clock = {"started": begun_s, "finished": time.monotonic()}
+    log.add("idle", when=when, records=records, failed=failed, clock=clock)

@@ -41,6 +41,8 @@ class Measure(_Strict):
     energy_limit: float = Field(default=0.10, gt=0, lt=10, description="above it a figure is withheld")
     energy_window_s: float = Field(default=1.0, gt=0, le=3600, description="shortest window")
     energy_windows: int = Field(default=1, ge=0, le=1000, description="windows a run")
+    sustained_s: float = Field(default=600.0, ge=8, le=1500, description="kind sustained: how long the load lasts")
+    rest_s: float = Field(default=0.0, ge=0, le=3600, description="kind sustained: rest before a run, to cool down")
     time_limit_s: float = Field(default=900.0, gt=0, le=86_400, description="a run or an artifact, then it is killed")
 
 
@@ -91,6 +93,9 @@ class SuiteFile(_Strict):
     seed: int = Field(default=42, ge=0, le=2**31 - 1)
     include: list[str] = Field(default=[], max_length=20)
     idle_s: float = Field(default=5.0, ge=0, le=3600, description="idle power before and after, with a probe")
+    resources_hz: float = Field(
+        default=2.0, ge=0, le=20, description="samples a second of the resources in use; 0: off"
+    )
     measure: Measure = Measure()
     recipe: dict[Literal["default", "digits", "cifar10"], dict[str, Any]] = {}
     benchmark: list[Matrix] = Field(default=[], max_length=1000)

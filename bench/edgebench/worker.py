@@ -93,20 +93,23 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
     begun = time.perf_counter()
     run()
     first_s = time.perf_counter() - begun
-
-    passes, timing = _timed(run, job)
+    measuring_s = time.monotonic()
+    if job.get("sustained_s"):
+        timing = _sustained(run, job)
+    else:
+        passes, timing = _timed(run, job)
+        timing["cpu_percent"] = 100 * passes.cpu_s / passes.wall_s
     result: dict[str, Any] = {
         **timing,
         "load_s": model.load_s,
         "compile_s": model.compile_s,
         "first_inference_s": first_s,
-        "cpu_percent": 100 * passes.cpu_s / passes.wall_s,
         "peak_memory_bytes": peak_memory_bytes(),
         "inputs": [{"name": spec.name, "shape": spec.shape, "dtype": spec.dtype} for spec in model.inputs],
         "versions": versions,
     }
     energy = job["energy"]
-    if energy is not None:
+    if energy is not None and "sustained" not in timing:
         result["energy"] = _energy(run, result["pass_p50_s"], energy, job["cpus"])
     measured_s = time.monotonic()
     if job["describe"]:
@@ -119,7 +122,7 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
     if job["evaluate"] is not None:
         del run
         result["evaluation"] = _evaluate(backend, job)
-    result["clock"] = {"loading": loading_s, "measured": measured_s}
+    result["clock"] = {"loading": loading_s, "measuring": measuring_s, "measured": measured_s}
     return result
 
 
@@ -155,6 +158,20 @@ def _timed(run: Callable[[], object], job: Mapping[str, Any]) -> tuple[TimedPass
         "pass_min_s": float(single.min()),
         "pass_max_s": float(single.max()),
     }
+
+
+def _sustained(run: Callable[[], object], job: Mapping[str, Any]) -> dict[str, Any]:
+    """Run without a pause for as long as the job says, every probe marked once a second."""
+    from edgebench.sustain import sustain
+
+    energy = job["energy"] or {"specs": (), "sysfs": "", "windows": 0}
+    with contextlib.ExitStack() as stack:
+        probes = []
+        if energy["windows"]:
+            probes = stack.enter_context(opened(ProbeSettings(tuple(energy["specs"]), energy["sysfs"]), job["cpus"]))
+        gc.collect()
+        gc.freeze()
+        return sustain(run, probes, job["sustained_s"])
 
 
 def _calibrate(run: Callable[[], object], loops: int, min_value_s: float) -> int:

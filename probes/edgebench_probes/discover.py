@@ -20,7 +20,7 @@ from edgebench_probes.source import Source
 from edgebench_probes.spec import Spec, parse_spec
 from edgebench_probes.window import shortest_window_s
 
-__all__ = ["Finding", "Spec", "discover", "examine", "open_probes", "parse_spec", "source_of"]
+__all__ = ["Finding", "Spec", "closed_probes", "discover", "examine", "open_probes", "parse_spec", "source_of"]
 
 # Best first: a perf counter does not wrap and needs less privilege; jtop gives half as many values as the sensor.
 NATIVE = ("perf", "rapl", "ina3221", "jtop", "pmic")
@@ -118,6 +118,38 @@ def open_probes(
         undo.pop_all()
     # A native source that has another one beside it is not missing; its scopes that read nothing are.
     return probes, missing if wanted or not probes else [m for m in missing if m.scope is not None]
+
+
+def closed_probes(
+    specs: Sequence[str] = (), sysfs: Path = Path("/sys"), host: Host | None = None
+) -> list[tuple[str, list[Probe | Finding]]]:
+    """Return the probes that `open_probes` would try, not yet open: the name of each source with its probes.
+
+    What has no probe is a finding with its reason. Raises ProbeError for a specification that cannot be understood.
+    """
+    host = host or read_host()
+    wanted = [_checked(parse_spec(text)) for text in specs]
+    native = [(Spec(name), CATALOGUE[name], None) for name in NATIVE if CATALOGUE[name].listed(host)]
+    found: list[tuple[str, list[Probe | Finding]]] = []
+    for spec, entry, scopes in wanted or native:
+        one: list[Probe | Finding] = []
+        try:
+            candidates = entry.candidates(spec, sysfs, host)
+        except ProbeError as error:
+            absent = Finding(spec.name, entry.source, usable=False, reason=error.reason, fix=error.fix)
+            found.append((spec.name, [absent]))
+            continue
+        for scope, make in candidates:
+            if scopes is not None and scope is not None and scope not in scopes:
+                continue
+            try:
+                one.append(make())
+            except ProbeError as error:
+                one.append(
+                    Finding(spec.name, entry.source, usable=False, scope=scope, reason=error.reason, fix=error.fix)
+                )
+        found.append((spec.name, one))
+    return found
 
 
 Tried = tuple[Finding, Probe | None]

@@ -26,6 +26,8 @@ class NvmlSource(PolledSource):
     Each change of the counter gives one sample: the mean power since the change before, stamped with their middle.
     """
 
+    shared = True
+
     def __init__(self, index: int = 0) -> None:
         self._index = index
         self._handle: Any = None

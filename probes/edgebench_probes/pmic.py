@@ -143,6 +143,8 @@ class Vcgencmd(Firmware):
 class PmicSource(PolledSource):
     """The sum of the PMIC's rails. USB peripherals and what else hangs on the 5 V input are not in it."""
 
+    shared = True
+
     def __init__(self, firmware: Firmware, rate_hz: float = RATE_HZ) -> None:
         self._firmware = firmware
         self.period_s = max(1 / rate_hz, 1 / RATE_HZ)

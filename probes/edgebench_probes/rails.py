@@ -38,6 +38,8 @@ class Measuring:
 class RailSource(PolledSource):
     """The sum of some rails; a subclass locates them, anew at each opening, as hwmon numbers change."""
 
+    shared = True
+
     def __init__(self, name: str, scope: Scope) -> None:
         self.name, self.scope = name, scope
         self.period_s = 0.02

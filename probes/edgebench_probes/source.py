@@ -45,7 +45,9 @@ class SourceLost(ProbeError):  # noqa: N818 - says what is so; the sampler close
 
 
 class Source(ABC):
-    """A source of power samples."""
+    """A source of power samples; `shared` says that several processes may have it open at once."""
+
+    shared: bool = False
 
     @abstractmethod
     def describe(self) -> SourceInfo:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from edgebench.render import charts
+from edgebench.render import charts, timeline
+from edgebench.render.resources import section as resources_section
 from edgebench.render.sections import head, sections
 from edgebench.render.tables import Section, filled
 from edgebench.render.units import clean, clean_lines
@@ -19,10 +20,15 @@ def page(report: Report) -> str:
     """Return the whole report as one HTML document; every text from the report is escaped."""
     inference = [row for row in report.benchmarks if row.kind == "inference" and row.status == "ok"]
     drawn = [charts.latency_chart(inference), charts.energy_chart(inference)]
-    return _template().render(
+    drawings = [one for one in (timeline.session_timeline(report),) if one is not None]
+    told = [*sections(report)]
+    if (resources := resources_section(report, sparks=False)) is not None:
+        told.append(resources)
+    return _template("report.html.j2").render(
         report=report,
         head=head(report),
-        sections=[(section, _tables(section)) for section in sections(report)],
+        sections=[(section, _tables(section)) for section in told],
+        timelines=[_drawn(one) for one in drawings],
         charts=[chart for chart in drawn if chart is not None],
         label_width=charts.LABEL_WIDTH,
         bar_width=charts.BAR_WIDTH,
@@ -43,10 +49,19 @@ def _tables(section: Section) -> list[tuple[list[tuple[str, str]], list[list[tup
     return found
 
 
-def _template() -> Template:
+def _drawn(one: timeline.Timeline) -> str:
+    """Return a timeline as SVG with its notes; every text in it is escaped."""
+    from markupsafe import Markup
+
+    sizes = {"left": timeline.LEFT, "width": timeline.WIDTH, "right": timeline.RIGHT}
+    text = _template("timeline.html.j2").render(t=one, lane=timeline.LANE, gap=timeline.GAP, **sizes)
+    return Markup(text)  # noqa: S704  # from the template above, which escapes
+
+
+def _template(name: str) -> Template:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["clean"] = clean
     environment.filters["clean_lines"] = clean_lines
-    return environment.from_string(files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8"))
+    return environment.from_string(files(__package__).joinpath(name).read_text(encoding="utf-8"))

@@ -44,6 +44,7 @@ METRICS: Mapping[str, MetricInfo] = {
     "roofline_fraction": MetricInfo("1", "higher"),
     "operations_per_s": MetricInfo("1/s", "higher"),
     "bytes_per_s": MetricInfo("B/s", "higher"),
+    "onset_s": MetricInfo("s", "higher"),
 }
 
 

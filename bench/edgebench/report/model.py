@@ -253,6 +253,95 @@ class Layers(Part):
     fallback: Few[Text] = ()
 
 
+class ResourceSeries(Part):
+    """One resource over time, at most some 500 points whatever the session's length.
+
+    `t_s` are seconds on the axis of `resources`, `value` the samples. Of a longer series, a point is a bin of `bin_s`
+    seconds: its mean, with the least and the highest sample in `min` and `max`. Where nothing was sampled, there is no
+    point. `samples` counts what was read. Of processor time, 100 % is one processor.
+    """
+
+    name: Name
+    unit: Name
+    source: Text | None = None
+    scope: Name | None = None
+    samples: Count
+    bin_s: Amount | None = None
+    t_s: Many[float]
+    value: Many[float]
+    min: Many[float] | None = None
+    max: Many[float] | None = None
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Self:
+        if any(len(values) != len(self.t_s) for values in (self.value, self.min, self.max) if values is not None):
+            message = f"the lists of the series {self.name[:80]!r} differ in length"
+            raise ValueError(message)
+        return self
+
+
+class ResourceSpan(Part):
+    """A stretch of the axis: a run or the making of an artifact (`name`: its benchmark), a phase of it, or idling."""
+
+    name: Name
+    kind: Literal["prepare", "run", "idle"]
+    phase: Name | None = None
+    begin_s: Amount
+    end_s: Amount
+
+
+class ResourceSummary(Part):
+    """A resource inside the timed part of a benchmark's runs: mean and highest of so many samples."""
+
+    unit: Name
+    mean: float
+    peak: float
+    samples: Count
+
+
+class Resources(Part):
+    """Use of resources over the whole session, sampled `rate_hz` times a second; the axis begins with the first sample.
+
+    `missing` says by series (``power_w.package``) why it is not there.
+    """
+
+    rate_hz: Amount
+    series: Few[ResourceSeries] = ()
+    spans: Few[ResourceSpan] = ()
+    missing: Table[Missing] = Field(default_factory=dict)
+
+
+class Change(Part):
+    """A ratio hot over cold: `ci95` from the windows of both, `uncertainty` (1 sigma) what measuring adds itself."""
+
+    ratio: Amount
+    ci95: Pair | None = None
+    uncertainty: Amount | None = None
+
+
+class Sustained(Part):
+    """The course of one sustained run; seconds count from its first pass.
+
+    `cold` and `hot` are [begin, end] of the first and the last minute (a quarter of a run shorter than four), `bin_s`
+    the mean length of a bin. `verdict`: ``none`` (no lasting fall of throughput), ``throttled`` (a counter, a firmware
+    flag or the frequency says so), ``slowed`` (a lasting fall whose cause this machine does not show) or ``disturbed``
+    (one while others took the processor); `fall` is the share of throughput lost, from `onset_s` on.
+    """
+
+    seconds: Amount
+    passes: Count
+    bin_s: Amount
+    longest_pass_s: Amount
+    cold: Pair
+    hot: Pair
+    series: Few[ResourceSeries] = ()
+    hot_over_cold: Table[Change] = Field(default_factory=dict)
+    verdict: Literal["none", "throttled", "slowed", "disturbed"]
+    verdict_text: Text
+    onset_s: Amount | None = None
+    fall: Amount | None = None
+
+
 class BreakEven(Part):
     """How many inferences repay the energy of compressing, against which benchmark, in which scope."""
 
@@ -265,7 +354,8 @@ class Benchmark(Part):
     """One cell of the suite: what was run and what it cost, or why not.
 
     `group` names the variants that were interleaved with it, `order` the place of each of its runs in the session's
-    sequence of runs, `settings` what the runtime really used.
+    sequence of runs, `settings` what the runtime really used, `resources` what its runs took of each series
+    (``power_w.package``), `sustained` the course of each sustained run.
     """
 
     name: Name
@@ -280,6 +370,8 @@ class Benchmark(Part):
     layers: Layers | None = None
     settings: Table[JsonValue] | None = None
     break_even: BreakEven | None = None
+    resources: Table[ResourceSummary] | None = None
+    sustained: Few[Sustained] | None = None
     runs_discarded: Count | None = None
     order: Many[Count] | None = None
     warnings: Few[Notice] = ()
@@ -384,6 +476,7 @@ class Report(Part):
     contrasts: Few[Contrast] = ()
     metering: Metering | None = None
     closures: Few[Closure] = ()
+    resources: Resources | None = None
     warnings: Few[Notice] = ()
 
     @model_validator(mode="after")

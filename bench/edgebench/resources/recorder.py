@@ -1,0 +1,106 @@
+"""The session's side of the sampler: it runs beside everything, and its samples go into the journal step by step."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgebench.energy import ProbeSettings
+    from edgebench.log import Log, Record
+
+MODULE = "edgebench.resources.sampling"
+STOP_S = 2.0
+# The steps of a session after which its samples so far are put on disk.
+STEPS = frozenset({"idle", "prepared", "run", "discarded", "failed"})
+
+
+@contextlib.contextmanager
+def recorded(log: Log, rate_hz: float, probes: ProbeSettings) -> Iterator[Recording]:
+    """Sample resources `rate_hz` times a second (0: not at all) for the time of the block, into the log."""
+    recording = Recording(log, rate_hz, probes)
+    log.after = recording.step
+    try:
+        yield recording
+    finally:
+        recording.close()
+        log.after = None
+
+
+class Recording:
+    """A running sampler; it starts with the first step, so that a session that cannot start has none."""
+
+    def __init__(self, log: Log, rate_hz: float, probes: ProbeSettings) -> None:
+        self._log = log
+        self._rate_hz = rate_hz
+        self._probes = probes
+        self._process: subprocess.Popen[bytes] | None = None
+        self._file = -1
+        self._read_to = 0
+        self._head: dict[str, Any] | None = None
+
+    def step(self, record: Record) -> None:
+        """Begin with the session's first record; after a step, put the samples so far on disk."""
+        if not self._rate_hz:
+            return
+        if record["type"] == "start" or (self._process is None and self._file < 0):
+            self._start()
+        if record["type"] in STEPS:
+            self._keep()
+
+    def close(self) -> None:
+        """Stop the sampler; the samples since the last step go on disk as well. Idempotent."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()  # a driver may hang in the kernel
+                process.wait()
+        if self._file >= 0:
+            self._keep()
+            os.close(self._file)
+            self._file, self._rate_hz = -1, 0.0
+
+    def _start(self) -> None:
+        job = {"rate_hz": self._rate_hz, "specs": self._probes.specs, "sysfs": self._probes.sysfs}
+        self._file = os.memfd_create("edgebench-resources", os.MFD_CLOEXEC)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", MODULE, str(self._file), json.dumps(job)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[self._file],
+            )
+        except OSError:  # no process to be had: the session itself will say so, and better
+            self._process = None
+
+    def _keep(self) -> None:
+        rows = []
+        for line in self._lines():
+            value = json.loads(line)
+            if isinstance(value, dict):
+                self._head = value
+            else:
+                rows.append(value)
+        ended = self._process is not None and self._process.poll() is not None
+        if self._head is None:
+            if ended:
+                self._log.add("resources", rate_hz=self._rate_hz, ended=True, series=[], missing={}, samples=[])
+            return
+        if rows or ended:
+            self._log.add("resources", rate_hz=self._rate_hz, ended=ended, **self._head, samples=rows)
+
+    def _lines(self) -> list[bytes]:
+        """Return the whole lines since the last look."""
+        content = os.pread(self._file, os.fstat(self._file).st_size - self._read_to, self._read_to)
+        whole = content[: content.rfind(b"\n") + 1]
+        self._read_to += len(whole)
+        return whole.splitlines()

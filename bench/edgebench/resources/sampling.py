@@ -1,0 +1,108 @@
+"""The sampler's process: `python -m edgebench.resources.sampling FD JOB` writes its samples to a shared memory file.
+
+A process of its own at the lowest priority, so that the session's threads, and the workload's, never wait for a read.
+It writes lines of JSON: first what it has, then a sample a line. Nobody has to read them while something is measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from edgebench.child import die_with_parent
+from edgebench.resources import power, readers
+from edgebench.resources.readers import Absent, Reader, Values, Why
+from edgebench_probes.base import ProbeError
+
+NICEST = 19
+
+
+def find_readers(specs: tuple[str, ...], sysfs: Path, session: int) -> tuple[list[Reader], dict[str, Why]]:
+    """Return every reader this machine has a source for, and by series the reasons of those it has none for."""
+    wanted: tuple[tuple[str, Callable[[], Reader]], ...] = (
+        ("cpu_percent", readers.Processors),
+        ("workload_cpu_percent", lambda: readers.Workload(session)),
+        ("memory_bytes", readers.Memory),
+        ("temperature_c", lambda: readers.temperature(sysfs)),
+        ("cpu_frequency_hz", lambda: readers.frequency(sysfs)),
+        ("throttle_count", lambda: readers.throttling(sysfs)),
+    )
+    found: list[Reader] = []
+    missing: dict[str, Why] = {}
+    for name, make in wanted:
+        try:
+            found.append(make())
+        except Absent as error:
+            missing[name] = error.told()
+        except (OSError, ValueError) as error:
+            missing[name] = Absent(f"it cannot be read: {getattr(error, 'strerror', None) or error}").told()
+    for group in (lambda: power.graphics(sysfs), lambda: power.power(specs, sysfs)):
+        try:
+            more, reasons = group()
+        except ProbeError as error:
+            more, reasons = [], {"power_w": Absent(error.reason, error.fix).told()}
+        found += more
+        missing |= reasons
+    return found, missing
+
+
+def samples(found: list[Reader], rate_hz: float) -> Iterator[list[float | None]]:
+    """Yield ``[monotonic seconds, value, …]`` at the rate, for ever; a moment that was missed is not made up for."""
+    period_s = 1 / rate_hz
+    due_s = time.monotonic()
+    while True:
+        now_s = time.monotonic()
+        if due_s > now_s:
+            time.sleep(due_s - now_s)
+        now_s = time.monotonic()
+        due_s = due_s + period_s if due_s + period_s > now_s else now_s + period_s
+        row: list[float | None] = [round(now_s, 4)]
+        for reader in found:
+            row += _read(reader, now_s)
+        yield row
+
+
+def _read(reader: Reader, now_s: float) -> Values:
+    try:
+        values = reader.read(now_s)
+    except (OSError, ValueError):
+        return (None,) * len(reader.infos)
+    return tuple(None if value is None else float(f"{value:.7g}") for value in values)
+
+
+def main(file: int, job: dict[str, Any]) -> None:
+    """Sample until stopped, or until the session is gone."""
+    die_with_parent()
+    with contextlib.suppress(OSError):
+        os.nice(NICEST)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the session's, which stops this process in its own time
+    signal.signal(signal.SIGTERM, _stop)
+    found, missing = find_readers(tuple(job["specs"]), Path(job["sysfs"]), os.getppid())
+    infos = [asdict(info) for reader in found for info in reader.infos]
+    clock = {"monotonic_s": time.monotonic(), "unix_s": time.time()}
+    with contextlib.suppress(SystemExit), os.fdopen(file, "ab", buffering=0) as out:
+        out.write(_line({"series": infos, "missing": missing, "clock": clock}))
+        for row in samples(found, job["rate_hz"]):
+            out.write(_line(row))
+
+
+def _line(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    raise SystemExit
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), json.loads(sys.argv[2]))

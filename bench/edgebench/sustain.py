@@ -1,0 +1,160 @@
+"""Full load without a pause, in the worker: passes and energy by the second, however long it lasts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from edgebench.energy import PassesWindow
+from edgebench_probes.base import ProbeError
+from edgebench_probes.window import per_inference
+
+if TYPE_CHECKING:
+    from edgebench_probes.base import Mark, Probe
+
+BIN_NS = 1_000_000_000
+# Cold is the first minute and hot the last, a quarter of the run where that is shorter. Each is cut into windows, so
+# that its spread is known.
+PHASE_S = 60.0
+WINDOWS = 4
+
+
+def sustain(run: Callable[[], object], probes: Sequence[Probe], seconds: float) -> dict[str, Any]:
+    """Run passes for `seconds`; return what the worker's result holds of it.
+
+    A bin ends with the first pass that ends at or after its second: every bin has whole passes and its own length, and
+    memory is bounded by the seconds, not by the passes. A probe is marked there without waiting for its next value.
+    """
+    clock = time.monotonic_ns
+    marks: list[list[Mark | None]] = [_marks(probes)]
+    cpu_s = time.process_time()
+    edges = [clock()]
+    counts: list[int] = []
+    busy: list[float] = []
+    longest: list[int] = []
+    due = edges[0] + BIN_NS
+    end = edges[0] + round(seconds * 1e9)
+    before, count, worst = edges[0], 0, 0
+    while before < end:
+        run()
+        now = clock()
+        count += 1
+        worst = max(worst, now - before)
+        before = now
+        if now >= due:
+            marks.append(_marks(probes))
+            edges.append(now)
+            counts.append(count)
+            busy.append(time.process_time())
+            longest.append(worst)
+            count = worst = 0
+            due += BIN_NS * ((now - due) // BIN_NS + 1)
+    wall_s = (edges[-1] - edges[0]) * 1e-9
+    lengths = [(b - a) * 1e-9 for a, b in pairwise(edges)]
+    phase_s = min(PHASE_S, seconds / 4)
+    return {
+        # A value is the mean time of a pass in one bin.
+        "values": [length / passes for length, passes in zip(lengths, counts, strict=True)],
+        "passes": sum(counts),
+        "cpu_percent": 100 * (busy[-1] - cpu_s) / wall_s,
+        "sustained": {
+            "edges_s": [edge * 1e-9 for edge in edges],
+            "passes": counts,
+            "cpu_s": [b - a for a, b in pairwise([cpu_s, *busy])],
+            "longest_s": [value * 1e-9 for value in longest],
+            "phase_s": phase_s,
+            **_energies(probes, marks, edges, counts, _phases(edges, phase_s)),
+        },
+    }
+
+
+def _marks(probes: Sequence[Probe]) -> list[Mark | None]:
+    found: list[Mark | None] = []
+    for probe in probes:
+        try:
+            found.append(probe.mark(sync=False))
+        except ProbeError:
+            found.append(None)
+    return found
+
+
+def _phases(edges: Sequence[int], phase_s: float) -> dict[str, tuple[int, int]]:
+    """Return the first and the last edge of all, the cold and the hot phase."""
+    last = len(edges) - 1
+    cold = max([1, *(i for i in range(last + 1) if (edges[i] - edges[0]) * 1e-9 <= phase_s + 0.5)])
+    hot = min([last - 1, *(i for i in range(last + 1) if (edges[last] - edges[i]) * 1e-9 <= phase_s + 0.5)])
+    return {"all": (0, last), "cold": (0, cold), "hot": (hot, last)}
+
+
+def _energies(
+    probes: Sequence[Probe],
+    marks: Sequence[Sequence[Mark | None]],
+    edges: Sequence[int],
+    counts: Sequence[int],
+    phases: dict[str, tuple[int, int]],
+) -> dict[str, Any]:
+    """Return power by the second and the windows of each phase; worked out after the load, so that it costs nothing."""
+    power: list[dict[str, Any]] = []
+    windows: dict[str, list[dict[str, Any]]] = {name: [] for name in phases}
+    failed: dict[str, dict[str, str]] = {name: {} for name in phases}
+    for place, probe in enumerate(probes):
+        own = [mark[place] for mark in marks]
+        scope = str(probe.info.scope)
+        watts = [_power(probe, a, b) for a, b in pairwise(own)]
+        power.append({"probe": probe.info.name, "scope": scope, "power_w": watts})
+        for name, (first, last) in phases.items():
+            for parts in (WINDOWS, 1):
+                cuts = sorted({first + (last - first) * part // parts for part in range(parts + 1)})
+                try:
+                    found = [
+                        _window(probe, own[a], own[b], sum(counts[a:b]), (edges[b] - edges[a]) * 1e-9, index)
+                        for index, (a, b) in enumerate(pairwise(cuts))
+                    ]
+                except ProbeError as error:
+                    failed[name][scope] = str(error)
+                else:
+                    windows[name] += found
+                    failed[name].pop(scope, None)
+                    break
+    return {"power": power, "windows": windows, "failed": failed}
+
+
+def _power(probe: Probe, start: Mark | None, end: Mark | None) -> float | None:
+    if start is None or end is None:
+        return None
+    try:
+        return float(f"{probe.energy(start, end).power_w:.6g}")
+    except ProbeError:
+        return None
+
+
+def _window(
+    probe: Probe, start: Mark | None, end: Mark | None, passes: int, passes_s: float, index: int
+) -> dict[str, Any]:
+    if start is None or end is None:
+        raise ProbeError("the source could not be read at an edge of the window")
+    energy = probe.energy(start, end)
+    share = passes_s / energy.seconds
+    joules, sigma = per_inference(energy, passes)
+    return asdict(
+        PassesWindow(
+            probe=probe.info.name,
+            scope=str(probe.info.scope),
+            energy_j=joules * share,
+            uncertainty_j=sigma * share,
+            systematic_j=energy.systematic_j / passes * share,
+            parts_j={name: part / passes * share for name, part in energy.parts.items()},
+            seconds=passes_s,
+            passes=passes,
+            power_w=energy.power_w,
+            samples=energy.samples,
+            max_gap_s=energy.max_gap_s,
+            coverage=energy.coverage,
+            index=index,
+            begin_s=start.t_ns / 1e9,
+            end_s=end.t_ns / 1e9,
+        )
+    )

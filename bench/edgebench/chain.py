@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgebench.compress.checkpoint import CheckpointSpec
     from edgebench_probes.base import Probe
     from edgebench_suites.data import Dataset
+    from edgebench_suites.tasks.base import Material
 
     F32 = npt.NDArray[np.float32]
 
@@ -62,6 +63,13 @@ class Chain:
             folder = self.job["data"]
             self._data = load_data(Path(folder) if folder else None, seed=self.seed)
         return self._data
+
+    @property
+    def material(self) -> Material:
+        """The data of the model's task at the training size."""
+        from edgebench_suites.tasks.images import LabelledImages
+
+        return LabelledImages(self.data, self.recipe.train_size, self.seed)
 
     def link(
         self,

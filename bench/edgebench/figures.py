@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.compare.contrast import paired_ratio
 from edgebench.metering import whole_window
+from edgebench.quality_figures import quality_metrics
 from edgebench.report.metric import SCOPES_BY_WIDTH, metric_from_runs, single_value
 from edgebench.report.model import Benchmark as ReportedBenchmark
 from edgebench.report.model import BreakEven, Metric, Missing, Passes
@@ -64,6 +65,7 @@ def metrics(
         found["size_bytes"] = single_value("size_bytes", artifact["size_bytes"])
         _of_artifact(cell, artifact, found, missing)
     _accuracy(cell, results[0], found, missing)
+    quality_metrics(cell, results[0], found, missing)
     if operator := results[0].get("operator"):
         for name, per_pass in (("operations_per_s", "operations"), ("bytes_per_s", "bytes")):
             if (amount := operator[per_pass]) is None:

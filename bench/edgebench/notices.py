@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from edgebench.agreement import shortfall
 from edgebench.report.model import Notice, Report
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ def cell_notices(cell: Benchmark, runs: Sequence[Record], artifact: Mapping[str,
         yield Notice(code="windows-discarded", text=f"{discarded} energy windows were invalid and measured again")
     if cell.params.precision == "int8" and cell.params.operator is None:
         yield from _quantisation(cell, runs[0]["result"])
+    agreement = runs[0]["result"].get("agreement")
+    if agreement and (short := shortfall(agreement, cell.params.precision, cell.params.variant)):
+        yield Notice(code="disagrees", text=short)
     notes = {} if artifact is None else artifact["notes"]
     if "seeded" in str(notes.get("weights", "")) and not notes.get("trained"):
         yield Notice(code="untrained", text="the weights are a seeded initialisation: its accuracy means nothing")

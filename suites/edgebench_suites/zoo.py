@@ -25,7 +25,10 @@ _WEIGHTS_LICENCE = "not stated by torchvision (trained on ImageNet-1k)"
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """One architecture: `builder` is torchvision's name, `weights_file` its IMAGENET1K_V1 file in torch.hub's cache."""
+    """One architecture: `builder` is torchvision's name, `weights_file` its IMAGENET1K_V1 file in torch.hub's cache.
+
+    `task` is what it is for (`edgebench_suites.tasks`).
+    """
 
     name: str
     builder: str
@@ -35,6 +38,7 @@ class ModelInfo:
     source: str = "torchvision"
     licence: str = _CODE_LICENCE
     weights_licence: str = _WEIGHTS_LICENCE
+    task: str = "classification"
 
 
 def _info(name: str, digest: str, paper: str, *kwargs: str, stem: str | None = None) -> ModelInfo:

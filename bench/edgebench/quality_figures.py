@@ -1,0 +1,31 @@
+"""Metrics of quality beyond accuracy: agreement with FP32 and what a model's task is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from edgebench.report.metric import single_value
+from edgebench.report.model import Metric, Missing
+
+if TYPE_CHECKING:
+    from edgebench.plan import Benchmark
+
+
+def quality_metrics(
+    cell: Benchmark, result: Mapping[str, Any], found: dict[str, Metric], missing: dict[str, Missing]
+) -> None:
+    """Add the metrics of a benchmark's first run to `found`, or the reasons why there are none to `missing`."""
+    names = ("agreement_cosine", "agreement_top1")
+    if cell.params.operator is not None:
+        return
+    agreement = result.get("agreement")
+    if agreement is None:
+        reason = "there is no torch FP32 model of these weights to compare with"
+        missing |= {name: Missing(reason=reason) for name in names}
+        return
+    if agreement["cosine"] is None:
+        missing["agreement_cosine"] = Missing(reason="the model's outputs are not finite")
+    else:
+        found["agreement_cosine"] = single_value("agreement_cosine", agreement["cosine"])
+    found["agreement_top1"] = single_value("agreement_top1", agreement["top1"])

@@ -12,6 +12,7 @@ from edgebench.contrasts import contrasts
 from edgebench.metering import closures, metering, sampler_share
 from edgebench.notices import cell_notices, session_notices
 from edgebench.plan import digest_of
+from edgebench.quality_figures import quality_data
 from edgebench.report import model as report
 
 if TYPE_CHECKING:
@@ -125,7 +126,12 @@ def _params(plan: Plan, cell: Benchmark, runs: Sequence[Record], artifact: Mappi
         return found | {"operator": params.operator, "model_digest": digest_of(["operator", params.operator])}
     found |= {"width": params.width, "model_digest": digest_of(identity)}
     if own is None:
-        found |= {"image_size": params.image_size, "accuracy_image_size": cell.recipe.train_size}
+        if params.tokens is not None:
+            found |= {"tokens": params.tokens, "accuracy_tokens": cell.recipe.train_size}
+        else:
+            found |= {"image_size": params.image_size, "accuracy_image_size": cell.recipe.train_size}
+        if runs and (quality := runs[0]["result"].get("quality")):
+            found |= {"task": quality["task"]} | quality_data(quality)
     if runs:
         found["inputs"] = runs[0]["result"]["inputs"]
     if artifact is not None and (weights := artifact["notes"].get("weights")):
@@ -187,6 +193,9 @@ def _data(runs: Sequence[Record]) -> report.Data | None:
     for run in runs:
         if evaluation := run["result"].get("evaluation"):
             return report.Data(**evaluation["data"])
+    for run in runs:
+        if (quality := run["result"].get("quality")) and quality["data"]:
+            return report.Data(**quality["data"])
     return None
 
 

@@ -52,6 +52,9 @@ def metrics(
     )
     rates = [[cell.params.batch / value for value in run] for run in values]
     found["throughput_per_s"] = metric_from_runs("throughput_per_s", rates)
+    if tokens := results[0].get("tokens_a_pass"):
+        rates = [[tokens / value for value in run] for run in values]
+        found["tokens_per_s"] = metric_from_runs("tokens_per_s", rates)
     for name in ("load_s", "compile_s", "first_inference_s", "cpu_percent", "peak_memory_bytes"):
         if all(result[name] is not None for result in results):
             found[name] = metric_from_runs(name, [[float(result[name])] for result in results])
@@ -103,7 +106,7 @@ def _of_artifact(cell: Benchmark, artifact: Mapping[str, Any], found: Metrics, m
 def _accuracy(cell: Benchmark, result: Mapping[str, Any], found: Metrics, missing: Reasons) -> None:
     evaluation = result.get("evaluation")
     if evaluation is None:
-        if cell.params.operator is None:
+        if cell.params.operator is None and "quality" not in result:
             reason = Missing(reason="there is no labelled data for a model of your own")
             missing |= {"accuracy_top1": reason, "loss": reason}
         return

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgebench import links
+from edgebench import links, task_links
 from edgebench.artifact import Artifact
 from edgebench.chain import Chain
 from edgebench.child import die_with_parent
@@ -55,7 +55,10 @@ def make(chain: Chain) -> tuple[Artifact, Artifact | None]:
     family = chain.job["family"]
     if chain.job["own"] is not None:
         return make_own(chain, quantise=chain.job["variant"] != BASELINE), None
-    current = full_precision = links.baseline(chain)
+    if chain.task.name == "classification":
+        current = full_precision = links.baseline(chain)
+    else:
+        current = full_precision = task_links.baseline(chain)
     for step in steps:
         if step.kind.kind == "qat":
             return links.qat(chain, current), reference(chain, full_precision)
@@ -65,7 +68,9 @@ def make(chain: Chain) -> tuple[Artifact, Artifact | None]:
                 full_precision = current
     if family != "torch":
         current = links.exported(chain, current, family)
-    if steps and steps[-1].kind.lowered:
+    if steps and steps[-1].kind.kind == "weights-int8":
+        current = task_links.weights_int8(chain, current, family)
+    elif steps and steps[-1].kind.lowered:
         current = links.static(chain, current, family)
     return current, reference(chain, full_precision)
 

@@ -27,16 +27,21 @@ if TYPE_CHECKING:
 
 
 def evaluate(load: Load, asked: Mapping[str, Any], *, seed: int) -> dict[str, Any]:
-    """Return the parts of a run's result that tell quality: ``evaluation`` and ``agreement``.
+    """Return the parts of a run's result that tell quality: ``evaluation`` or ``quality``, and ``agreement``.
 
     `load` opens the artifact at the shapes it is given. Raises BackendError where the runtime or the reference fails.
     """
+    task = task_of(asked["model"])
+    known = None if asked["reference"] is None else read_reference(Path(asked["reference"]))
+    if task.name != "classification":
+        from edgebench.task_quality import evaluate_task
+
+        return evaluate_task(load, asked, task, known, seed=seed)
     import numpy as np
 
     from edgebench_suites.data import load_data
     from edgebench_suites.scoring import score
 
-    task = task_of(asked["model"])
     data = load_data(Path(asked["data"]) if asked["data"] else None, seed=seed)
     model = load(task.shapes(REFERENCE_IMAGES, asked["size"]))
     name = model.inputs[0].name
@@ -59,11 +64,10 @@ def evaluate(load: Load, asked: Mapping[str, Any], *, seed: int) -> dict[str, An
             "note": data.note,
         },
     }
-    if asked["reference"] is None:
+    if known is None:
         return {"evaluation": evaluation}
-    known = read_reference(Path(asked["reference"]))
     if known.samples != REFERENCE_IMAGES:
-        model = load({name: array.shape for name, array in known.feeds.items()})
+        model = load(known.shapes)
     return {"evaluation": evaluation, "agreement": agreement(model, known, task)}
 
 

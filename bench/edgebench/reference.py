@@ -43,6 +43,11 @@ class Reference:
         """How many inputs it holds."""
         return len(self.outputs[0])
 
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes it is fed in, ``*`` for an only input."""
+        return {name if len(self.feeds) > 1 else "*": array.shape for name, array in self.feeds.items()}
+
 
 def reference(chain: Chain, parent: Artifact) -> Artifact:
     """Return the reference of a float torch model: its answers to a few test inputs at the training size."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.figures import widest_scope
 from edgebench.jobs import child_environment, run_job
 from edgebench.machine import cpus_for, disturbance, read_state
+from edgebench_suites.tasks import task_of
 
 if TYPE_CHECKING:
     from edgebench.log import Log
@@ -94,12 +95,13 @@ def make_job(
     if plan.own_model is not None and artifact is not None:
         shapes = artifact["notes"]["shapes"]
     elif params.operator is None:
-        shapes = {"*": (params.batch, 3, params.image_size, params.image_size)}
+        shapes = task_of(params.model).shapes(params.batch, params.size, params.width)
     labelled = params.operator is None and plan.own_model is None
     evaluate = {
         "data": str(options.data) if options.data else None,
         "size": cell.recipe.train_size,
         "model": params.model,
+        "width": params.width,
         "reference": (artifact or {}).get("reference", {}).get("path"),
     }
     energy = {
@@ -125,6 +127,8 @@ def make_job(
         "values": measure.values,
         "min_value_s": measure.min_value_s,
         "energy": energy,
+        "tokens": None if params.tokens is None else params.batch * (1 if "past" in shapes else params.tokens),
+        "weights_only": params.variant.endswith("weights-int8"),
         "describe": describe,
         "evaluate": evaluate if describe and labelled else None,
     }

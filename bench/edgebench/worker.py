@@ -100,6 +100,7 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
         "peak_memory_bytes": peak_memory_bytes(),
         "inputs": [{"name": spec.name, "shape": spec.shape, "dtype": spec.dtype} for spec in model.inputs],
         "versions": versions,
+        "tokens_a_pass": job["tokens"],
     }
     energy = job["energy"]
     if energy is not None:
@@ -108,7 +109,7 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
     if job["describe"]:
         # Some runtimes tell only of a pass that is watched: nothing is timed after this.
         result["settings"] = model.effective()
-        result["layers"] = _layers(model, job["precision"])
+        result["layers"] = _layers(model, "fp32" if job["weights_only"] else job["precision"])
     if job["operator"]:
         operator = OPERATORS[job["operator"]]
         result["operator"] = {"operations": operator.operations, "bytes": operator.bytes_moved(job["precision"])}

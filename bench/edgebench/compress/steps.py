@@ -50,6 +50,13 @@ STEPS: dict[str, StepKind] = {
             calibrates=True,
             lowered=True,
         ),
+        StepKind(
+            "weights-int8",
+            3,
+            "INT8 weights of matrix products, arithmetic in FP32",
+            ("openvino", "onnxruntime"),
+            lowered=True,
+        ),
         StepKind("qat", 3, "INT8, trained with simulated quantisation", ("openvino",), trains=True, calibrates=True),
     )
 }
@@ -84,7 +91,7 @@ def parse_variant(variant: str) -> tuple[Step, ...]:
         if first.kind.rank > second.kind.rank:
             raise UsageError(
                 f"variant {variant!r}: {second.name} cannot follow {first.name}: "
-                "the order is distil, channelsNN, pruneNN, then one of ptq-dynamic, ptq-static, qat"
+                "the order is distil, channelsNN, pruneNN, then one of ptq-dynamic, ptq-static, weights-int8, qat"
             )
     return steps
 

@@ -9,7 +9,13 @@ from edgebench.render.tables import Column
 from edgebench.render.units import NONE, share
 from edgebench.report.model import Benchmark
 
-_SHARES = {"accuracy_top1": "accuracy"}
+_SHARES = {
+    "accuracy_top1": "accuracy",
+    "map50": "mAP@0.5",
+    "agreement_map50": "mAP@0.5\nagainst FP32",
+    "miou": "mIoU",
+    "pixel_accuracy": "pixels\nright",
+}
 
 
 def quality_columns(rows: Sequence[Benchmark]) -> list[Column]:
@@ -21,7 +27,9 @@ def quality_columns(rows: Sequence[Benchmark]) -> list[Column]:
         )
         for name, header in _SHARES.items()
     ]
-    return [*columns, Column("agreement with FP32\ncosine · arg-max", tuple(map(agreement_cell, rows)))]
+    tokens = Column("tokens", tuple(cells.metric_cell(row, "tokens_per_s") for row in rows))
+    after = Column("post-\nprocessing", tuple(cells.metric_cell(row, "postprocess_s") for row in rows))
+    return [tokens, *columns, after, Column("agreement with FP32\ncosine · arg-max", tuple(map(agreement_cell, rows)))]
 
 
 def agreement_cell(row: Benchmark) -> str:

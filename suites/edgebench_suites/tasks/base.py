@@ -31,23 +31,24 @@ class InputInfo:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task. `inputs(batch, size)` are a model's inputs; `size` is pixels, or tokens of a language model.
+    """One task. `inputs(batch, size, width)` are a model's inputs; `size` is pixels, or tokens of a language model.
 
     `outputs` are the names that exported files give; the arg-max of output `classes_in` over `axis` is the answer that
     is compared with FP32. `compared` are the outputs whose cosine counts. `refuses` are the steps it has no recipe for.
     """
 
     name: str
-    inputs: Callable[[int, int], tuple[InputInfo, ...]]
+    inputs: Callable[[int, int, float], tuple[InputInfo, ...]]
     outputs: tuple[str, ...] = ("output",)
     compared: tuple[int, ...] = (0,)
     classes_in: int = 0
     axis: int = 1
     refuses: frozenset[str] = frozenset()
 
-    def shapes(self, batch: int, size: int) -> dict[str, tuple[int, ...]]:
-        """Return the inputs' shapes by name."""
-        return {item.name: item.shape for item in self.inputs(batch, size)}
+    def shapes(self, batch: int, size: int, width: float = 1.0) -> dict[str, tuple[int, ...]]:
+        """Return the inputs' shapes by name, ``*`` for an only one: runtimes may call it as they like."""
+        inputs = self.inputs(batch, size, width)
+        return {item.name if len(inputs) > 1 else "*": item.shape for item in inputs}
 
 
 class Material(Protocol):

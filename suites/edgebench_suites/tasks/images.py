@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 IMAGE_AXES = {0: "batch", 2: "height", 3: "width"}
 
 
-def image_inputs(batch: int, size: int) -> tuple[InputInfo, ...]:
+def image_inputs(batch: int, size: int, width: float = 1.0) -> tuple[InputInfo, ...]:
     """One image batch [n, 3, size, size], all but the channels free."""
+    del width
     return (InputInfo("input", (batch, 3, size, size), free=IMAGE_AXES),)
 
 

@@ -57,7 +57,8 @@ def make(chain: Chain) -> Artifact:
     if family != "torch":
         current = links.exported(chain, current, family)
     if steps and steps[-1].kind.lowered:
-        current = links.static(chain, current, family)
+        lower = links.halved if steps[-1].kind.kind == "fp16" else links.static
+        current = lower(chain, current, family)
     return current
 
 

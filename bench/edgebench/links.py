@@ -174,6 +174,17 @@ def static(chain: Chain, parent: Artifact, family: str) -> Artifact:
     return chain.link("ptq-static", family, parent, facts, work)
 
 
+def halved(chain: Chain, parent: Artifact, family: str) -> Artifact:
+    """FP16 weights, by the runtime's own converter; needs no images."""
+
+    def work(folder: Path, ledger: Ledger) -> Content:
+        with phase("halve", ledger, chain.probes):
+            halve_file(parent.path, folder / FILES[family], family)
+        return Content(None, parent.sparsity, {})
+
+    return chain.link("fp16", family, parent, {}, work)
+
+
 def qat(chain: Chain, parent: Artifact) -> Artifact:
     """Quantisation-aware training, straight to OpenVINO IR."""
     recipe = chain.recipe
@@ -219,3 +230,17 @@ def quantise_file(source: Path, target: Path, family: str, calibration: Sequence
     from edgebench.compress.quantise import static_onnx
 
     static_onnx(source, target, calibration)
+
+
+def halve_file(source: Path, target: Path, family: str) -> None:
+    """Write `target`, an IR or ONNX file with its weights in FP16."""
+    if family == "openvino":
+        import openvino
+
+        from edgebench.backends.openvino import read_model
+
+        openvino.save_model(read_model(source), target, compress_to_fp16=True)
+        return
+    from edgebench.compress.half import half_onnx
+
+    half_onnx(source, target)

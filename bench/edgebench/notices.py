@@ -32,6 +32,10 @@ def cell_notices(cell: Benchmark, runs: Sequence[Record], artifact: Mapping[str,
         yield Notice(code="windows-discarded", text=f"{discarded} energy windows were invalid and measured again")
     if cell.params.precision == "int8" and cell.params.operator is None:
         yield from _quantisation(cell, runs[0]["result"])
+    layers = runs[0]["result"].get("layers")
+    if cell.params.precision == "fp16" and layers and not layers["counts"].get("fp16"):
+        text = "half-precision weights only: no layer was executed in FP16 here, as the runtime tells it"
+        yield Notice(code="fp16-not-executed", text=text)
     agreement = runs[0]["result"].get("agreement")
     if agreement and (short := shortfall(agreement, cell.params.precision, cell.params.variant)):
         yield Notice(code="disagrees", text=short)

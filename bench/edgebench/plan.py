@@ -298,8 +298,11 @@ def _speaks(model: str) -> bool:
 def _precision(variant: str, asked: str) -> str | None:
     """The precision a variant runs in; None for a pair that does not exist, as bf16 of a quantised model."""
     quantised = variant.endswith(("ptq-dynamic", "ptq-static", "weights-int8", "qat"))
+    halved = variant.endswith("fp16")
     if asked == "auto":
-        return "int8" if quantised else "fp32"
+        return "int8" if quantised else "fp16" if halved else "fp32"
+    if halved:
+        return asked if asked == "fp16" else None
     return asked if quantised == (asked == "int8") else None
 
 

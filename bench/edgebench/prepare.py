@@ -68,10 +68,9 @@ def make(chain: Chain) -> tuple[Artifact, Artifact | None]:
                 full_precision = current
     if family != "torch":
         current = links.exported(chain, current, family)
-    if steps and steps[-1].kind.kind == "weights-int8":
-        current = task_links.weights_int8(chain, current, family)
-    elif steps and steps[-1].kind.lowered:
-        current = links.static(chain, current, family)
+    if steps and steps[-1].kind.lowered:
+        lower = {"fp16": links.halved, "weights-int8": task_links.weights_int8}.get(steps[-1].kind.kind, links.static)
+        current = lower(chain, current, family)
     return current, reference(chain, full_precision)
 
 

@@ -28,7 +28,7 @@ ARROWS: dict[str, set[str]] = {
     "edgebench.machine": set(),
     "edgebench.compare": {"report.model"},
     "edgebench.report": {"errors"},
-    "edgebench.backends": {"errors", "compress.checkpoint"},
+    "edgebench.backends": {"errors", "compress.checkpoint", "compress.half"},
     "edgebench.compress": {"errors"},
 }
 

@@ -17,8 +17,8 @@ class StepKind:
     """One kind of step. `rank` orders them: a variant's steps have strictly rising ranks.
 
     `trains`, `calibrates`: whether it needs training images to train on or to calibrate with. `backends`: where the
-    result runs. `lowered`: applied by each backend's own quantiser to what that backend opens (for torch to the torch
-    model), not to a torch model that is lowered afterwards.
+    result runs. `lowered`: applied by each backend's own quantiser or converter to what that backend opens (for torch
+    to the torch model), not to a torch model that is lowered afterwards.
     """
 
     kind: str
@@ -40,6 +40,13 @@ STEPS: dict[str, StepKind] = {
         StepKind("channels", 1, "NN % of channels removed, then fine-tuned", _ALL, trains=True, takes_percent=True),
         StepKind(
             "prune", 2, "NN % of convolution weights zeroed, then recovered", _ALL, trains=True, takes_percent=True
+        ),
+        StepKind(
+            "fp16",
+            3,
+            "half-precision weights; what computes in FP16 is the runtime's and the processor's choice",
+            ("openvino", "onnxruntime"),
+            lowered=True,
         ),
         StepKind("ptq-dynamic", 3, "linear layers to INT8 weights, activations quantised on the fly", ("torch",)),
         StepKind(
@@ -91,7 +98,7 @@ def parse_variant(variant: str) -> tuple[Step, ...]:
         if first.kind.rank > second.kind.rank:
             raise UsageError(
                 f"variant {variant!r}: {second.name} cannot follow {first.name}: "
-                "the order is distil, channelsNN, pruneNN, then one of ptq-dynamic, ptq-static, weights-int8, qat"
+                "the order is distil, channelsNN, pruneNN, then one of fp16, ptq-dynamic, ptq-static, weights-int8, qat"
             )
     return steps
 

@@ -12,6 +12,7 @@ from edgebench.contrasts import contrasts
 from edgebench.metering import closures, metering, sampler_share
 from edgebench.notices import cell_notices, emulation, session_notices
 from edgebench.plan import digest_of
+from edgebench.quality_figures import quality_data
 from edgebench.report import model as report
 from edgebench.resources.series import Timeline, resource_metrics, resources, summary, timeline
 
@@ -142,13 +143,21 @@ def _params(plan: Plan, cell: Benchmark, runs: Sequence[Record], artifact: Mappi
         return found | {"operator": params.operator, "model_digest": digest_of(["operator", params.operator])}
     found |= {"width": params.width, "model_digest": digest_of(identity)}
     if own is None:
-        found |= {"image_size": params.image_size}
-        found |= {"accuracy_image_size": cell.recipe.train_size} if cell.kind != "sustained" else {}
+        found |= _input_sizes(cell)
+        if runs and (quality := runs[0]["result"].get("quality")):
+            found |= {"task": quality["task"]} | quality_data(quality)
     if runs:
         found["inputs"] = runs[0]["result"]["inputs"]
     if artifact is not None and (weights := artifact["notes"].get("weights")):
         found["weights"] = weights
     return found
+
+
+def _input_sizes(cell: Benchmark) -> dict[str, int]:
+    """The size of what a pass is given, and of what quality was measured at (a sustained load measures none)."""
+    params, trained = cell.params, cell.recipe.train_size
+    measured = {"image_size": params.image_size} if params.tokens is None else {"tokens": params.tokens}
+    return measured if cell.kind == "sustained" else measured | {f"accuracy_{name}": trained for name in measured}
 
 
 def _artifact(artifact: Mapping[str, Any]) -> report.Artifact:
@@ -213,6 +222,9 @@ def _data(runs: Sequence[Record]) -> report.Data | None:
     for run in runs:
         if evaluation := run["result"].get("evaluation"):
             return report.Data(**evaluation["data"])
+    for run in runs:
+        if (quality := run["result"].get("quality")) and quality["data"]:
+            return report.Data(**quality["data"])
     return None
 
 

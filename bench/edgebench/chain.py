@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgebench.compress.checkpoint import CheckpointSpec
     from edgebench_probes.base import Probe
     from edgebench_suites.data import Dataset
+    from edgebench_suites.tasks.base import Material, Task
 
     F32 = npt.NDArray[np.float32]
 
@@ -52,6 +53,7 @@ class Chain:
         self.seed: int = job["seed"]
         self.store = Store(Path(job["cache"]))
         self._data: Dataset | None = None
+        self._material: Material | None = None
 
     @property
     def data(self) -> Dataset:
@@ -62,6 +64,27 @@ class Chain:
             folder = self.job["data"]
             self._data = load_data(Path(folder) if folder else None, seed=self.seed)
         return self._data
+
+    @property
+    def material(self) -> Material:
+        """The data of the model's task at the training size, made or loaded when first needed."""
+        if self._material is None:
+            from edgebench_suites.tasks.images import LabelledImages
+            from edgebench_suites.tasks.material import material_of
+
+            size, task = self.recipe.train_size, self.task.name
+            if task == "classification":
+                self._material = LabelledImages(self.data, size, self.seed)
+            else:
+                self._material = material_of(task, size, self.seed)
+        return self._material
+
+    @property
+    def task(self) -> Task:
+        """The task of the job's model."""
+        from edgebench_suites.tasks import task_of
+
+        return task_of(self.job["model"])
 
     def link(
         self,
@@ -101,6 +124,16 @@ class Chain:
         from edgebench_suites.recipes import train
 
         recipe = self.recipe
+        if self.task.name != "classification":
+            self.material.train(
+                module,
+                epochs=recipe.epochs if epochs is None else epochs,
+                lr=recipe.lr if lr is None else lr,
+                batch=recipe.batch,
+                subset=recipe.subset,
+                schedule="one-cycle" if from_damage else "constant",
+            )
+            return
         train(
             module,
             self.data,
@@ -121,18 +154,14 @@ class Chain:
         from edgebench.compress.prune import sparsity
 
         save_checkpoint(folder, module, spec)
-        if not {"ptq-dynamic", "ptq-static"} & set(spec.transforms):
+        if self.task.name == "classification" and not {"ptq-dynamic", "ptq-static"} & set(spec.transforms):
             # Of one pass at the measured size; a quantised network does as many.
             notes["macs_224"] = count_macs(module, (1, 3, 224, 224))
         return Content((folder / WEIGHTS_FILE).stat().st_size, sparsity(module), notes)
 
     def calibration(self) -> list[F32]:
-        """Preprocessed training images (stratified, seeded), one a batch."""
-        from edgebench_suites.data import calibration_batches
-
-        return calibration_batches(
-            self.data, size=self.recipe.train_size, count=self.recipe.calibration_images, seed=self.seed
-        )
+        """Preprocessed training images (seeded), one a batch."""
+        return self.material.calibration(self.recipe.calibration_images)
 
 
 def _cached(artifact: Artifact) -> Artifact:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.compare.contrast import paired_ratio
 from edgebench.metering import whole_window
+from edgebench.quality_figures import quality_metrics
 from edgebench.report.metric import SCOPES_BY_WIDTH, metric_from_runs, single_value
 from edgebench.report.model import Benchmark as ReportedBenchmark
 from edgebench.report.model import BreakEven, Metric, Missing, Passes
@@ -51,11 +52,15 @@ def metrics(
     )
     rates = [[cell.params.batch / value for value in run] for run in values]
     found["throughput_per_s"] = metric_from_runs("throughput_per_s", rates)
+    if tokens := results[0].get("tokens_a_pass"):
+        rates = [[tokens / value for value in run] for run in values]
+        found["tokens_per_s"] = metric_from_runs("tokens_per_s", rates)
     of_process(results, start, found, missing)
     if artifact is not None:
         found["size_bytes"] = single_value("size_bytes", artifact["size_bytes"])
         _of_artifact(cell, artifact, found, missing)
     _accuracy(cell, results[0], found, missing)
+    quality_metrics(cell, results[0], found, missing)
     if operator := results[0].get("operator"):
         for name, per_pass in (("operations_per_s", "operations"), ("bytes_per_s", "bytes")):
             if (amount := operator[per_pass]) is None:
@@ -106,7 +111,7 @@ def _of_artifact(cell: Benchmark, artifact: Mapping[str, Any], found: Metrics, m
 def _accuracy(cell: Benchmark, result: Mapping[str, Any], found: Metrics, missing: Reasons) -> None:
     evaluation = result.get("evaluation")
     if evaluation is None:
-        if cell.params.operator is None:
+        if cell.params.operator is None and "quality" not in result:
             reason = Missing(reason="there is no labelled data for a model of your own")
             missing |= {"accuracy_top1": reason, "loss": reason}
         return

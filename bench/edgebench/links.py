@@ -72,7 +72,7 @@ def compressed(chain: Chain, parent: Artifact, step: Step) -> Artifact:
     from edgebench.compress.checkpoint import load_checkpoint
 
     recipe, kind = chain.recipe, step.kind.kind
-    facts = {"step": step.name, "recipe": recipe.model_dump(), "data": chain.data.digest}
+    facts = {"step": step.name, "recipe": recipe.model_dump(), "data": chain.material.digest}
 
     def work(folder: Path, ledger: Ledger) -> Content:
         module, spec = load_checkpoint(parent.path)
@@ -141,19 +141,19 @@ def exported(chain: Chain, parent: Artifact, family: str) -> Artifact:
         from edgebench.backends import lower
 
         module, _ = load_checkpoint(parent.path)
-        shape = (1, 3, chain.recipe.train_size, chain.recipe.train_size)
+        inputs = chain.task.inputs(1, chain.recipe.train_size, chain.job["width"])
         with phase("export", ledger, chain.probes):
             write = lower.to_openvino if family == "openvino" else lower.to_onnx
-            write(module, shape, folder / FILES[family])
+            write(module, inputs, folder / FILES[family], chain.task.outputs)
         return Content(None, parent.sparsity, {})
 
-    return chain.link("export", family, parent, {"size": chain.recipe.train_size}, work)
+    return chain.link("export", family, parent, {"size": chain.recipe.train_size, "task": chain.task.name}, work)
 
 
 def static(chain: Chain, parent: Artifact, family: str) -> Artifact:
     """Static INT8 by the runtime's own quantiser, calibrated on training images."""
     facts = {
-        "data": chain.data.digest,
+        "data": chain.material.digest,
         "size": chain.recipe.train_size,
         "calibration_images": chain.recipe.calibration_images,
     }
@@ -172,6 +172,17 @@ def static(chain: Chain, parent: Artifact, family: str) -> Artifact:
         return Content(None, None, {})
 
     return chain.link("ptq-static", family, parent, facts, work)
+
+
+def halved(chain: Chain, parent: Artifact, family: str) -> Artifact:
+    """FP16 weights, by the runtime's own converter; needs no images."""
+
+    def work(folder: Path, ledger: Ledger) -> Content:
+        with phase("halve", ledger, chain.probes):
+            halve_file(parent.path, folder / FILES[family], family)
+        return Content(None, parent.sparsity, {})
+
+    return chain.link("fp16", family, parent, {}, work)
 
 
 def qat(chain: Chain, parent: Artifact) -> Artifact:
@@ -219,3 +230,17 @@ def quantise_file(source: Path, target: Path, family: str, calibration: Sequence
     from edgebench.compress.quantise import static_onnx
 
     static_onnx(source, target, calibration)
+
+
+def halve_file(source: Path, target: Path, family: str) -> None:
+    """Write `target`, an IR or ONNX file with its weights in FP16."""
+    if family == "openvino":
+        import openvino
+
+        from edgebench.backends.openvino import read_model
+
+        openvino.save_model(read_model(source), target, compress_to_fp16=True)
+        return
+    from edgebench.compress.half import half_onnx
+
+    half_onnx(source, target)

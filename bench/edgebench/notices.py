@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from edgebench.agreement import shortfall
 from edgebench.report.model import Notice, Report
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ def cell_notices(cell: Benchmark, runs: Sequence[Record], artifact: Mapping[str,
         yield Notice(code="windows-discarded", text=f"{discarded} energy windows were invalid and measured again")
     if cell.params.precision == "int8" and cell.params.operator is None:
         yield from _quantisation(cell, runs[0]["result"])
+    layers = runs[0]["result"].get("layers")
+    if cell.params.precision == "fp16" and layers and not layers["counts"].get("fp16"):
+        text = "half-precision weights only: no layer was executed in FP16 here, as the runtime tells it"
+        yield Notice(code="fp16-not-executed", text=text)
+    agreement = runs[0]["result"].get("agreement")
+    if agreement and (short := shortfall(agreement, cell.params.precision, cell.params.variant)):
+        yield Notice(code="disagrees", text=short)
     notes = {} if artifact is None else artifact["notes"]
     if "seeded" in str(notes.get("weights", "")) and not notes.get("trained"):
         yield Notice(code="untrained", text="the weights are a seeded initialisation: its accuracy means nothing")
@@ -54,6 +62,10 @@ def emulation(machine: Mapping[str, Any]) -> Iterator[Notice]:
 
 def _quantisation(cell: Benchmark, result: Mapping[str, Any]) -> Iterator[Notice]:
     layers = result.get("layers")
+    if cell.params.variant.endswith("weights-int8"):
+        text = "only the weights are INT8: the runtime unpacks them, and multiplies in the precision its layers tell"
+        yield Notice(code="int8-weights", text=text)
+        return
     if layers and not layers["counts"].get("int8"):
         yield Notice(code="int8-not-executed", text="no layer was executed in INT8, as the runtime tells it")
     if cell.params.variant.endswith("ptq-dynamic"):

@@ -49,6 +49,12 @@ class Params:
     width: float = 1.0
     isa: str = "none"
     operator: str | None = None
+    tokens: int | None = None
+
+    @property
+    def size(self) -> int:
+        """The size of an input: pixels, or tokens of a language model."""
+        return self.tokens or self.image_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +250,22 @@ def _check_names(matrix: Matrix, index: int, path: Path, text: str) -> None:
     for operator in matrix.operator:
         if operator not in OPERATORS:
             raise fail("operator", f"unknown operator {operator!r}: choose from {', '.join(OPERATORS)}")
-    for variant in matrix.variant:
-        try:
-            parse_variant(variant)
-        except UsageError as error:
-            raise fail("variant", str(error)) from None
+    try:
+        steps = {step.kind.kind for variant in matrix.variant for step in parse_variant(variant)}
+    except UsageError as error:
+        raise fail("variant", str(error)) from None
+    if (reason := _refused(matrix, steps)) is not None:
+        raise fail("variant", reason)
+
+
+def _refused(matrix: Matrix, steps: set[str]) -> str | None:
+    """Say which model of a table has no recipe for one of its steps, or None."""
+    from edgebench_suites.tasks import task_of
+
+    for model in matrix.model:
+        if without := steps & task_of(model).refuses:
+            return f"{model} has no recipe for {min(without)}: give it a table of its own without it"
+    return None
 
 
 def _expand(
@@ -287,18 +304,30 @@ def _expand(
         parts += [isa] if isa != "none" else []
         parts += ["sustained"] if matrix.kind == "sustained" else []
         operator = model if matrix.kind == "operator" else None
-        params = Params(model, variant, backend, precision, batch, used, matrix.image_size, width, isa, operator)
+        tokens = matrix.tokens if operator is None and own is None and _speaks(model) else None
+        params = Params(
+            model, variant, backend, precision, batch, used, matrix.image_size, width, isa, operator, tokens
+        )
         group = f"{label}/b{batch}/t{used}/{isa}" if modelled else f"operator/t{used}/{isa}"
         if matrix.kind == "sustained":
             group = f"~sustained/{group}"  # after all others: it leaves the machine hot
         yield Benchmark("/".join(parts), matrix.kind, params, group, measure, recipe)
 
 
+def _speaks(model: str) -> bool:
+    from edgebench_suites.tasks import task_of
+
+    return task_of(model).name.startswith("language")
+
+
 def _precision(variant: str, asked: str) -> str | None:
     """The precision a variant runs in; None for a pair that does not exist, as bf16 of a quantised model."""
-    quantised = variant.endswith(("ptq-dynamic", "ptq-static", "qat"))
+    quantised = variant.endswith(("ptq-dynamic", "ptq-static", "weights-int8", "qat"))
+    halved = variant.endswith("fp16")
     if asked == "auto":
-        return "int8" if quantised else "fp32"
+        return "int8" if quantised else "fp16" if halved else "fp32"
+    if halved:
+        return asked if asked == "fp16" else None
     return asked if quantised == (asked == "int8") else None
 
 

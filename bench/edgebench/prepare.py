@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgebench import links
+from edgebench import links, task_links
 from edgebench.artifact import Artifact
 from edgebench.chain import Chain
 from edgebench.child import die_with_parent
@@ -21,6 +21,7 @@ from edgebench.compress.steps import BASELINE, parse_variant
 from edgebench.energy import ProbeSettings, opened
 from edgebench.errors import EdgebenchError
 from edgebench.own import make_own
+from edgebench.reference import reference
 from edgebench_suites.errors import SuiteDataError
 
 
@@ -33,8 +34,10 @@ def main(job_file: str) -> int:
     result: dict[str, Any]
     try:
         with opened(ProbeSettings(tuple(job["probes"]["specs"]), job["probes"]["sysfs"])) as probes:
-            artifact = make(Chain(job, probes))
-        result = {"artifact": {**artifact.as_json(), "path": str(artifact.path)}}
+            artifact, reference = make(Chain(job, probes))
+        result = {"artifact": _record(artifact)}
+        if reference is not None:
+            result["artifact"]["reference"] = _record(reference)
     except (EdgebenchError, SuiteDataError) as error:
         result = {"error": str(error)}
     result["clock"] = {"started": started_s, "finished": time.monotonic()}
@@ -42,23 +45,37 @@ def main(job_file: str) -> int:
     return 0
 
 
-def make(chain: Chain) -> Artifact:
-    """Return the artifact of the job's variant for the job's family."""
+def make(chain: Chain) -> tuple[Artifact, Artifact | None]:
+    """Return the artifact of the job's variant for the job's family, and what torch FP32 answers with its weights.
+
+    The FP32 reference is that of the variant's own model before anything made it integer: pruning and distillation
+    change weights on purpose and are compared with themselves. There is none for a user's file.
+    """
     steps = parse_variant(chain.job["variant"])
     family = chain.job["family"]
     if chain.job["own"] is not None:
-        return make_own(chain, quantise=chain.job["variant"] != BASELINE)
-    current = links.baseline(chain)
+        return make_own(chain, quantise=chain.job["variant"] != BASELINE), None
+    if chain.task.name == "classification":
+        current = full_precision = links.baseline(chain)
+    else:
+        current = full_precision = task_links.baseline(chain)
     for step in steps:
         if step.kind.kind == "qat":
-            return links.qat(chain, current)
+            return links.qat(chain, current), reference(chain, full_precision)
         if not step.kind.lowered:
             current = links.compressed(chain, current, step)
+            if step.kind.kind != "ptq-dynamic":
+                full_precision = current
     if family != "torch":
         current = links.exported(chain, current, family)
     if steps and steps[-1].kind.lowered:
-        current = links.static(chain, current, family)
-    return current
+        lower = {"fp16": links.halved, "weights-int8": task_links.weights_int8}.get(steps[-1].kind.kind, links.static)
+        current = lower(chain, current, family)
+    return current, reference(chain, full_precision)
+
+
+def _record(artifact: Artifact) -> dict[str, Any]:
+    return {**artifact.as_json(), "path": str(artifact.path)}
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.figures import widest_scope
 from edgebench.jobs import child_environment, run_job
 from edgebench.machine import cpus_for, disturbance, read_state
+from edgebench_suites.tasks import task_of
 
 if TYPE_CHECKING:
     from edgebench.log import Log
@@ -109,9 +110,15 @@ def make_job(
     if plan.own_model is not None and artifact is not None:
         shapes = artifact["notes"]["shapes"]
     elif params.operator is None:
-        shapes = {"*": (params.batch, 3, params.image_size, params.image_size)}
+        shapes = task_of(params.model).shapes(params.batch, params.size, params.width)
     labelled = cell.kind == "inference" and plan.own_model is None
-    evaluate = {"data": str(options.data) if options.data else None, "size": cell.recipe.train_size}
+    evaluate = {
+        "data": str(options.data) if options.data else None,
+        "size": cell.recipe.train_size,
+        "model": params.model,
+        "width": params.width,
+        "reference": (artifact or {}).get("reference", {}).get("path"),
+    }
     energy = {
         "specs": options.probes.specs,
         "sysfs": options.probes.sysfs,
@@ -136,6 +143,8 @@ def make_job(
         "sustained_s": measure.sustained_s if cell.kind == "sustained" else 0,
         "min_value_s": measure.min_value_s,
         "energy": energy,
+        "tokens": None if params.tokens is None else params.batch * (1 if "past" in shapes else params.tokens),
+        "weights_only": params.variant.endswith("weights-int8"),
         "describe": describe,
         "evaluate": evaluate if describe and labelled else None,
     }

@@ -49,7 +49,9 @@ class Measure(_Strict):
 class Recipe(_Strict):
     """How a model is trained and compressed before it is measured."""
 
-    train_size: int = Field(default=64, ge=16, le=1024, description="input pixels for training and accuracy")
+    train_size: int = Field(
+        default=64, ge=16, le=1024, description="input pixels (bytes of text) for training and quality"
+    )
     pretrain_epochs: int = Field(default=0, ge=0, le=1000, description="in place of ImageNet weights")
     pretrain_lr: float = Field(default=3e-3, gt=0, lt=1)
     epochs: int = Field(default=1, ge=0, le=1000)
@@ -79,6 +81,7 @@ class Matrix(_Strict):
     batch: list[Annotated[int, Field(ge=1, le=4096)]] = [1]
     threads: list[Annotated[int, Field(ge=0, le=1024)]] = [0]
     image_size: int = Field(default=224, ge=16, le=4096, description="input pixels for latency and energy")
+    tokens: int = Field(default=128, ge=1, le=65_536, description="of a language model's prompt, or in its cache")
     isa: list[Isa] = ["none"]
     exclude: list[dict[str, str]] = []
     measure: dict[str, int | float] = Field(default={}, description="overrides of [measure] for this table")

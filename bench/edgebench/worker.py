@@ -10,7 +10,6 @@ import contextlib
 import gc
 import io
 import json
-import math
 import os
 import sys
 import time
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from edgebench.backends.base import Backend, LoadedModel
 
     Feeds = dict[str, Any]
-
-# Accuracy needs no batch of one; this divides the test sets of both data sets (360 and 10,000 images).
-EVALUATION_BATCH = 40
 
 
 class TimedPasses:
@@ -107,6 +103,7 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
         "peak_memory_bytes": peak_memory_bytes(),
         "inputs": [{"name": spec.name, "shape": spec.shape, "dtype": spec.dtype} for spec in model.inputs],
         "versions": versions,
+        "tokens_a_pass": job["tokens"],
     }
     energy = job["energy"]
     if energy is not None and "sustained" not in timing:
@@ -115,13 +112,13 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
     if job["describe"]:
         # Some runtimes tell only of a pass that is watched: nothing is timed after this.
         result["settings"] = model.effective()
-        result["layers"] = _layers(model, job["precision"])
+        result["layers"] = _layers(model, "fp32" if job["weights_only"] else job["precision"])
     if job["operator"]:
         operator = OPERATORS[job["operator"]]
         result["operator"] = {"operations": operator.operations, "bytes": operator.bytes_moved(job["precision"])}
     if job["evaluate"] is not None:
         del run
-        result["evaluation"] = _evaluate(backend, job)
+        result |= _evaluate(backend, job)
     result["clock"] = {"loading": loading_s, "measuring": measuring_s, "measured": measured_s}
     return result
 
@@ -185,14 +182,13 @@ def _calibrate(run: Callable[[], object], loops: int, min_value_s: float) -> int
         loops *= 2
 
 
-def _load(backend: Backend, job: Mapping[str, Any], shape: tuple[int, ...] | None = None) -> LoadedModel:
+def _load(backend: Backend, job: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]] | None = None) -> LoadedModel:
     if job["operator"]:
         from edgebench.backends.operators import make
 
         return make(job["operator"], backend=job["backend"], precision=job["precision"], threads=job["threads"])
-    shapes = {name: tuple(given) for name, given in job["shapes"].items()}
-    if shape is not None:
-        shapes = {"*": shape}
+    if shapes is None:
+        shapes = {name: tuple(given) for name, given in job["shapes"].items()}
     artifact = job["artifact"]
     return backend.load(
         LoadSpec(Path(artifact["path"]), artifact["format"], job["threads"], job["precision"], shapes=shapes)
@@ -242,35 +238,10 @@ def _energy(run: Callable[[], object], pass_s: float, energy: Mapping[str, Any],
 
 
 def _evaluate(backend: Backend, job: Mapping[str, Any]) -> dict[str, Any]:
-    """Accuracy and loss on all test images, at the size the model was trained at, in this very runtime."""
-    import numpy as np
+    """Quality by the model's task, at the size it was trained at, in this very runtime."""
+    from edgebench.quality import evaluate
 
-    from edgebench_suites.data import load_data
-    from edgebench_suites.scoring import score
-
-    asked = job["evaluate"]
-    data = load_data(Path(asked["data"]) if asked["data"] else None, seed=job["seed"])
-    model = _load(backend, job, (EVALUATION_BATCH, 3, asked["size"], asked["size"]))
-    name = model.inputs[0].name
-    found = score(
-        lambda images: model.run({name: images})[0].astype(np.float32), data, asked["size"], batch=EVALUATION_BATCH
-    )
-    return {
-        "images": len(data.test_labels),
-        "correct": int(found.correct.sum()),
-        "loss": found.loss if math.isfinite(found.loss) else None,
-        # One bit an image, so that two variants are compared image by image.
-        "correct_bits": np.packbits(found.correct).tobytes().hex(),
-        "size": asked["size"],
-        "data": {
-            "name": data.name,
-            "digest": f"sha256:{data.digest}",
-            "classes": data.classes,
-            "train_images": len(data.train_labels),
-            "test_images": len(data.test_labels),
-            "note": data.note,
-        },
-    }
+    return evaluate(lambda shapes: _load(backend, job, shapes), job["evaluate"], seed=job["seed"])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,10 @@ _WEIGHTS_LICENCE = "not stated by torchvision (trained on ImageNet-1k)"
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """One architecture: `builder` is torchvision's name, `weights_file` its IMAGENET1K_V1 file in torch.hub's cache."""
+    """One architecture: `builder` is torchvision's name, `weights_file` its IMAGENET1K_V1 file in torch.hub's cache.
+
+    `task` is what it is for (`edgebench_suites.tasks`).
+    """
 
     name: str
     builder: str
@@ -35,11 +38,41 @@ class ModelInfo:
     source: str = "torchvision"
     licence: str = _CODE_LICENCE
     weights_licence: str = _WEIGHTS_LICENCE
+    task: str = "classification"
 
 
 def _info(name: str, digest: str, paper: str, *kwargs: str, stem: str | None = None) -> ModelInfo:
     return ModelInfo(name, name, f"{stem or name}-{digest}.pth", paper, kwargs)
 
+
+def _own(name: str, builder: str, paper: str, task: str, *kwargs: str) -> ModelInfo:
+    """One of our own networks: no weights of it are published, a seed and training on the spot make them."""
+    return ModelInfo(name, builder, "", paper, kwargs, "edgebench", "Apache-2.0", "Apache-2.0", task)
+
+
+# Their weights files are COCO's, used when they lie in torch.hub's cache (heads for other classes are left out).
+_OTHER_TASKS = (
+    ModelInfo(
+        "ssdlite320_mobilenet_v3_large",
+        "ssdlite320_mobilenet_v3_large",
+        "ssdlite320_mobilenet_v3_large_coco-a79551df.pth",
+        "arXiv:1905.02244",
+        weights_licence="not stated by torchvision (trained on COCO)",
+        task="detection",
+    ),
+    ModelInfo(
+        "lraspp_mobilenet_v3_large",
+        "lraspp_mobilenet_v3_large",
+        "lraspp_mobilenet_v3_large-d234d4ea.pth",
+        "arXiv:1905.02244",
+        weights_licence="not stated by torchvision (trained on COCO)",
+        task="segmentation",
+    ),
+    ModelInfo("vit_tiny", "vit_tiny", "", "arXiv:2010.11929"),
+    # One set of weights, measured in two ways.
+    _own("byte_gpt_prefill", "byte_gpt", "arXiv:2104.09864", "language", "width_mult"),
+    _own("byte_gpt_decode", "byte_gpt", "arXiv:2104.09864", "language-step", "width_mult"),
+)
 
 MODELS: dict[str, ModelInfo] = {
     info.name: info
@@ -53,6 +86,7 @@ MODELS: dict[str, ModelInfo] = {
         _info("densenet201", "c1103571", "arXiv:1608.06993"),
         _info("resnet50", "0676ba61", "arXiv:1512.03385"),
         _info("vgg19", "dcbb9e9d", "arXiv:1409.1556"),
+        *_OTHER_TASKS,
     )
 }
 
@@ -101,11 +135,33 @@ def architecture(name: str, *, num_classes: int, width_mult: float = 1.0) -> nn.
         raise SuiteDataError(f"{name} has no width to change: remove the width, or choose one of {wide}")
     extra = {} if width_mult == 1.0 else {"width_mult": width_mult}
     torchvision = import_torchvision()
+    if (own := _other_network(info, torchvision, num_classes, width_mult)) is not None:
+        return own
     module: nn.Module = torchvision.models.get_model(info.builder, weights=None, **extra)
     path, old = last_linear(module)
     parent, _, child = path.rpartition(".")
     setattr(module.get_submodule(parent), child, nn.Linear(old.in_features, num_classes))
     return module
+
+
+def _other_network(info: ModelInfo, torchvision: ModuleType, classes: int, width_mult: float) -> nn.Module | None:
+    """Build a network that is no classifier of torchvision, or return None."""
+    from edgebench_suites.tasks import networks
+
+    if info.builder == "vit_tiny":
+        return networks.vit_tiny(torchvision, classes)
+    if info.builder == "byte_gpt":
+        return networks.byte_gpt(classes, width_mult)
+    if info.task == "detection":
+        return networks.raw_detector(torchvision, info.builder, classes)
+    if info.task == "segmentation":
+        return networks.plain_segmenter(torchvision, info.builder, classes)
+    return None
+
+
+def weights_of(name: str) -> str:
+    """Return the model whose weights `name` is measured with: the first of those that are the same network."""
+    return next(other.name for other in MODELS.values() if other.builder == MODELS[name].builder)
 
 
 def last_linear(module: nn.Module) -> tuple[str, nn.Linear]:
@@ -139,7 +195,7 @@ def build(
     if width_mult == 1.0 and cached.is_file():
         _check_hash(cached)
         _load_into(module, _read_state(cached), cached)
-        return module, "torchvision IMAGENET1K_V1 from cache"
+        return module, f"torchvision {'IMAGENET1K_V1' if MODELS[name].task == 'classification' else 'COCO'} from cache"
     return module, f"seeded initialisation (seed {seed})"
 
 
@@ -173,12 +229,22 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     return {pattern.sub(r"\1\2", str(key)): value for key, value in state.items()}
 
 
+def _heads(module: nn.Module) -> tuple[str, ...]:
+    """Return the parameters, by their names' beginnings, that depend on the number of classes."""
+    if hasattr(module, "head"):
+        return ("head.classification_head.",)
+    if hasattr(module, "classifier") and hasattr(module.classifier, "low_classifier"):
+        return ("classifier.low_classifier.", "classifier.high_classifier.")
+    return (f"{last_linear(module)[0]}.",)
+
+
 def _load_into(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
     """Load a state dict; a head for another number of classes is left as initialised."""
-    head, layer = last_linear(module)
-    theirs = state.get(f"{head}.weight")
-    if theirs is not None and theirs.shape[:1] != layer.weight.shape[:1]:
-        state = {**state, f"{head}.weight": layer.weight.detach(), f"{head}.bias": layer.bias.detach()}
+    heads = _heads(module)
+    for key, mine in module.state_dict().items():
+        theirs = state.get(key)
+        if theirs is not None and key.startswith(heads) and theirs.shape[1:] == mine.shape[1:]:
+            state = {**state, key: theirs if theirs.shape == mine.shape else mine}
     try:
         module.load_state_dict(state)
     except (RuntimeError, ValueError):

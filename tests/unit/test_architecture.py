@@ -28,7 +28,7 @@ ARROWS: dict[str, set[str]] = {
     "edgebench.machine": set(),
     "edgebench.compare": {"report.model"},
     "edgebench.report": {"errors"},
-    "edgebench.backends": {"errors", "compress.checkpoint"},
+    "edgebench.backends": {"errors", "compress.checkpoint", "compress.half"},
     "edgebench.compress": {"errors"},
     # The suite file's reader names file and line of what is wrong in TOML; profiles do so by it.
     "edgebench.launch": {"errors", "machine", "report", "suitefile"},

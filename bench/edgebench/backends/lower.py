@@ -6,27 +6,33 @@ folder. A reshaped dynamic file compiles to the same kernels as a static one (me
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.boundary import quiet, refusals
 from edgebench.backends.inputs import ModelInput
 from edgebench.errors import BackendError
+from edgebench_suites.tasks.base import InputInfo
+from edgebench_suites.tasks.images import IMAGE_AXES
 
 if TYPE_CHECKING:
     import torch
 
+    Inputs = Sequence[int] | Sequence[InputInfo]
+
 INPUT = "input"
 OUTPUT = "output"
 OPSET = 20
-_IMAGE_AXES = {0: "batch", 2: "height", 3: "width"}
 
 
-def to_ov_model(module: Any, shape: tuple[int, ...]) -> Any:
-    """Return an ov.Model of a torch module (or ExportedProgram), its float32 input called ``input``.
+def to_ov_model(module: Any, inputs: Inputs, outputs: Sequence[str] = (OUTPUT,)) -> Any:
+    """Return an ov.Model of a torch module (or ExportedProgram) with `inputs`, or one float32 input of a shape.
 
-    A module's batch, height and width stay free (other ranks: the batch); an exported program keeps its own shapes.
+    Of a shape batch, height and width stay free (other ranks: the batch); an exported program keeps its own shapes.
     """
+    import numpy as np
     import openvino
     import torch
     from openvino._offline_transformations import apply_moc_transformations
@@ -35,36 +41,39 @@ def to_ov_model(module: Any, shape: tuple[int, ...]) -> Any:
     with refusals("openvino", "to convert the torch model"), quiet(), torch.no_grad():
         frontend = FrontEndManager().load_by_framework("pytorch")
         # The native side calls the decoder back until the model is converted: keep it referenced.
-        decoder = _decoder(module, shape)
+        wanted = _described(inputs)
+        decoder = _decoder(module, wanted)
         model = frontend.convert(frontend.load(decoder))
         # As ovc does. Without it depthwise convolutions keep their torch form, and a quantiser leaves them in FP32.
         apply_moc_transformations(model, cf=False, smart_reshape=True)
         if not isinstance(module, torch.export.ExportedProgram):
-            free = [-1 if axis in _free_axes(shape) else size for axis, size in enumerate(shape)]
-            model.inputs[0].get_node().set_element_type(openvino.Type.f32)
-            model.inputs[0].get_node().set_partial_shape(openvino.PartialShape(free))
+            for port, item in zip(model.inputs, wanted, strict=True):
+                free = [-1 if axis in item.free else size for axis, size in enumerate(item.shape)]
+                port.get_node().set_element_type(openvino.Type(np.dtype(item.dtype)))
+                port.get_node().set_partial_shape(openvino.PartialShape(free))
             model.validate_nodes_and_infer_types()
-            model.inputs[0].get_tensor().set_names({INPUT})
-            model.inputs[0].get_node().set_friendly_name(INPUT)
+            for port, item in zip(model.inputs, wanted, strict=True):
+                port.get_tensor().set_names({item.name})
+                port.get_node().set_friendly_name(item.name)
             for index, port in enumerate(model.outputs):
-                port.get_tensor().add_names({OUTPUT if index == 0 else f"{OUTPUT}{index}"})
+                port.get_tensor().add_names({outputs[index] if index < len(outputs) else f"{OUTPUT}{index}"})
         return model
 
 
-def to_openvino(module: Any, shape: tuple[int, ...], out: Path) -> None:
+def to_openvino(module: Any, inputs: Inputs, out: Path, outputs: Sequence[str] = (OUTPUT,)) -> None:
     """Write a torch module (or ExportedProgram) as OpenVINO IR: `out` (.xml) and its .bin, weights in FP32."""
     import openvino
 
-    model = to_ov_model(module, shape)
+    model = to_ov_model(module, inputs, outputs)
     with refusals("openvino", "to write", out):
         openvino.save_model(model, out, compress_to_fp16=False)
 
 
-def to_onnx(module: Any, shape: tuple[int, ...], out: Path) -> list[ModelInput]:
+def to_onnx(module: Any, inputs: Inputs, out: Path, outputs: Sequence[str] = (OUTPUT,)) -> list[ModelInput]:
     """Write a torch module (or ExportedProgram) as one ONNX file and return the inputs the file declares.
 
     Modules go through the TorchScript exporter (0.3 s for MobileNetV2, where the dynamo one takes 12); one that
-    cannot be exported with free height and width (adaptive pooling to more than one pixel) keeps those of `shape`.
+    cannot be exported with free height and width (adaptive pooling to more than one pixel) keeps those given.
     """
     import torch
 
@@ -72,33 +81,34 @@ def to_onnx(module: Any, shape: tuple[int, ...], out: Path) -> list[ModelInput]:
         with refusals("torch", "to export ONNX to", out), quiet():
             torch.onnx.export(module, (), out, dynamo=True, external_data=False, opset_version=OPSET, verbose=False)
     else:
+        wanted = _described(inputs)
         try:
-            _export(module, shape, out, {axis: _IMAGE_AXES[axis] for axis in _free_axes(shape)})
+            _export(module, wanted, out, outputs)
         except BackendError:
-            _export(module, shape, out, {0: "batch"})
+            _export(module, [replace(item, free={0: "batch"}) for item in wanted], out, outputs)
     from edgebench.backends.describe import read_inputs
 
     return read_inputs(out)
 
 
-def _export(module: torch.nn.Module, shape: tuple[int, ...], out: Path, axes: dict[int, str]) -> None:
+def _export(module: torch.nn.Module, inputs: Sequence[InputInfo], out: Path, outputs: Sequence[str]) -> None:
     import torch
 
     advice = "export it at the input size it was designed for, or measure it with openvino"
     with refusals("torch", "to export ONNX to", out, advice), quiet(), torch.no_grad():
         torch.onnx.export(
             module.eval(),
-            (torch.zeros(shape),),
+            _examples(inputs),
             out,
             dynamo=False,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_axes={INPUT: axes, OUTPUT: {0: "batch"}},
+            input_names=[item.name for item in inputs],
+            output_names=list(outputs),
+            dynamic_axes={item.name: dict(item.free) for item in inputs} | {name: {0: "batch"} for name in outputs},
             opset_version=OPSET,
         )
 
 
-def _decoder(module: Any, shape: tuple[int, ...]) -> Any:
+def _decoder(module: Any, inputs: Sequence[InputInfo]) -> Any:
     import torch
 
     if isinstance(module, torch.export.ExportedProgram):
@@ -108,8 +118,18 @@ def _decoder(module: Any, shape: tuple[int, ...]) -> Any:
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     # Weights are copied: a shared one would change when the caller trains on.
-    return TorchScriptPythonDecoder(module.eval(), example_input=(torch.zeros(shape),), shared_memory=False)
+    return TorchScriptPythonDecoder(module.eval(), example_input=_examples(inputs), shared_memory=False)
 
 
-def _free_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(_IMAGE_AXES) if len(shape) == 4 else (0,)
+def _described(inputs: Inputs) -> list[InputInfo]:
+    """Return inputs as they are, or the one float32 input that a plain shape stands for."""
+    shape = tuple(size for size in inputs if isinstance(size, int))
+    if not shape:
+        return [item for item in inputs if isinstance(item, InputInfo)]
+    return [InputInfo(INPUT, shape, free=IMAGE_AXES if len(shape) == 4 else {0: "batch"})]
+
+
+def _examples(inputs: Sequence[InputInfo]) -> tuple[torch.Tensor, ...]:
+    import torch
+
+    return tuple(torch.zeros(item.shape, dtype=getattr(torch, item.dtype)) for item in inputs)

@@ -23,7 +23,7 @@ from edgebench.errors import BackendError
 if TYPE_CHECKING:
     from edgebench.backends.base import Array
 
-_PRECISIONS = ("fp32", "int8")
+_PRECISIONS = ("fp32", "fp16", "int8")
 _PROVIDERS = ["CPUExecutionProvider"]
 _DTYPES = {"float": "float32", "double": "float64", "bool": "bool"}
 
@@ -56,7 +56,7 @@ class OnnxRuntimeBackend:
         if spec.format not in self.formats:
             raise BackendError(f"onnxruntime opens onnx, not {spec.format}: choose another backend")
         if spec.precision not in _PRECISIONS:
-            raise BackendError(f"onnxruntime runs {' and '.join(_PRECISIONS)} on CPUs, not {spec.precision}")
+            raise BackendError(f"onnxruntime runs {', '.join(_PRECISIONS)}, not {spec.precision}: choose one of these")
         check_file(spec.path)
         import onnxruntime
 
@@ -71,6 +71,8 @@ class OnnxRuntimeBackend:
         free = _free_dimensions(declared, inputs, spec.path)
         with refusals("onnxruntime", "to prepare", spec.path, "check the shapes and the model's operators"):
             session = _session(spec, free)
+        if spec.precision == "fp16":
+            _check_half(session, spec.path)
         return OnnxRuntimeModel(inputs, load_s, time.perf_counter() - started, session, spec, free)
 
 
@@ -156,6 +158,16 @@ def _session(spec: LoadSpec, free: Mapping[str, int], *, optimised: bool = True,
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)
     return ort.InferenceSession(str(spec.path), options, providers=_PROVIDERS)
+
+
+def _check_half(session: Any, path: Path) -> None:
+    """Refuse to call a file FP16 that is not: ONNX Runtime runs what the file holds, whatever is asked."""
+    from edgebench.compress.half import ONNX_MARK
+
+    key, value = ONNX_MARK
+    halved = session.get_modelmeta().custom_metadata_map.get(key) == value
+    if not halved and not any(item.type == "tensor(float16)" for item in session.get_inputs()):
+        raise BackendError(f"{path} holds no FP16 weights: measure the variant fp16, or choose precision fp32")
 
 
 def _declared(session: Any) -> list[tuple[ModelInput, list[str | int | None]]]:

@@ -142,7 +142,7 @@ def compile_model(model: Any, spec: LoadSpec, load_s: float = 0.0) -> OpenVINOMo
     """Fix the shapes of an ov.Model and compile it as `spec` asks; `spec.path` only names it in errors."""
     import openvino
 
-    hint = _hint(spec.precision)
+    hint = _hint(spec.precision, model)
     inputs = fix_shapes(declared_inputs(model), spec.shapes, spec.path, may_change=True)
     started = time.perf_counter()
     with refusals("openvino", "the shapes given for", spec.path, "give shapes the model was made for"):
@@ -169,9 +169,25 @@ def compile_model(model: Any, spec: LoadSpec, load_s: float = 0.0) -> OpenVINOMo
     return OpenVINOModel(inputs, load_s, time.perf_counter() - started, compiled)
 
 
-def _hint(precision: str) -> str:
+def _hint(precision: str, model: Any) -> str:
     if precision not in _HINTS:
         raise BackendError(f"openvino runs {', '.join(_HINTS)}, not {precision}: choose one of these")
+    if precision == "fp16" and _has_half_weights(model):
+        # Half the file is what was asked for; a CPU without FP16 arithmetic computes it in FP32, and `layers` says so.
+        try:
+            return _checked_hint(precision)
+        except BackendError:
+            return _HINTS["fp32"]
+    return _checked_hint(precision)
+
+
+def _has_half_weights(model: Any) -> bool:
+    constants = (node for node in model.get_ops() if node.get_type_name() == "Constant")
+    return any(str(node.get_element_type().to_string()) == "f16" for node in constants)
+
+
+def _checked_hint(precision: str) -> str:
+    """Return the hint of a precision that this CPU has; BackendError where it has not."""
     ceiling = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
     if precision in {"bf16", "fp16"} and ceiling in _BELOW_BF16:
         raise BackendError(

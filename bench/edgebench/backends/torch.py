@@ -212,13 +212,18 @@ def _read(spec: LoadSpec) -> tuple[Any, list[ModelInput]]:
         program = load_program(spec.path)
         return program.module(check_guards=False), inputs_of(program)
     from edgebench.compress.checkpoint import load_checkpoint
+    from edgebench_suites.tasks import task_of
 
-    module, _ = load_checkpoint(spec.path)
+    module, made = load_checkpoint(spec.path)
     if not spec.shapes:
         raise BackendError(f"a torch checkpoint names no input shape ({spec.path}): give one in shapes")
-    names = [name for name in spec.shapes if name != ONLY_INPUT] or ["input"]
+    # A language model's only input is tokens, where every other model's is floating-point.
+    known = {item.name: item.dtype for item in task_of(made.model).inputs(1, 16, 1.0)}
+    names = [name for name in spec.shapes if name != ONLY_INPUT] or list(known)
     ranks = [len(spec.shapes.get(name, spec.shapes.get(ONLY_INPUT, ()))) for name in names]
-    declared = [ModelInput(name, (None,) * rank, "float32") for name, rank in zip(names, ranks, strict=True)]
+    declared = [
+        ModelInput(name, (None,) * rank, known.get(name, "float32")) for name, rank in zip(names, ranks, strict=True)
+    ]
     return module.eval(), declared
 
 

@@ -112,6 +112,8 @@ def _cell(benchmark: Benchmark, data: str | None, metrics: Sequence[str], texts:
             samples[name] = sample
     missing = {name: shared(benchmark.missing[name].reason) for name in metrics if name in benchmark.missing}
     trained = benchmark.params.get("weights")
+    # A task of its own has data of its own.
+    data = str(benchmark.params.get("data_digest") or data or "") or None
     return Cell(
         name=benchmark.name,
         status=benchmark.status,

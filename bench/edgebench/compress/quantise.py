@@ -89,12 +89,12 @@ def static_openvino(ov_model: Any, calibration: Sequence[F32]) -> Any:
     """
     if not calibration:
         raise CompressionError("static quantisation needs calibration images: set calibration_images to 1 or more")
-    with _nncf() as nncf:
+    with nncf_quietly() as nncf:
         return nncf.quantize(ov_model, nncf.Dataset(list(calibration)), subset_size=len(calibration))
 
 
 @contextmanager
-def _nncf() -> Iterator[Any]:
+def nncf_quietly() -> Iterator[Any]:
     """Import NNCF quietly and map what it raises; its log and progress bars are silenced."""
     import logging
 
@@ -207,7 +207,7 @@ def qat(
 
     from edgebench_suites.recipes import train
 
-    with _nncf() as nncf:
+    with nncf_quietly() as nncf:
         import openvino
 
         batches = [torch.from_numpy(array) for array in calibration]

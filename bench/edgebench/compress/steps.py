@@ -17,8 +17,8 @@ class StepKind:
     """One kind of step. `rank` orders them: a variant's steps have strictly rising ranks.
 
     `trains`, `calibrates`: whether it needs training images to train on or to calibrate with. `backends`: where the
-    result runs. `lowered`: applied by each backend's own quantiser to what that backend opens (for torch to the torch
-    model), not to a torch model that is lowered afterwards.
+    result runs. `lowered`: applied by each backend's own quantiser or converter to what that backend opens (for torch
+    to the torch model), not to a torch model that is lowered afterwards.
     """
 
     kind: str
@@ -41,6 +41,13 @@ STEPS: dict[str, StepKind] = {
         StepKind(
             "prune", 2, "NN % of convolution weights zeroed, then recovered", _ALL, trains=True, takes_percent=True
         ),
+        StepKind(
+            "fp16",
+            3,
+            "half-precision weights; what computes in FP16 is the runtime's and the processor's choice",
+            ("openvino", "onnxruntime"),
+            lowered=True,
+        ),
         StepKind("ptq-dynamic", 3, "linear layers to INT8 weights, activations quantised on the fly", ("torch",)),
         StepKind(
             "ptq-static",
@@ -48,6 +55,13 @@ STEPS: dict[str, StepKind] = {
             "INT8 weights and activations, calibrated",
             ("torch", "openvino", "onnxruntime"),
             calibrates=True,
+            lowered=True,
+        ),
+        StepKind(
+            "weights-int8",
+            3,
+            "INT8 weights of matrix products, arithmetic in FP32",
+            ("openvino", "onnxruntime"),
             lowered=True,
         ),
         StepKind("qat", 3, "INT8, trained with simulated quantisation", ("openvino",), trains=True, calibrates=True),
@@ -84,7 +98,7 @@ def parse_variant(variant: str) -> tuple[Step, ...]:
         if first.kind.rank > second.kind.rank:
             raise UsageError(
                 f"variant {variant!r}: {second.name} cannot follow {first.name}: "
-                "the order is distil, channelsNN, pruneNN, then one of ptq-dynamic, ptq-static, qat"
+                "the order is distil, channelsNN, pruneNN, then one of fp16, ptq-dynamic, ptq-static, weights-int8, qat"
             )
     return steps
 

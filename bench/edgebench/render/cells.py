@@ -23,6 +23,8 @@ TITLES: Mapping[str, str] = {
     "size_bytes": "size",
     "accuracy_top1": "accuracy",
     "loss": "loss",
+    "agreement_cosine": "cosine with FP32",
+    "agreement_top1": "arg-max as FP32",
     "compress_s": "compression time",
     "compress_energy_j": "compression energy",
     "break_even": "break-even",

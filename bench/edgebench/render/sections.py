@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from edgebench.render import cells
+from edgebench.render.quality import quality_columns
 from edgebench.render.study import study_of, study_section
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import NONE, TIMES, duration, figure, quantity, signed, with_error
@@ -84,7 +85,7 @@ def essentials(report: Report) -> Section | None:
         _column("against\nits baseline", rows, lambda row: cells.contrast_cell(change.get(row.name))),
         _energy("energy_gross_j", rows),
         _column("size", rows, cells.size_cell),
-        _column("accuracy", rows, lambda row: cells.metric_cell(row, "accuracy_top1")),
+        *quality_columns(rows),
     )
     notes = [f"all: {labels.common}"] if labels.common else []
     if len(everything) > len(rows):
@@ -124,7 +125,7 @@ def _inference(title: str, benchmarks: Sequence[Benchmark]) -> Section | None:
         _energy("energy_gross_j", benchmarks),
         _energy("energy_net_j", benchmarks),
         _column("size", benchmarks, cells.size_cell),
-        _column("accuracy", benchmarks, lambda row: cells.metric_cell(row, "accuracy_top1")),
+        *quality_columns(benchmarks),
         _column("peak\nmemory", benchmarks, lambda row: cells.metric_cell(row, "peak_memory_bytes")),
         _column("INT8\nlayers", benchmarks, cells.layers_cell),
     ]

@@ -1,0 +1,49 @@
+"""Weight-only INT8: the weights of matrix products take a quarter, the arithmetic stays as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgebench.compress.quantise import nncf_quietly, quiet
+from edgebench.errors import CompressionError
+
+# Weights that share a scale in ONNX Runtime. It divides every width of the zoo's transformers (192, 256 and theirs).
+BLOCK = 64
+BITS = 8
+
+
+def compress_openvino(source: Path, target: Path) -> None:
+    """Write `target`, the IR `source` with INT8 weights by NNCF (asymmetric, one scale an output channel)."""
+    import openvino
+
+    with nncf_quietly() as nncf:
+        # Read here: an architecture's arrow keeps this room from the backends.
+        model = nncf.compress_weights(openvino.Core().read_model(source), mode=nncf.CompressWeightsMode.INT8_ASYM)
+    openvino.save_model(model, target, compress_to_fp16=False)
+
+
+def compress_onnx(source: Path, target: Path) -> None:
+    """Write `target`, the ONNX file `source` with MatMul weights in 8 bits by ONNX Runtime (blocks of BLOCK).
+
+    Convolutions and Gemm nodes keep FP32 weights. Raises CompressionError.
+    """
+    try:
+        import onnx
+        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+    except ImportError:
+        raise CompressionError(
+            "this variant needs onnxruntime and onnx, which are not installed: install edgebench[onnxruntime]"
+        ) from None
+    try:
+        with quiet():
+            quantiser = MatMulNBitsQuantizer(onnx.load(source), bits=BITS, block_size=BLOCK, is_symmetric=False)
+            quantiser.process()
+            quantiser.model.save_model_to_file(str(target), use_external_data_format=False)
+    except Exception as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise CompressionError(
+            f"{source}: ONNX Runtime cannot quantise it ({reason}): choose another variant"
+        ) from error
+    kinds = {node.op_type for node in onnx.load(target, load_external_data=False).graph.node}
+    if "MatMulNBits" not in kinds:
+        raise CompressionError("the model has no matrix product whose weights could be INT8: choose another variant")

@@ -1,0 +1,41 @@
+"""Metrics of quality beyond accuracy: agreement with FP32 and what a model's task is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from edgebench.report.metric import single_value
+from edgebench.report.model import Metric, Missing
+
+if TYPE_CHECKING:
+    from edgebench.plan import Benchmark
+
+
+def quality_metrics(
+    cell: Benchmark, result: Mapping[str, Any], found: dict[str, Metric], missing: dict[str, Missing]
+) -> None:
+    """Add the metrics of a benchmark's first run to `found`, or the reasons why there are none to `missing`."""
+    if cell.params.operator is not None:
+        return
+    agreement = result.get("agreement")
+    if agreement is None:
+        reason = "there is no torch FP32 model of these weights to compare with"
+        missing |= {name: Missing(reason=reason) for name in ("agreement_cosine", "agreement_top1")}
+    else:
+        if agreement["cosine"] is None:
+            missing["agreement_cosine"] = Missing(reason="the model's outputs are not finite")
+        else:
+            found["agreement_cosine"] = single_value("agreement_cosine", agreement["cosine"])
+        found["agreement_top1"] = single_value("agreement_top1", agreement["top1"])
+    quality = result.get("quality") or {"metrics": {}, "missing": {}}
+    for name, value in quality["metrics"].items():
+        extra = {"images": quality["samples"]} if name == "accuracy_top1" else {}
+        found[name] = single_value(name, value, **extra)
+    missing |= {name: Missing(reason=reason) for name, reason in quality["missing"].items()}
+
+
+def quality_data(quality: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that name a task's data, if it has any."""
+    data = quality["data"]
+    return {"data": data["name"], "data_digest": data["digest"]} if data else {}

@@ -1,0 +1,18 @@
+"""What models are for: the tasks beyond classification, each with its data, its training and its scores."""
+
+from __future__ import annotations
+
+from edgebench_suites.tasks.base import Task
+from edgebench_suites.tasks.detection import DETECTION
+from edgebench_suites.tasks.images import CLASSIFICATION
+from edgebench_suites.tasks.language import DECODE, PREFILL
+from edgebench_suites.tasks.segmentation import SEGMENTATION
+
+TASKS: dict[str, Task] = {task.name: task for task in (CLASSIFICATION, DETECTION, SEGMENTATION, PREFILL, DECODE)}
+
+
+def task_of(model: str) -> Task:
+    """Return the task of a model of the zoo."""
+    from edgebench_suites.zoo import MODELS
+
+    return TASKS[MODELS[model].task]

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench import __version__, machine
 from edgebench.backends.packages import installed_versions
 from edgebench.bundles.manifest import MANIFEST_FILE, PREFIX, Data, File, Manifest, sealed, target_json
-from edgebench.bundles.reading import open_bundle, replaced
+from edgebench.bundles.reading import bundled, open_bundle, replaced, within
 from edgebench.energy import opened
 from edgebench.errors import BundleError, CompressionError, UsageError
 from edgebench.log import Log
@@ -93,6 +93,7 @@ def make_bundle(
             new = [entry["target"] for entry in targets]
             targets += [kept.model_dump(mode="json") for kept in earlier.targets if kept.target not in new]
         held = [entry["target"] for entry in targets]
+        kept_files = {data.file, *(path for entry in targets for path in bundled(entry["artifact"]))}
         manifest = sealed(
             {
                 "edgebench": __version__,
@@ -107,7 +108,7 @@ def make_bundle(
                 "data": data,
                 "targets": targets,
                 "failed": [failure for failure in failed if failure["target"] not in held],
-                "files": writer.files,
+                "files": {name: file for name, file in writer.files.items() if within(name, kept_files)},
             }
         )
         _write_manifest(work, manifest)

@@ -81,7 +81,7 @@ class Bundle:
         """Check the digest of every file that `plan` uses (None: of every file); BundleError names the first wrong."""
         used = None if plan is None else self._used(plan)
         for path, facts in self.manifest.files.items():
-            if used is None or any(path == start or path.startswith(f"{start}/") for start in used):
+            if used is None or within(path, used):
                 _check_file(self.folder, path, facts.size_bytes, facts.sha256)
 
     def _record(self, target: tuple[Any, ...]) -> dict[str, Any] | None:
@@ -99,7 +99,7 @@ class Bundle:
         used = set() if self.manifest.data is None else {self.manifest.data.file}
         for entry in self.manifest.targets:
             if digest_of(entry.target) in wanted:
-                used |= {text.removeprefix(PREFIX) for text in _strings(entry.artifact) if text.startswith(PREFIX)}
+                used |= bundled(entry.artifact)
         return used
 
 
@@ -148,6 +148,16 @@ def replaced(record: Any, change: Callable[[str], str], *, marked: str = PREFIX)
     if isinstance(record, (list, tuple)):
         return [replaced(value, change, marked=marked) for value in record]
     return change(record) if isinstance(record, str) and record.startswith(marked) else record
+
+
+def bundled(record: Any) -> set[str]:
+    """Return the paths and folders inside the bundle that an artifact's record names."""
+    return {text.removeprefix(PREFIX) for text in _strings(record) if text.startswith(PREFIX)}
+
+
+def within(path: str, folders: Iterable[str]) -> bool:
+    """Tell whether a path of the bundle is one of these, or lies in one of them."""
+    return any(path == start or path.startswith(f"{start}/") for start in folders)
 
 
 def _strings(record: Any) -> Iterator[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
+import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,6 +119,7 @@ class _Targets:
         self._stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         self._taken: set[Path] = set()
         self._several = several
+        self._lock = threading.Lock()
         self._file: Path | None = None
         self.folder: Path | None = None
         if several:
@@ -130,7 +133,11 @@ class _Targets:
         self.folder = None if self._file is None else folder
 
     def write(self, board: str, outcome: Outcome) -> list[str]:
-        """Write what a board brought; return what is to be said of it."""
+        """Write what a board brought; return what is to be said of it. Any thread."""
+        with self._lock:
+            return self._written(board, outcome)
+
+    def _written(self, board: str, outcome: Outcome) -> list[str]:
         from edgebench.report.io import dumps, write_report
 
         if outcome.report is None:
@@ -165,13 +172,14 @@ def _order(
     from edgebench.launch.profile import find_profile
     from edgebench.suitefile import builtin_suites, find_suite, read_suite
 
+    remote = _remote(arguments)
     profile = find_profile(arguments.platform)
     path = find_suite(arguments.suite)
     suite, _ = read_suite(path)
     inputs: list[Input] = []
     words = [arguments.suite]
     if arguments.suite not in builtin_suites():
-        inputs.append(_input("suite", path, remote=bool(arguments.host or arguments.context)))
+        inputs.append(_input("suite", path, remote=remote))
         words = [inputs[0].target]
     parser = argparse.ArgumentParser(add_help=False)
     add_suite_options(parser)
@@ -181,7 +189,7 @@ def _order(
             continue
         option = action.option_strings[-1]
         if isinstance(value, Path):
-            inputs.append(_input(action.dest, value, remote=bool(arguments.host or arguments.context)))
+            inputs.append(_input(action.dest, value, remote=remote))
             words += [option, inputs[-1].target]
         elif value is True:
             words.append(option)
@@ -198,9 +206,15 @@ def _order(
         sysfs=str(Path(arguments.sysfs).absolute()),
         limits=Limits(arguments.cpus, arguments.cpuset_cpus, arguments.memory),
         user=arguments.user,
-        cache=_cache(arguments.cache, remote=bool(arguments.host or arguments.context)),
+        cache=_cache(arguments.cache, remote=remote),
         report=not arguments.dry_run,
     )
+
+
+def _remote(arguments: argparse.Namespace) -> bool:
+    """Whether the engine may be another machine's: then paths of folders are checked there, not here."""
+    named = arguments.host or arguments.context
+    return bool(named or os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT"))
 
 
 def _input(option: str, path: Path, *, remote: bool) -> Input:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,10 @@ def running(process: subprocess.Popen[str]) -> dict[str, Any]:
     for _ in range(600):
         assert process.poll() is None, process.communicate()[1]
         for name in ours():
-            found: dict[str, Any] = json.loads(docker("inspect", name))[0]
+            asked = subprocess.run(["docker", "inspect", name], capture_output=True, text=True, check=False)
+            if asked.returncode:
+                continue  # it comes or goes just now
+            found: dict[str, Any] = json.loads(asked.stdout)[0]
             if found["Path"] == "edgebench" and "suite" in found["Args"] and "measure" in docker_logs(name):
                 return found
         time.sleep(0.2)
@@ -35,10 +40,17 @@ def docker_logs(name: str) -> str:
     return subprocess.run(["docker", "logs", name], capture_output=True, text=True, check=False).stderr
 
 
-def start(environment: dict[str, str], *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextlib.contextmanager
+def started(environment: dict[str, str], *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
         command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=60)
 
 
 def test_joules_of_the_host_are_right_in_a_container_that_has_hardly_any_right(
@@ -62,10 +74,10 @@ def test_ctrl_c_brings_the_partial_report_and_the_container_had_least_rights(
 ) -> None:
     target = tmp_path / "report.json"
     words = ("run", "n150", tiny, "--processes", "50", "--image", IMAGE, "--cache", volume, "-o", target, "--cpus", "1")
-    process = start(environment, *words, "--memory", "2g")
-    found = running(process)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    with started(environment, *words, "--memory", "2g") as process:
+        found = running(process)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     assert json.loads(target.read_text(encoding="utf-8"))["status"] == "partial"
     assert ours() == []
@@ -78,12 +90,13 @@ def test_ctrl_c_brings_the_partial_report_and_the_container_had_least_rights(
     assert host["SecurityOpt"] == ["no-new-privileges"]
     assert host["Init"]
     assert not host["Devices"]
+    assert found["Config"]["Healthcheck"]["Test"] == ["NONE"]
     assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (10**9, 2 * 2**30, 2 * 2**30)
     # The same command goes on where it was stopped.
-    again = start(environment, *words, "--memory", "2g", "--resume")
-    running(again)
-    again.send_signal(signal.SIGTERM)
-    again.communicate(timeout=60)
+    with started(environment, *words, "--memory", "2g", "--resume") as again:
+        running(again)
+        again.send_signal(signal.SIGTERM)
+        again.communicate(timeout=60)
     report = json.loads(target.read_text(encoding="utf-8"))
     assert again.returncode == 130
     assert len(report["benchmarks"]) == 1
@@ -93,9 +106,9 @@ def test_a_container_killed_half_way_is_told_in_a_sentence_and_resumed_from_its_
     environment: dict[str, str], edgebench: Edgebench, tiny: Path, volume: str
 ) -> None:
     words = ("run", "n150", tiny, "--processes", "4", "--image", IMAGE, "--cache", volume)
-    process = start(environment, *words)
-    docker("kill", running(process)["Id"])
-    _, stderr = process.communicate(timeout=60)
+    with started(environment, *words) as process:
+        docker("kill", running(process)["Id"])
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1
     assert stderr.splitlines()[-1] == (
         "edgebench: this machine: the container was killed from outside: go on with --resume"
@@ -115,7 +128,7 @@ def test_a_container_out_of_memory_is_told_in_a_sentence(edgebench: Edgebench, t
 def test_the_printed_line_works_when_pasted(edgebench: Edgebench, tiny: Path, seven_watts: Path) -> None:
     shown = edgebench("run", "n150", tiny, "--sysfs", seven_watts, "--print")
     assert shown.code == 0, shown.stderr
-    assert shown.stdout.startswith("docker run --rm --init --read-only ")
+    assert shown.stdout.startswith("docker run --rm --init --no-healthcheck --read-only ")
     assert "--privileged" not in shown.stdout
     pasted = subprocess.run(["sh", "-c", shown.stdout], capture_output=True, text=True, check=False, timeout=200)
     assert pasted.returncode == 0, pasted.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import socket
 import stat
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -355,8 +356,9 @@ def test_errors_of_the_engine_are_sentences(monkeypatch: pytest.MonkeyPatch, tmp
         engine.connect("board1")
     with pytest.raises(ContainerError, match="nothing answers ssh there"):
         engine.connect("ssh://someone@127.0.0.1:1")
-    with engine.boundary("this machine"):
-        assert True
+    monkeypatch.setitem(sys.modules, "docker", None)
+    with pytest.raises(ContainerError, match="is not installed: install it with `pip install 'edgebench\\[launch\\]'`"):
+        engine.connect()
 
 
 def test_a_profile_grants_nothing_on_a_board_of_another_name() -> None:

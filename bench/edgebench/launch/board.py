@@ -79,7 +79,7 @@ class Board:
                 return Outcome(EXIT_INTERRUPTED)
             raise
         else:
-            return self._outcome(ended, engine)
+            return self._outcome(ended, engine, tell)
         finally:
             engine.close()
 
@@ -179,11 +179,13 @@ class Board:
                 archive.addfile(entry, io.BytesIO(content))
         container.put_archive(INPUT, buffer.getvalue())
 
-    def _outcome(self, ended: Ended, engine: Engine) -> Outcome:
+    def _outcome(self, ended: Ended, engine: Engine, tell: Tell) -> Outcome:
         code = EXIT_INTERRUPTED if self._stopped else ended.code
         text = ended.stdout.strip()
         if text and self.order.report:
             return Outcome(code, parse_report(ended.stdout, f"the report from {engine.where}"))
+        if self._stopped and ended.code == EXIT_KILLED:
+            tell("the container did not end in time and was killed without a report: --resume goes on")
         if not self.order.report or self._stopped or ended.code in {0, 2, EXIT_INTERRUPTED}:
             return Outcome(code, text=ended.stdout.decode(errors="replace"))
         if ended.out_of_memory:

@@ -120,7 +120,8 @@ def pip_configuration(environment: Mapping[str, str]) -> str:
     # `global.index-url='…'`, then `install.…`, then `:env:.…`: later ones win, as they do for pip.
     for section in ("global", "install", ":env:"):
         for found in re.finditer(rf"^{section}\.([a-z-]+)=(['\"])(.*)\2$", asked.stdout, re.MULTILINE):
-            if found[1] in PIP_KEYS:
+            # A folder of this machine is none of the build's.
+            if found[1] in PIP_KEYS and not (found[1] == "find-links" and "://" not in found[3]):
                 settings[found[1]] = found[3].replace("\\n", "\n    ")
     if not settings:
         return ""

@@ -48,7 +48,8 @@ class Settings:
 def run_line(settings: Settings) -> list[str]:
     """Return the words of the `docker run` line that starts the same container."""
     rights, limits = settings.rights, settings.limits
-    words = ["docker", "run", "--rm", "--init", "--read-only", "--tmpfs", f"/tmp:{TMPFS}"]  # noqa: S108  # in a container
+    words = ["docker", "run", "--rm", "--init", "--no-healthcheck", "--read-only"]
+    words += ["--tmpfs", f"/tmp:{TMPFS}"]  # noqa: S108  # in a container
     words += ["--network", rights.network, "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
     words += _each("--cap-add", rights.capabilities)
     words += _each("--device", rights.devices)
@@ -115,6 +116,8 @@ def create_arguments(settings: Settings, labels: dict[str, str]) -> dict[str, An
         "mem_limit": limits.memory,
         "memswap_limit": limits.memory,
         "labels": labels,
+        # It would run beside the measurement; whoever starts the container watches it.
+        "healthcheck": {"test": ["NONE"]},
         # The report is read from the engine's log, whatever its default keeps of one.
         "log_config": LogConfig(type="json-file"),
         "use_config_proxy": False,

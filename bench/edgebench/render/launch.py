@@ -38,6 +38,8 @@ class BoardLines:
         """Show a board's latest line; may be called from any thread."""
         with self._lock:
             if self._live is not None:
+                if line.startswith("edgebench: "):  # an error is worth more than the rest of a line
+                    self._console.print(f"{self._names[index]}: {line}", markup=False, highlight=False, soft_wrap=True)
                 if line.strip():
                     self._last[index] = line.strip()
                     self._live.update(self._table(), refresh=True)
@@ -46,9 +48,9 @@ class BoardLines:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _table(self) -> Table:
-        table = Table.grid(padding=(0, 2))
+        table = Table.grid(padding=(0, 2), expand=True)
         table.add_column(style="bold", no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis")
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for name, last in zip(self._names, self._last, strict=True):
             table.add_row(Text(name), Text(last))
         return table

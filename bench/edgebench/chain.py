@@ -28,9 +28,10 @@ _PACKAGES = {
     "torch": ("torch", "torchvision", "torch-pruning", "nncf"),
     "openvino": ("torch", "openvino", "nncf"),
     "onnx": ("torch", "onnx", "onnxruntime"),
+    "tflite": ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer", "ai-edge-litert"),
 }
 # The file a backend opens, inside an artifact's folder; a torch checkpoint is the folder.
-FILES = {"torch": ".", "openvino": "model.xml", "onnx": "model.onnx"}
+FILES = {"torch": ".", "openvino": "model.xml", "onnx": "model.onnx", "tflite": "model.tflite"}
 
 
 @dataclass(slots=True)

@@ -206,7 +206,7 @@ def qat(chain: Chain, parent: Artifact) -> Artifact:
 
 
 def quantise_file(source: Path, target: Path, family: str, calibration: Sequence[F32]) -> None:
-    """Write `target`, the static INT8 form of an IR or ONNX file."""
+    """Write `target`, the static INT8 form of an IR, ONNX or TFLite file."""
     if family == "openvino":
         import openvino
 
@@ -215,6 +215,11 @@ def quantise_file(source: Path, target: Path, family: str, calibration: Sequence
 
         model = static_openvino(read_model(source), calibration)
         openvino.save_model(model, target, compress_to_fp16=False)
+        return
+    if family == "tflite":
+        from edgebench.compress.quantise_tflite import static_tflite
+
+        static_tflite(source, target, calibration)
         return
     from edgebench.compress.quantise import static_onnx
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgebench import links
+from edgebench import links, links_tflite
 from edgebench.artifact import Artifact
 from edgebench.chain import Chain
 from edgebench.child import die_with_parent
@@ -52,8 +52,14 @@ def make(chain: Chain) -> Artifact:
     for step in steps:
         if step.kind.kind == "qat":
             return links.qat(chain, current)
-        if not step.kind.lowered:
+        if not step.kind.lowered and family not in step.kind.lowered_in:
             current = links.compressed(chain, current, step)
+    if family == links_tflite.FAMILY:
+        current = links_tflite.exported(chain, current)
+        last = steps[-1].kind if steps else None
+        if last is not None and (last.lowered or family in last.lowered_in):
+            current = links_tflite.quantised(chain, current, last.kind)
+        return current
     if family != "torch":
         current = links.exported(chain, current, family)
     if steps and steps[-1].kind.lowered:

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 Artifacts = dict[str, dict[str, Any] | None]
 
 # The artifact family a backend measures: benchmarks that share it share the artifact.
-FAMILIES = {"torch": "torch", "torch-compile": "torch", "openvino": "openvino", "onnxruntime": "onnx"}
+FAMILIES = {
+    "torch": "torch",
+    "torch-compile": "torch",
+    "openvino": "openvino",
+    "onnxruntime": "onnx",
+    "litert": "tflite",
+}
 
 
 def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> Artifacts:

@@ -58,10 +58,10 @@ class Chain:
     def data(self) -> Dataset:
         """The data set, loaded when first needed."""
         if self._data is None:
-            from edgebench_suites.data import load_data
+            from edgebench_suites.data import DataChoice, load_data
 
-            folder = self.job["data"]
-            self._data = load_data(Path(folder) if folder else None, seed=self.seed)
+            folder, choice = self.job["data"], DataChoice.of(self.job["choice"])
+            self._data = load_data(Path(folder) if folder else None, seed=self.seed, choice=choice)
         return self._data
 
     def link(
@@ -115,6 +115,26 @@ class Chain:
             subset=recipe.subset,
         )
 
+    def train_head(self, module: Any, *, epochs: int, lr: float) -> str:
+        """Train a transfer network's head in place; return how it went."""
+        from edgebench_suites.transfer import train_head
+
+        recipe = self.recipe
+        done = train_head(
+            module,
+            self.data,
+            size=recipe.train_size,
+            epochs=epochs,
+            lr=lr,
+            batch=recipe.batch,
+            seed=self.seed,
+            augment_with=recipe.augment_with,
+            validation=recipe.validation,
+            patience=recipe.patience,
+            subset=recipe.subset,
+        )
+        return str(done)
+
     def saved(self, folder: Path, module: Any, spec: CheckpointSpec, notes: dict[str, Any]) -> Content:
         """Write a torch checkpoint; its size is the study's: the bytes of the serialised state dict."""
         from edgebench.backends.macs import count_macs
@@ -122,7 +142,8 @@ class Chain:
         from edgebench.compress.prune import sparsity
 
         save_checkpoint(folder, module, spec)
-        if not {"ptq-dynamic", "ptq-static"} & set(spec.transforms):
+        fixed = "transfer" in spec.transforms and self.recipe.train_size != 224
+        if not {"ptq-dynamic", "ptq-static"} & set(spec.transforms) and not fixed:
             # Of one pass at the measured size; a quantised network does as many.
             notes["macs_224"] = count_macs(module, (1, 3, 224, 224))
         return Content((folder / WEIGHTS_FILE).stat().st_size, sparsity(module), notes)

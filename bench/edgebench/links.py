@@ -34,6 +34,11 @@ def baseline(chain: Chain) -> Artifact:
         ),
     }
 
+    if recipe.head == "transfer":
+        facts["head"] = recipe.model_dump(
+            include={"head_width", "dropout", "validation", "patience", "augment_with"}, mode="json"
+        )
+
     def work(folder: Path, ledger: Ledger) -> Content:
         from edgebench.compress.checkpoint import CheckpointSpec
         from edgebench_suites.recipes import train
@@ -58,10 +63,14 @@ def baseline(chain: Chain) -> Artifact:
                     schedule="one-cycle",
                 )
             origin += f", then {note}"
-        if recipe.epochs:
+        spec = CheckpointSpec(model, chain.data.classes, width)
+        if recipe.head == "transfer":
+            from edgebench.links_transfer import attach
+
+            module, spec, origin = attach(chain, module, spec, origin, ledger)
+        elif recipe.epochs:
             with phase("train", ledger, chain.probes):
                 chain.train(module)
-        spec = CheckpointSpec(model, chain.data.classes, width)
         return chain.saved(folder, module, spec, {"weights": origin, "trained": True})
 
     return chain.link("baseline", "torch", None, facts, work)
@@ -76,7 +85,11 @@ def compressed(chain: Chain, parent: Artifact, step: Step) -> Artifact:
 
     def work(folder: Path, ledger: Ledger) -> Content:
         module, spec = load_checkpoint(parent.path)
-        if kind == "prune":
+        if kind == "prune" and recipe.head == "transfer":
+            from edgebench.links_transfer import prune
+
+            prune(chain, parent, module, step.amount or 0.0, ledger)
+        elif kind == "prune":
             from edgebench.compress.prune import l1_unstructured, make_permanent
 
             with phase("prune", ledger, chain.probes):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from edgebench.errors import UsageError
 from edgebench.suitefile import (
+    DataTable,
     Matrix,
     Measure,
     Recipe,
@@ -87,6 +88,7 @@ class Plan:
     suite_digest: str
     benchmarks: tuple[Benchmark, ...]
     own_model: BringYourOwn | None = None
+    data: DataTable = field(default_factory=DataTable)
 
     @property
     def digest(self) -> str:
@@ -123,6 +125,7 @@ def load_plan(
     overrides = overrides or Overrides()
     path = find_suite(suite)
     head, _ = read_suite(path)
+    dataset = head.data.choice.name_of(dataset)
     cells: list[Benchmark] = []
     digests: list[Any] = []
     for part, part_path, text in _with_included(head, path):
@@ -131,6 +134,7 @@ def load_plan(
         for index, matrix in enumerate(part.benchmark):
             measure = _measure(part, matrix, index, part_path, text, overrides)
             _check_names(matrix, index, part_path, text)
+            _check_head(matrix, recipe, index, part_path, text)
             cells += _expand(matrix, measure, recipe, cores, overrides, own)
     cells = _without_repeats(cells, path)
     if overrides.only is not None:
@@ -143,7 +147,16 @@ def load_plan(
     if not cells:
         raise UsageError(f"{path}:1: the suite has no benchmark: add a [[benchmark]] table")
     return Plan(
-        head.name, head.title, head.study, head.seed, head.idle_s, dataset, digest_of(digests), tuple(cells), own
+        head.name,
+        head.title,
+        head.study,
+        head.seed,
+        head.idle_s,
+        dataset,
+        digest_of(digests),
+        tuple(cells),
+        own,
+        head.data,
     )
 
 
@@ -228,6 +241,25 @@ def _check_names(matrix: Matrix, index: int, path: Path, text: str) -> None:
             parse_variant(variant)
         except UsageError as error:
             raise fail("variant", str(error)) from None
+
+
+def _check_head(matrix: Matrix, recipe: Recipe, index: int, path: Path, text: str) -> None:
+    """Refuse what a transfer head cannot be: measured at another size than trained, or trained through its base."""
+    from edgebench.compress.steps import parse_variant
+
+    if recipe.head != "transfer" or matrix.kind == "operator":
+        return
+    if matrix.image_size != recipe.train_size:
+        raise UsageError(
+            f"{path}:{line_of(text, ('benchmark', index, 'image_size'))}: a transfer head takes images of the size it "
+            f"is trained at: make image_size and train_size equal, not {matrix.image_size} and {recipe.train_size}"
+        )
+    for step in {step.kind.kind for variant in matrix.variant for step in parse_variant(variant)}:
+        if step in {"distil", "channels", "qat"}:
+            raise UsageError(
+                f"{path}:{line_of(text, ('benchmark', index, 'variant'))}: {step} trains the whole network, where a "
+                "transfer head leaves its base frozen: use prune and post-training quantisation"
+            )
 
 
 def _expand(

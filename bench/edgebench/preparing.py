@@ -86,6 +86,7 @@ def _make(plan: Plan, cell: Benchmark, options: Options, log: Log) -> dict[str, 
         "cpus": list(options.cpus),
         "cache": str(options.cache),
         "data": str(options.data) if options.data else None,
+        "choice": plan.data.model_dump(),
         "weights": str(options.weights) if options.weights else None,
         "own": None
         if own is None

@@ -96,7 +96,11 @@ def make_job(
     elif params.operator is None:
         shapes = {"*": (params.batch, 3, params.image_size, params.image_size)}
     labelled = params.operator is None and plan.own_model is None
-    evaluate = {"data": str(options.data) if options.data else None, "size": cell.recipe.train_size}
+    evaluate = {
+        "data": str(options.data) if options.data else None,
+        "choice": plan.data.model_dump(),
+        "size": cell.recipe.train_size,
+    }
     energy = {
         "specs": options.probes.specs,
         "sysfs": options.probes.sysfs,

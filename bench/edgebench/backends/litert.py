@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -121,7 +122,7 @@ class LiteRTModel:
         nodes, _ = self._graph()
         kernels = [layer.kernel for layer in self.layers()]
         parts = sum(node["op_name"] == _DELEGATE for node in nodes)
-        return {
+        known = {
             "device": "CPU",
             "delegate": XNNPACK if parts else "none",
             "delegate_parts": parts,
@@ -131,6 +132,9 @@ class LiteRTModel:
             "threads": self.spec.threads,
             "precision_from": self.layers_source,
         }
+        if "ONEDNN_MAX_CPU_ISA" in os.environ:
+            known["isa_note"] = "ignores ONEDNN_MAX_CPU_ISA: its kernels choose the ISA themselves"
+        return known
 
     def _feed(self, feeds: Mapping[str, Array]) -> None:
         arrays = fit_feeds(self.inputs, feeds)

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import platformdirs
@@ -61,17 +61,18 @@ def read_images(folder: Path, *, seed: int, tested: int = 0) -> Dataset:
     root = Path(os.environ.get("EDGEBENCH_CACHE") or platformdirs.user_cache_dir("edgebench")) / "images"
     if (found := _kept(root / key)) is not None:
         return found
-    arrays = dict(zip(_PARTS, _split(listing, seed, tested), strict=True))
-    count = len(arrays["train_labels"]) + len(arrays["test_labels"])
-    facts = {
-        "name": f"images-{_names(folder, listing)[:8]}",
-        "classes": len(listing.classes),
-        "digest": arrays_digest(*arrays.values()),
-        "note": f"{count} images of {', '.join(listing.classes)[:200]} from a folder, "
-        + ("split as they came" if listing.test else f"{TEST_SHARE:.0%} for testing"),
-    }
-    _keep(root / key, arrays, facts)
-    return _kept(root / key) or Dataset(**arrays, **facts)  # type: ignore[arg-type]  # facts are its other fields
+    arrays = _split(listing, seed, tested)
+    count = len(arrays[1]) + len(arrays[3])
+    split = "split as they came" if listing.test else f"{TEST_SHARE:.0%} for testing"
+    made = Dataset(
+        f"images-{_names(folder, listing)[:8]}",
+        len(listing.classes),
+        *arrays,
+        arrays_digest(*arrays),
+        f"{count} images of {', '.join(listing.classes)[:200]} from a folder, {split}",
+    )
+    _keep(root / key, made)
+    return _kept(root / key) or made
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -197,7 +198,7 @@ def _kept(folder: Path) -> Dataset | None:
         return None
 
 
-def _keep(folder: Path, arrays: dict[str, Any], facts: dict[str, Any]) -> None:
+def _keep(folder: Path, data: Dataset) -> None:
     """Put decoded images into the cache by one rename; a cache that cannot be written only costs time."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -205,8 +206,9 @@ def _keep(folder: Path, arrays: dict[str, Any], facts: dict[str, Any]) -> None:
     except OSError:
         return
     try:
-        for name, array in arrays.items():
-            np.save(scratch / f"{name}.npy", array, allow_pickle=False)
+        for name in _PARTS:
+            np.save(scratch / f"{name}.npy", getattr(data, name), allow_pickle=False)
+        facts = {"name": data.name, "classes": data.classes, "digest": data.digest, "note": data.note}
         (scratch / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
         scratch.rename(folder)
     except OSError:

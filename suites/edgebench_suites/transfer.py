@@ -152,7 +152,7 @@ def train_head(
         for part in _batches(rng.permutation(rows), batch):
             loss = functional.cross_entropy(head(features(part, augment_with)), labels(part))
             adam.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
+            loss.backward()
             adam.step()
         head.eval()
         if (now := loss_of()) < lowest:

@@ -181,7 +181,7 @@ def _layers(layers: Mapping[str, Any] | None) -> report.Layers | None:
     named = {name: counts[name] for name in ("int8", "fp32", "bf16", "fp16") if name in counts}
     total = sum(counts.values())
     return report.Layers(
-        source="the layers that multiply, as the runtime executed them",
+        source=layers.get("source") or "the layers that multiply, as the runtime executed them",
         total=total,
         other=total - sum(named.values()) or None,
         fallback=tuple(layers["fallback"]),

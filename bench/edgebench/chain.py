@@ -29,9 +29,10 @@ _PACKAGES = {
     "torch": ("torch", "torchvision", "torch-pruning", "nncf"),
     "openvino": ("torch", "openvino", "nncf"),
     "onnx": ("torch", "onnx", "onnxruntime"),
+    "tflite": ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer", "ai-edge-litert"),
 }
 # The file a backend opens, inside an artifact's folder; a torch checkpoint is the folder.
-FILES = {"torch": ".", "openvino": "model.xml", "onnx": "model.onnx"}
+FILES = {"torch": ".", "openvino": "model.xml", "onnx": "model.onnx", "tflite": "model.tflite"}
 
 
 @dataclass(slots=True)
@@ -59,10 +60,10 @@ class Chain:
     def data(self) -> Dataset:
         """The data set, loaded when first needed."""
         if self._data is None:
-            from edgebench_suites.data import load_data
+            from edgebench_suites.data import DataChoice, load_data
 
-            folder = self.job["data"]
-            self._data = load_data(Path(folder) if folder else None, seed=self.seed)
+            folder, choice = self.job["data"], DataChoice.of(self.job["choice"])
+            self._data = load_data(Path(folder) if folder else None, seed=self.seed, choice=choice)
         return self._data
 
     @property
@@ -147,6 +148,26 @@ class Chain:
             subset=recipe.subset,
         )
 
+    def train_head(self, module: Any, *, epochs: int, lr: float) -> str:
+        """Train a transfer network's head in place; return how it went."""
+        from edgebench_suites.transfer import train_head
+
+        recipe = self.recipe
+        done = train_head(
+            module,
+            self.data,
+            size=recipe.train_size,
+            epochs=epochs,
+            lr=lr,
+            batch=recipe.batch,
+            seed=self.seed,
+            augment_with=recipe.augment_with,
+            validation=recipe.validation,
+            patience=recipe.patience,
+            subset=recipe.subset,
+        )
+        return str(done)
+
     def saved(self, folder: Path, module: Any, spec: CheckpointSpec, notes: dict[str, Any]) -> Content:
         """Write a torch checkpoint; its size is the study's: the bytes of the serialised state dict."""
         from edgebench.backends.macs import count_macs
@@ -154,7 +175,9 @@ class Chain:
         from edgebench.compress.prune import sparsity
 
         save_checkpoint(folder, module, spec)
-        if self.task.name == "classification" and not {"ptq-dynamic", "ptq-static"} & set(spec.transforms):
+        fixed = "transfer" in spec.transforms and self.recipe.train_size != 224
+        quantised = {"ptq-dynamic", "ptq-static"} & set(spec.transforms)
+        if self.task.name == "classification" and not quantised and not fixed:
             # Of one pass at the measured size; a quantised network does as many.
             notes["macs_224"] = count_macs(module, (1, 3, 224, 224))
         return Content((folder / WEIGHTS_FILE).stat().st_size, sparsity(module), notes)

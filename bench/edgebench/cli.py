@@ -172,7 +172,11 @@ def _add_prepare(commands: Any) -> None:
 def _add_training_options(group: Any) -> None:
     data = os.environ.get("EDGEBENCH_DATA")
     group.add_argument(
-        "--data", metavar="DIR", type=Path, default=Path(data) if data else None, help="CIFAR-10 (EDGEBENCH_DATA)"
+        "--data",
+        metavar="DIR",
+        type=Path,
+        default=Path(data) if data else None,
+        help="CIFAR-10, or a folder of images (EDGEBENCH_DATA)",
     )
     group.add_argument("--weights", metavar="FILE", type=Path, help="a state dict for the suite's model")
 
@@ -211,7 +215,7 @@ def _add_comparing(commands: Any) -> None:
     ab.add_argument("--pairs", metavar="N", type=_count, default=10, help="pairs of runs a stage, 10 or more")
     ab.add_argument("--only", metavar="GLOB", help="only the benchmarks whose name matches")
     ab.add_argument("--threads", metavar="N", type=_count, help="threads (default: usable physical cores)")
-    ab.add_argument("--data", metavar="DIR", type=Path, help="CIFAR-10 (EDGEBENCH_DATA)")
+    ab.add_argument("--data", metavar="DIR", type=Path, help="CIFAR-10, or a folder of images (EDGEBENCH_DATA)")
     ab.add_argument("--seed", metavar="N", type=int, default=None, help="of the order (default: the suite's)")
     ab.add_argument("--dry-run", action="store_true", help="say how long it takes and what it can find, run nothing")
     _add_probe_options(ab)

@@ -83,9 +83,11 @@ def make_plan(arguments: argparse.Namespace, *, dataset: str | None = None) -> P
     if dataset is None:
         dataset = "digits"
     if arguments.data is not None:
+        from edgebench.suitefile import find_suite, read_suite
         from edgebench_suites.data import load_data
 
-        dataset = load_data(arguments.data, seed=0).name
+        head, _ = read_suite(find_suite(arguments.suite))
+        dataset = load_data(arguments.data, seed=head.seed, choice=head.data.choice).name
     if arguments.weights is not None and not arguments.weights.is_file():
         raise UsageError(f"--weights {arguments.weights}: there is no such file: name a state dict saved by torch.save")
     cores = len(usable_cpus())

@@ -34,6 +34,11 @@ def baseline(chain: Chain) -> Artifact:
         ),
     }
 
+    if recipe.head == "transfer":
+        facts["head"] = recipe.model_dump(
+            include={"head_width", "dropout", "validation", "patience", "augment_with"}, mode="json"
+        )
+
     def work(folder: Path, ledger: Ledger) -> Content:
         from edgebench.compress.checkpoint import CheckpointSpec
         from edgebench_suites.recipes import train
@@ -58,10 +63,14 @@ def baseline(chain: Chain) -> Artifact:
                     schedule="one-cycle",
                 )
             origin += f", then {note}"
-        if recipe.epochs:
+        spec = CheckpointSpec(model, chain.data.classes, width)
+        if recipe.head == "transfer":
+            from edgebench.links_transfer import attach
+
+            module, spec, origin = attach(chain, module, spec, origin, ledger)
+        elif recipe.epochs:
             with phase("train", ledger, chain.probes):
                 chain.train(module)
-        spec = CheckpointSpec(model, chain.data.classes, width)
         return chain.saved(folder, module, spec, {"weights": origin, "trained": True})
 
     return chain.link("baseline", "torch", None, facts, work)
@@ -76,7 +85,11 @@ def compressed(chain: Chain, parent: Artifact, step: Step) -> Artifact:
 
     def work(folder: Path, ledger: Ledger) -> Content:
         module, spec = load_checkpoint(parent.path)
-        if kind == "prune":
+        if kind == "prune" and recipe.head == "transfer":
+            from edgebench.links_transfer import prune
+
+            prune(chain, parent, module, step.amount or 0.0, ledger)
+        elif kind == "prune":
             from edgebench.compress.prune import l1_unstructured, make_permanent
 
             with phase("prune", ledger, chain.probes):
@@ -217,7 +230,7 @@ def qat(chain: Chain, parent: Artifact) -> Artifact:
 
 
 def quantise_file(source: Path, target: Path, family: str, calibration: Sequence[F32]) -> None:
-    """Write `target`, the static INT8 form of an IR or ONNX file."""
+    """Write `target`, the static INT8 form of an IR, ONNX or TFLite file."""
     if family == "openvino":
         import openvino
 
@@ -226,6 +239,11 @@ def quantise_file(source: Path, target: Path, family: str, calibration: Sequence
 
         model = static_openvino(read_model(source), calibration)
         openvino.save_model(model, target, compress_to_fp16=False)
+        return
+    if family == "tflite":
+        from edgebench.compress.quantise_tflite import static_tflite
+
+        static_tflite(source, target, calibration)
         return
     from edgebench.compress.quantise import static_onnx
 

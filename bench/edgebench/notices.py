@@ -68,7 +68,11 @@ def _quantisation(cell: Benchmark, result: Mapping[str, Any]) -> Iterator[Notice
         return
     if layers and not layers["counts"].get("int8"):
         yield Notice(code="int8-not-executed", text="no layer was executed in INT8, as the runtime tells it")
-    if cell.params.variant.endswith("ptq-dynamic"):
+    operators = (result.get("settings") or {}).get("operators", {})
+    if outside := operators.get("built-in kernel"):
+        text = f"{outside} of {sum(operators.values())} operators ran in LiteRT's built-in kernels, not in XNNPACK's"
+        yield Notice(code="delegate-partial", text=text)
+    if cell.params.variant.endswith("ptq-dynamic") and cell.params.backend == "torch":
         text = "dynamic quantisation covers linear layers only; the convolutions stay in FP32"
         yield Notice(code="int8-partial", text=text)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 REACHES = {
     "onnx": ("openvino", "onnx"),
     "openvino": ("openvino",),
-    "tflite": ("openvino",),
+    "tflite": ("tflite", "openvino"),
     "pt2": ("torch", "openvino", "onnx"),
 }
 
@@ -52,7 +52,7 @@ def make_own(chain: Chain, *, quantise: bool) -> Artifact:
         form = own["format"]
         target = folder / ("plain" if quantise else "") / (file or FILES[family])
         target.parent.mkdir(exist_ok=True)
-        if (form, family) in {("onnx", "onnx"), ("pt2", "torch")}:
+        if (form, family) in {("onnx", "onnx"), ("pt2", "torch"), ("tflite", "tflite")}:
             shutil.copyfile(path, target)
         else:
             with phase("export", ledger, chain.probes):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from edgebench.errors import UsageError
 from edgebench.suitefile import (
+    DataTable,
     Matrix,
     Measure,
     Recipe,
@@ -96,6 +97,7 @@ class Plan:
     benchmarks: tuple[Benchmark, ...]
     own_model: BringYourOwn | None = None
     resources_hz: float = 0.0
+    data: DataTable = field(default_factory=DataTable)
 
     @property
     def digest(self) -> str:
@@ -134,6 +136,7 @@ def load_plan(
     overrides = overrides or Overrides()
     path = find_suite(suite)
     head, _ = read_suite(path)
+    dataset = head.data.choice.name_of(dataset)
     cells: list[Benchmark] = []
     digests: list[Any] = []
     for part, part_path, text in _with_included(head, path):
@@ -143,6 +146,7 @@ def load_plan(
         for index, matrix in enumerate(part.benchmark):
             measure = _measure(part, matrix, index, part_path, text, overrides)
             _check_names(matrix, index, part_path, text)
+            _check_head(matrix, recipe, index, part_path, text)
             cells += _expand(matrix, measure, recipe, cores, overrides, own)
     cells = _without_repeats(cells, path)
     if overrides.only is not None:
@@ -166,6 +170,7 @@ def load_plan(
         tuple(cells),
         own,
         rate_hz,
+        head.data,
     )
 
 
@@ -266,6 +271,25 @@ def _refused(matrix: Matrix, steps: set[str]) -> str | None:
         if without := steps & task_of(model).refuses:
             return f"{model} has no recipe for {min(without)}: give it a table of its own without it"
     return None
+
+
+def _check_head(matrix: Matrix, recipe: Recipe, index: int, path: Path, text: str) -> None:
+    """Refuse what a transfer head cannot be: measured at another size than trained, or trained through its base."""
+    from edgebench.compress.steps import parse_variant
+
+    if recipe.head != "transfer" or matrix.kind == "operator":
+        return
+    if matrix.image_size != recipe.train_size:
+        raise UsageError(
+            f"{path}:{line_of(text, ('benchmark', index, 'image_size'))}: a transfer head takes images of the size it "
+            f"is trained at: make image_size and train_size equal, not {matrix.image_size} and {recipe.train_size}"
+        )
+    for step in {step.kind.kind for variant in matrix.variant for step in parse_variant(variant)}:
+        if step in {"distil", "channels", "qat"}:
+            raise UsageError(
+                f"{path}:{line_of(text, ('benchmark', index, 'variant'))}: {step} trains the whole network, where a "
+                "transfer head leaves its base frozen: use prune and post-training quantisation"
+            )
 
 
 def _expand(

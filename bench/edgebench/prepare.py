@@ -10,14 +10,15 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgebench import links, task_links
+from edgebench import links, links_tflite, task_links
 from edgebench.artifact import Artifact
 from edgebench.chain import Chain
 from edgebench.child import die_with_parent
-from edgebench.compress.steps import BASELINE, parse_variant
+from edgebench.compress.steps import BASELINE, Step, parse_variant
 from edgebench.energy import ProbeSettings, opened
 from edgebench.errors import EdgebenchError
 from edgebench.own import make_own
@@ -62,16 +63,28 @@ def make(chain: Chain) -> tuple[Artifact, Artifact | None]:
     for step in steps:
         if step.kind.kind == "qat":
             return links.qat(chain, current), reference(chain, full_precision)
-        if not step.kind.lowered:
+        if not step.kind.lowered and family not in step.kind.lowered_in:
             current = links.compressed(chain, current, step)
             if step.kind.kind != "ptq-dynamic":
                 full_precision = current
+    return _lowered(chain, current, steps), reference(chain, full_precision)
+
+
+def _lowered(chain: Chain, current: Artifact, steps: Sequence[Step]) -> Artifact:
+    """Export to what the runtime opens, then apply its own quantiser or converter where the last step is one."""
+    family = chain.job["family"]
+    last = steps[-1].kind if steps else None
+    if family == links_tflite.FAMILY:
+        current = links_tflite.exported(chain, current)
+        if last is not None and (last.lowered or family in last.lowered_in):
+            current = links_tflite.quantised(chain, current, last.kind)
+        return current
     if family != "torch":
         current = links.exported(chain, current, family)
-    if steps and steps[-1].kind.lowered:
-        lower = {"fp16": links.halved, "weights-int8": task_links.weights_int8}.get(steps[-1].kind.kind, links.static)
+    if last is not None and last.lowered:
+        lower = {"fp16": links.halved, "weights-int8": task_links.weights_int8}.get(last.kind, links.static)
         current = lower(chain, current, family)
-    return current, reference(chain, full_precision)
+    return current
 
 
 def _record(artifact: Artifact) -> dict[str, Any]:

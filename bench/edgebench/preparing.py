@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 Artifacts = dict[str, dict[str, Any] | None]
 
 # The artifact family a backend measures: benchmarks that share it share the artifact.
-FAMILIES = {"torch": "torch", "torch-compile": "torch", "openvino": "openvino", "onnxruntime": "onnx"}
+FAMILIES = {
+    "torch": "torch",
+    "torch-compile": "torch",
+    "openvino": "openvino",
+    "onnxruntime": "onnx",
+    "litert": "tflite",
+}
 # A family that only the board itself can make (an engine) names the family of what it is built from: a bundle holds
 # that one, and the board's preparing job gets its record as `parent`.
 PORTABLE: dict[str, str] = {}
@@ -123,6 +129,7 @@ def make_artifact(
         "cpus": list(options.cpus),
         "cache": str(options.cache),
         "data": str(options.data) if options.data else None,
+        "choice": plan.data.model_dump(),
         "weights": str(options.weights) if options.weights else None,
         "own": None
         if own is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +40,16 @@ def evaluate(load: Load, asked: Mapping[str, Any], *, seed: int) -> dict[str, An
         return evaluate_task(load, asked, task, known, seed=seed)
     import numpy as np
 
-    from edgebench_suites.data import load_data
+    from edgebench_suites.data import DataChoice, load_data
     from edgebench_suites.scoring import score
 
-    data = load_data(Path(asked["data"]) if asked["data"] else None, seed=seed)
-    model = load(task.shapes(REFERENCE_IMAGES, asked["size"]))
-    name = model.inputs[0].name
-    found = score(
-        lambda images: model.run({name: images})[0].astype(np.float32), data, asked["size"], batch=REFERENCE_IMAGES
-    )
+    folder, choice = asked["data"], DataChoice.of(asked["choice"])
+    data = load_data(Path(folder) if folder else None, seed=seed, choice=choice)
+    # A .tflite file may be made for one image a pass (a Flatten head), which costs it little.
+    batch = 1 if asked["format"] == "tflite" else REFERENCE_IMAGES
+    model = load(task.shapes(batch, asked["size"]))
+    answers = partial(in_batches, model, batch=batch)
+    found = score(lambda images: answers(images)[0].astype(np.float32), data, asked["size"], batch=batch)
     evaluation = {
         "images": len(data.test_labels),
         "correct": int(found.correct.sum()),
@@ -66,9 +68,23 @@ def evaluate(load: Load, asked: Mapping[str, Any], *, seed: int) -> dict[str, An
     }
     if known is None:
         return {"evaluation": evaluation}
-    if known.samples != REFERENCE_IMAGES:
-        model = load(known.shapes)
-    return {"evaluation": evaluation, "agreement": agreement(model, known, task)}
+    (images,) = known.feeds.values()
+    return {"evaluation": evaluation, "agreement": compared(answers(images), known, task)}
+
+
+def in_batches(model: LoadedModel, images: Array, *, batch: int) -> list[Array]:
+    """Return the outputs for any number of images from a model whose batch is fixed.
+
+    The last batch is filled up with copies of its last image.
+    """
+    import numpy as np
+
+    name, parts = model.inputs[0].name, []
+    for at in range(0, len(images), batch):
+        some = images[at : at + batch]
+        filled = np.concatenate([some, np.repeat(some[-1:], batch - len(some), axis=0)])
+        parts.append([output[: len(some)] for output in model.run({name: filled})])
+    return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
 
 def agreement(model: LoadedModel, known: Reference, task: Task) -> dict[str, Any]:

@@ -114,6 +114,8 @@ def make_job(
     labelled = cell.kind == "inference" and plan.own_model is None
     evaluate = {
         "data": str(options.data) if options.data else None,
+        "choice": plan.data.model_dump(),
+        "format": None if artifact is None else artifact["format"],
         "size": cell.recipe.train_size,
         "model": params.model,
         "width": params.width,

@@ -8,12 +8,15 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from edgebench.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from edgebench_suites.data import DataChoice
 
 MAX_SUITE_BYTES = 1_000_000
 
@@ -66,6 +69,14 @@ class Recipe(_Strict):
     distil_width: float = Field(default=0.5, gt=0, le=2)
     qat_epochs: int = Field(default=1, ge=0, le=1000)
     calibration_images: int = Field(default=128, ge=1, le=10_000)
+    head: Literal["linear", "transfer"] = Field(
+        default="linear", description="transfer: base frozen; Flatten, Dense, Dropout, Dense trained at train_size"
+    )
+    head_width: int = Field(default=128, ge=1, le=4096, description="of a transfer head's first Dense")
+    dropout: float = Field(default=0.5, ge=0, lt=1, description="of a transfer head")
+    validation: float = Field(default=0.2, gt=0, lt=1, description="share of training images for early stopping")
+    patience: int = Field(default=2, ge=1, le=1000, description="epochs without a lower validation loss")
+    augment_with: Annotated[tuple[Literal["rotate", "shift", "zoom", "flip"], ...], Field(strict=False)] = ()
 
 
 class Matrix(_Strict):
@@ -87,6 +98,27 @@ class Matrix(_Strict):
     measure: dict[str, int | float] = Field(default={}, description="overrides of [measure] for this table")
 
 
+class DataTable(_Strict):
+    """What a suite takes of the data set."""
+
+    digits: list[Annotated[int, Field(ge=0, le=9)]] = Field(default=[], description="classes of the embedded digits")
+    test_images: int = Field(default=0, ge=0, le=1_000_000, description="0: all")
+
+    @field_validator("digits")
+    @classmethod
+    def _two_or_more(cls, digits: list[int]) -> list[int]:
+        if digits and (len(digits) < 2 or sorted(set(digits)) != digits):
+            raise PydanticCustomError("digits", "name at least two digits, each once, in rising order")
+        return digits
+
+    @property
+    def choice(self) -> DataChoice:
+        """As what reads the data takes it."""
+        from edgebench_suites.data import DataChoice
+
+        return DataChoice(tuple(self.digits), self.test_images)
+
+
 class SuiteFile(_Strict):
     """A whole suite file."""
 
@@ -100,7 +132,8 @@ class SuiteFile(_Strict):
         default=2.0, ge=0, le=20, description="samples a second of the resources in use; 0: off"
     )
     measure: Measure = Measure()
-    recipe: dict[Literal["default", "digits", "cifar10"], dict[str, Any]] = {}
+    data: DataTable = DataTable()
+    recipe: dict[Literal["default", "digits", "cifar10", "images"], dict[str, Any]] = {}
     benchmark: list[Matrix] = Field(default=[], max_length=1000)
 
 
@@ -144,6 +177,8 @@ def read_suite(path: Path) -> tuple[SuiteFile, str]:
 def resolve_recipe(suite: SuiteFile, dataset: str, path: Path, text: str) -> Recipe:
     """Return the recipe for a data set: `[recipe.default]` overlaid with `[recipe.<dataset>]`."""
     merged: dict[str, Any] = {}
+    # "images-1a2b3c4d" and "digits-3-8" are read like "images" and "digits".
+    dataset = dataset.partition("-")[0]
     for section in ("default", dataset):
         merged |= suite.recipe.get(section, {})  # type: ignore[call-overload]  # dataset is one of the literal's names
     try:

@@ -219,7 +219,8 @@ def _layers(model: LoadedModel, asked: str) -> dict[str, Any] | None:
         for layer in layers
         if asked == "int8" and is_compute(layer) and layer.precision != "int8"
     ]
-    return {"executed": len(layers), "counts": count_compute(layers), "fallback": fallback}
+    source = getattr(model, "layers_source", None)
+    return {"source": source, "executed": len(layers), "counts": count_compute(layers), "fallback": fallback}
 
 
 def _energy(run: Callable[[], object], pass_s: float, energy: Mapping[str, Any], cpus: Sequence[int]) -> dict[str, Any]:

@@ -50,8 +50,8 @@ def read_cifar10(folder: Path) -> tuple[U8, I64, U8, I64, str]:
         if (candidate / "data_batch_1").is_file():
             return _read_all(candidate, "", _pickled_batch)
     raise SuiteDataError(
-        f"{folder}: holds neither data_batch_1.bin nor data_batch_1: "
-        "unpack CIFAR-10 (binary or Python version) there, or leave --data out to use the embedded digits"
+        f"{folder}: holds neither data_batch_1.bin nor data_batch_1, nor sub-folders of JPEG or PNG images: unpack "
+        "CIFAR-10 (binary or Python version) there, give a folder of images, or leave --data out to use the digits"
     )
 
 

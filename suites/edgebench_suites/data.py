@@ -9,13 +9,15 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgebench_suites.errors import SuiteDataError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     U8 = npt.NDArray[np.uint8]
@@ -45,25 +47,75 @@ class Dataset:
     note: str
 
 
-def load_data(folder: Path | None, *, seed: int) -> Dataset:
-    """Load CIFAR-10 from `folder`, or without one scikit-learn's digits (1,437 for training, 360 for testing).
+@dataclass(frozen=True, slots=True)
+class DataChoice:
+    """What a suite takes of a data set: some `digits` of the embedded ten (none: all), and how many `test_images`.
 
-    `seed` decides the stratified split of the digits; CIFAR-10 comes split. A `.npz` file in place of a folder is a
-    data set that was saved before (see saved.py), split as it was. Raises SuiteDataError.
+    0 test images stands for all of them.
     """
+
+    digits: tuple[int, ...] = ()
+    test_images: int = 0
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> DataChoice:
+        """Return the choice that a job carries as JSON."""
+        return cls(tuple(facts["digits"]), facts["test_images"])
+
+    def name_of(self, dataset: str) -> str:
+        """Return the data set's name with what is taken of it, e.g. ``digits-3-8``."""
+        return "-".join([dataset, *map(str, self.digits)]) if dataset == "digits" else dataset
+
+
+def load_data(folder: Path | None, *, seed: int, choice: DataChoice | None = None) -> Dataset:
+    """Load CIFAR-10 or a folder of images from `folder`, or without one scikit-learn's digits.
+
+    All ten digits have 1,437 images for training and 360 for testing. `seed` decides every split and choice;
+    CIFAR-10 comes split. A `.npz` file in place of a folder is a data set that was saved before (see saved.py), chosen
+    and split as it was. Raises SuiteDataError.
+    """
+    choice = choice or DataChoice()
     if folder is None:
-        return _digits(seed)
+        return _digits(seed, choice)
     if folder.suffix == ".npz":
         from edgebench_suites.saved import read_data
 
         return read_data(folder)
+    from edgebench_suites.images import holds_images, read_images
+
+    if holds_images(folder):
+        return read_images(folder, seed=seed, tested=choice.test_images)
     from edgebench_suites.cifar import read_cifar10
 
     train_images, train_labels, test_images, test_labels, note = read_cifar10(folder)
-    return _dataset("cifar10", 10, train_images, train_labels, test_images, test_labels, note)
+    data = _dataset("cifar10", 10, train_images, train_labels, test_images, test_labels, note)
+    return _limited(data, choice.test_images, seed)
 
 
-def _digits(seed: int) -> Dataset:
+def _limited(data: Dataset, count: int, seed: int) -> Dataset:
+    """Keep `count` of the test images, stratified; all where there are no more, or for a count of 0."""
+    total = len(data.test_labels)
+    if not 0 < count < total:
+        return data
+    kept = limited_rows(data.test_labels, count, seed)
+    return _dataset(
+        data.name,
+        data.classes,
+        data.train_images,
+        data.train_labels,
+        data.test_images[kept],
+        data.test_labels[kept],
+        f"{data.note}; {len(kept)} of {total} test images",
+    )
+
+
+def limited_rows(labels: I64, count: int, seed: int) -> I64:
+    """Return the sorted indices of `count` images, as many of each class as their share."""
+    share = min(1.0, (count + len(np.unique(labels))) / len(labels))
+    return np.sort(np.random.default_rng(seed).permutation(stratified_subset(labels, share, seed))[:count])
+
+
+def _digits(seed: int, choice: DataChoice) -> Dataset:
     try:
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
@@ -75,11 +127,18 @@ def _digits(seed: int) -> Dataset:
     # 8 x 8 counts of 0..16 set pixels; 0..255 is what every image reader gives.
     images = np.rint(bunch.images * (255.0 / 16.0)).astype(np.uint8)[:, np.newaxis]
     labels = bunch.target.astype(np.int64)
-    train, test = train_test_split(
-        np.arange(len(labels)), test_size=DIGITS_TEST_IMAGES, stratify=labels, random_state=seed
-    )
+    taken = choice.digits or tuple(range(10))
+    rows = np.flatnonzero(np.isin(labels, taken))
+    images, labels = images[rows], np.searchsorted(np.asarray(taken), labels[rows]).astype(np.int64)
+    tested = choice.test_images or round(len(rows) * DIGITS_TEST_IMAGES / 1797)
+    if tested > len(rows) // 2:
+        raise SuiteDataError(f"{tested} test images are more than half of the {len(rows)} digits there are: ask fewer")
+    train, test = train_test_split(np.arange(len(labels)), test_size=tested, stratify=labels, random_state=seed)
     note = "scikit-learn's bundled handwritten digits (UCI Optical Recognition of Handwritten Digits, 8 x 8 grey)"
-    return _dataset("digits", 10, images[train], labels[train], images[test], labels[test], note)
+    if choice.digits:
+        note += f", only {', '.join(map(str, taken))}"
+    name = choice.name_of("digits")
+    return _dataset(name, len(taken), images[train], labels[train], images[test], labels[test], note)
 
 
 def _dataset(

@@ -17,7 +17,18 @@ PACKAGES = {
     "edgebench_probes": ROOT / "probes" / "edgebench_probes",
     "edgebench_suites": ROOT / "suites" / "edgebench_suites",
 }
-HEAVY = {"torch", "torchvision", "openvino", "nncf", "onnx", "onnxruntime", "sklearn", "tensorrt"}
+HEAVY = {
+    "torch",
+    "torchvision",
+    "openvino",
+    "nncf",
+    "onnx",
+    "onnxruntime",
+    "sklearn",
+    "tensorrt",
+    "ai_edge_litert",
+    "litert_torch",
+}
 
 # Room → the rooms it may import. A room is a folder of the engine, or one of its modules.
 ARROWS: dict[str, set[str]] = {

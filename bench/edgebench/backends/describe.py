@@ -13,7 +13,7 @@ from edgebench.errors import BackendError
 FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     ".onnx": ("onnx", ("onnxruntime", "openvino")),
     ".xml": ("openvino", ("openvino",)),
-    ".tflite": ("tflite", ("openvino",)),
+    ".tflite": ("tflite", ("litert", "openvino")),
     ".pt2": ("pt2", ("torch", "torch-compile")),
 }
 
@@ -42,6 +42,12 @@ def read_inputs(path: Path) -> list[ModelInput]:
         return inputs_of(load_program(path))
     if kind == "onnx" and find_spec("onnx") is not None:
         return _onnx_inputs(path)
+    if kind == "tflite" and find_spec("ai_edge_litert") is not None:
+        from edgebench.backends.litert import declared_inputs as litert_inputs
+        from edgebench.backends.litert import open_file
+
+        with refusals("litert", "to describe the inputs of", path):
+            return litert_inputs(open_file(path, 1))
     if find_spec("openvino") is None:
         raise BackendError(f"openvino is needed to read {path}: pip install 'edgebench[openvino]'")
     from edgebench.backends.openvino import declared_inputs, read_model

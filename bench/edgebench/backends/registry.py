@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgebench.backends.base import Backend
 from edgebench.errors import BackendError
 
-BACKENDS: tuple[str, ...] = ("torch", "torch-compile", "openvino", "onnxruntime")
+BACKENDS: tuple[str, ...] = ("torch", "torch-compile", "openvino", "onnxruntime", "litert")
 
 
 def get_backend(name: str) -> Backend:
@@ -23,4 +23,8 @@ def get_backend(name: str) -> Backend:
             from edgebench.backends.onnxruntime import OnnxRuntimeBackend
 
             return OnnxRuntimeBackend()
+        case "litert":
+            from edgebench.backends.litert import LiteRTBackend
+
+            return LiteRTBackend()
     raise BackendError(f"unknown backend {name!r}: choose from {', '.join(BACKENDS)}")

@@ -83,7 +83,7 @@ def make_bundle(
         writer = _Writer(work, options.cache / _ARTIFACTS)
         if earlier is not None:
             writer.files |= earlier.files
-        data = writer.add_data(load_data(options.data, seed=plan.seed))
+        data = writer.add_data(load_data(options.data, seed=plan.seed, choice=plan.data.choice))
         if data.name != plan.dataset:
             raise BundleError(f"the data are {data.name} now, not {plan.dataset}: leave them alone while preparing")
         if earlier is not None and earlier.data is not None and earlier.data.digest != data.digest:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.pt"
-TRANSFORMS = ("channels", "ptq-dynamic", "ptq-static")
+TRANSFORMS = ("transfer", "channels", "ptq-dynamic", "ptq-static")
 MAX_CLASSES = 100_000
 _MAX_JSON_BYTES = 100_000
 # VGG19, the largest of the zoo, takes 0.56 GB.

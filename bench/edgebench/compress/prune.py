@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     F32 = npt.NDArray[np.float32]
 
 
-def l1_unstructured(model: nn.Module, amount: float = 0.4) -> int:
+def l1_unstructured(model: nn.Module, amount: float = 0.4, *, linear: bool = False) -> int:
     """Mask the share `amount` of smallest weights of every convolution, in place; return how many weights that is.
+
+    With `linear` those of linear layers as well.
 
     ``torch.nn.utils.prune.l1_unstructured``, layer by layer, as in the study. The masks hold through training; call
     `make_permanent` afterwards. Zeros speed up no dense kernel and shrink no file: measure it.
@@ -26,7 +28,7 @@ def l1_unstructured(model: nn.Module, amount: float = 0.4) -> int:
     from torch.nn.utils import prune
 
     masked = 0
-    for layer in _convolutions(model):
+    for layer in _prunable(model) if linear else _convolutions(model):
         prune.l1_unstructured(layer, "weight", amount)
         masked += int((layer.get_buffer("weight_mask") == 0).sum())
     return masked
@@ -37,7 +39,7 @@ def make_permanent(model: nn.Module) -> nn.Module:
     import torch
     from torch.nn.utils import prune
 
-    for layer in _convolutions(model):
+    for layer in _prunable(model):
         if prune.is_pruned(layer):
             with torch.no_grad():
                 # Training moved the original weights after the last masked forward pass.
@@ -50,6 +52,12 @@ def _convolutions(model: nn.Module) -> list[nn.Module]:
     from torch import nn
 
     return [layer for layer in model.modules() if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d)]
+
+
+def _prunable(model: nn.Module) -> list[nn.Module]:
+    from torch import nn
+
+    return [*_convolutions(model), *(layer for layer in model.modules() if isinstance(layer, nn.Linear))]
 
 
 def sparsity(model: nn.Module) -> float | None:

@@ -18,7 +18,8 @@ class StepKind:
 
     `trains`, `calibrates`: whether it needs training images to train on or to calibrate with. `backends`: where the
     result runs. `lowered`: applied by each backend's own quantiser or converter to what that backend opens (for torch
-    to the torch model), not to a torch model that is lowered afterwards.
+    to the torch model), not to a torch model that is lowered afterwards; `lowered_in` names the artifact families where
+    that is so although torch has the step too.
     """
 
     kind: str
@@ -28,10 +29,11 @@ class StepKind:
     trains: bool = False
     calibrates: bool = False
     lowered: bool = False
+    lowered_in: tuple[str, ...] = ()
     takes_percent: bool = False
 
 
-_ALL = ("torch", "torch-compile", "openvino", "onnxruntime")
+_ALL = ("torch", "torch-compile", "openvino", "onnxruntime", "litert")
 
 STEPS: dict[str, StepKind] = {
     step.kind: step
@@ -48,12 +50,18 @@ STEPS: dict[str, StepKind] = {
             ("openvino", "onnxruntime"),
             lowered=True,
         ),
-        StepKind("ptq-dynamic", 3, "linear layers to INT8 weights, activations quantised on the fly", ("torch",)),
+        StepKind(
+            "ptq-dynamic",
+            3,
+            "INT8 weights (torch: of linear layers only), activations quantised on the fly",
+            ("torch", "litert"),
+            lowered_in=("tflite",),
+        ),
         StepKind(
             "ptq-static",
             3,
             "INT8 weights and activations, calibrated",
-            ("torch", "openvino", "onnxruntime"),
+            ("torch", "openvino", "onnxruntime", "litert"),
             calibrates=True,
             lowered=True,
         ),

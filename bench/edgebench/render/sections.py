@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from edgebench.render import cells
 from edgebench.render.quality import quality_columns
 from edgebench.render.study import study_of, study_section
+from edgebench.render.study_pi import pi_section
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import NONE, TIMES, duration, figure, quantity, signed, with_error
 from edgebench.report.metric import SCOPES_BY_WIDTH
@@ -53,6 +54,7 @@ def sections(report: Report) -> list[Section]:
         _probes(report),
         _contrasts(report),
         None if study is None else study_section(study),
+        pi_section(report),
         *remarks(report),
     ]
     return [section for section in found if section is not None]

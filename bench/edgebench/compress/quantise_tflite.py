@@ -1,0 +1,105 @@
+"""INT8 and FP16 of .tflite files by LiteRT's own quantiser (ai-edge-quantizer)."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebench.errors import CompressionError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    F32 = npt.NDArray[np.float32]
+
+
+def dynamic_tflite(src: Path, dst: Path) -> None:
+    """Write the dynamic-range form of an FP32 .tflite: INT8 weights per channel, activations quantised as they come.
+
+    Raises CompressionError.
+    """
+
+    def configure(tool: Any, qtyping: Any) -> None:
+        tool.add_dynamic_config(regex=".*", operation_name=qtyping.TFLOperationName.ALL_SUPPORTED, num_bits=8)
+
+    _quantise(src, dst, configure)
+
+
+def static_tflite(src: Path, dst: Path, calibration: Sequence[F32]) -> None:
+    """Write the full-integer form of an FP32 .tflite: INT8 weights (per channel) and activations (per tensor).
+
+    Activations get the smallest and largest values seen over `calibration` (arrays for the model's only input). Input
+    and output stay float32, as with the other runtimes: one operator at each end converts. Raises CompressionError.
+    """
+    if not calibration:
+        raise CompressionError("static quantisation needs calibration images: set calibration_images to 1 or more")
+
+    def configure(tool: Any, qtyping: Any) -> None:
+        names = qtyping.TFLOperationName
+        tool.add_static_config(regex=".*", operation_name=names.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8)
+        for end in (names.INPUT, names.OUTPUT):
+            tool.update_quantization_recipe(regex=".*", operation_name=end, algorithm_key="no_quantize")
+
+    _quantise(src, dst, configure, calibration)
+
+
+def half_tflite(src: Path, dst: Path) -> None:
+    """Write an FP32 .tflite with its weights as float16, which the runtime expands again. Raises CompressionError."""
+
+    def configure(tool: Any, qtyping: Any) -> None:
+        tool.update_quantization_recipe(
+            regex=".*",
+            operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+            op_config=qtyping.OpQuantizationConfig(
+                weight_tensor_config=qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
+                compute_precision=qtyping.ComputePrecision.FLOAT,
+                explicit_dequantize=True,
+            ),
+            algorithm_key="float_casting",
+        )
+
+    _quantise(src, dst, configure)
+
+
+def _quantise(src: Path, dst: Path, configure: Callable[[Any, Any], None], calibration: Sequence[F32] = ()) -> None:
+    try:
+        from ai_edge_quantizer import qtyping, quantizer
+    except ImportError:
+        raise CompressionError(
+            "this variant needs ai-edge-quantizer, which is not installed: install edgebench[tflite]"
+        ) from None
+    try:
+        # Progress bars and reports go to wherever sys.stdout and sys.stderr point, where a report may be going.
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            tool = quantizer.Quantizer(str(src))
+            configure(tool, qtyping)
+            statistics = _calibrate(tool, src, calibration) if calibration else None
+            made = tool.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
+            dst.write_bytes(made.quantized_model)
+    except CompressionError:
+        raise
+    except Exception as error:
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise CompressionError(
+            f"{src.name}: LiteRT's quantiser cannot quantise it ({reason}): choose another variant"
+        ) from error
+
+
+def _calibrate(tool: Any, src: Path, calibration: Sequence[F32]) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    signatures = Interpreter(model_path=str(src)).get_signature_list()
+    key, ends = next(iter(signatures.items()), ("", {"inputs": []}))
+    if len(signatures) != 1 or len(ends["inputs"]) != 1:
+        raise CompressionError(
+            f"{src.name}: calibration knows files of one signature with one input: choose another variant"
+        )
+    feeds = [{ends["inputs"][0]: batch} for batch in calibration]
+    return tool.calibrate({key: feeds}, num_threads=len(os.sched_getaffinity(0)))

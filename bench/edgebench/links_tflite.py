@@ -1,0 +1,57 @@
+"""The links that end in a .tflite file: conversion of the torch model, then LiteRT's own quantiser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebench.artifact import Artifact, phase
+from edgebench.chain import FILES, Chain, Content
+
+if TYPE_CHECKING:
+    from edgebench.chain import Ledger
+
+FAMILY = "tflite"
+
+
+def exported(chain: Chain, parent: Artifact) -> Artifact:
+    """The torch model as FP32 .tflite at the training size; the runtime resizes what has no Flatten head."""
+    size = chain.recipe.train_size
+
+    def work(folder: Path, ledger: Ledger) -> Content:
+        from edgebench.backends import lower_tflite
+        from edgebench.compress.checkpoint import load_checkpoint
+
+        module, _ = load_checkpoint(parent.path)
+        lower_tflite.import_converter()
+        with phase("export", ledger, chain.probes):
+            lower_tflite.to_tflite(module, (1, 3, size, size), folder / FILES[FAMILY])
+        return Content(None, parent.sparsity, {})
+
+    return chain.link("export", FAMILY, parent, {"size": size}, work)
+
+
+def quantised(chain: Chain, parent: Artifact, kind: str) -> Artifact:
+    """By LiteRT's quantiser: ``ptq-dynamic`` (dynamic range), ``ptq-static`` (full integer) or ``fp16`` (weights)."""
+    facts: dict[str, Any] = {}
+    if kind == "ptq-static":
+        facts = {
+            "data": chain.data.digest,
+            "size": chain.recipe.train_size,
+            "calibration_images": chain.recipe.calibration_images,
+        }
+
+    def work(folder: Path, ledger: Ledger) -> Content:
+        from edgebench.compress.quantise_tflite import dynamic_tflite, half_tflite, static_tflite
+
+        target = folder / FILES[FAMILY]
+        with phase("quantise", ledger, chain.probes):
+            if kind == "ptq-static":
+                static_tflite(parent.path, target, chain.calibration())
+            elif kind == "ptq-dynamic":
+                dynamic_tflite(parent.path, target)
+            else:
+                half_tflite(parent.path, target)
+        return Content(None, None, {})
+
+    return chain.link(kind, FAMILY, parent, facts, work)

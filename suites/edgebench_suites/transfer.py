@@ -1,0 +1,196 @@
+"""Transfer learning: a convolutional base that stays as it is, and a head Flatten → Dense → Dropout → Dense on it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgebench_suites.augment import augmented
+from edgebench_suites.data import Dataset, preprocess, stratified_subset
+from edgebench_suites.recipes import seed_everything
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from torch import Tensor, nn
+
+    F32 = npt.NDArray[np.float32]
+    I64 = npt.NDArray[np.int64]
+
+DROPOUT = 0.5
+# Validation images' features are kept over the epochs up to this size; the base never changes.
+_MAX_KEPT_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How a head's training went: epochs that ran, the one whose weights were kept, its validation loss (nats)."""
+
+    epochs: int
+    best: int
+    loss: float
+
+    def __str__(self) -> str:
+        """Return it as a note of the ledger."""
+        return f"{self.epochs} epochs, kept the weights of epoch {self.best}"
+
+
+def with_head(network: nn.Module, *, classes: int, size: int, width: int, dropout: float = DROPOUT) -> nn.Module:
+    """Return a network of the zoo's convolutional base and a new head for inputs of `size` pixels.
+
+    The head's weights come from torch's global generator. `base` and `head` are the names of the two parts.
+    """
+    import torch
+
+    base = convolutional_base(network)
+    with torch.no_grad():
+        features = base.eval()(torch.zeros(1, 3, size, size)).numel()
+    return joined(base, features, width, classes, dropout)
+
+
+def joined(base: nn.Module, features: int, width: int, classes: int, dropout: float = DROPOUT) -> nn.Module:
+    """Return base and head as one network."""
+    from torch import nn
+
+    head = nn.Sequential(
+        nn.Flatten(), nn.Linear(features, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, classes)
+    )
+    return nn.Sequential(OrderedDict(base=base, head=head))
+
+
+def convolutional_base(network: nn.Module) -> nn.Module:
+    """Return what stands before the pooling of a torchvision classifier: ``features``, or a ResNet's stages."""
+    from torch import nn
+
+    features = getattr(network, "features", None)
+    if isinstance(features, nn.Module):
+        return features
+    return nn.Sequential(OrderedDict(list(network.named_children())[:-2]))
+
+
+def scale_layers(base: nn.Module, images: F32) -> None:
+    """Give every layer of a seeded base unit mean square over `images` ([n, 3, H, W]), first to last, in place.
+
+    Layer-sequential unit variance (Mishkin and Matas 2015, arXiv:1511.06422), without its orthogonal start. A deep
+    base with its initial weights alone lets signals die out or explode (MobileNetV2: to 1e-9), so that no head could
+    learn from it; scaled, its random features suffice for an easy task. Batch norms are scaled where there are some,
+    else convolutions.
+    """
+    import torch
+    from torch import nn
+
+    def scale(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        if isinstance(layer, nn.BatchNorm2d):
+            # Its statistics: mean 0, the variance whose root brings the input to unit mean square.
+            layer.running_mean.zero_()  # type: ignore[union-attr]  # batch norms of the zoo keep statistics
+            layer.running_var.fill_(float(inputs[0].square().mean()))  # type: ignore[union-attr]  # as above
+            return nn.functional.batch_norm(
+                inputs[0], layer.running_mean, layer.running_var, layer.weight, layer.bias, eps=layer.eps
+            )
+        root = float(output.square().mean().sqrt()) or 1.0
+        layer.weight.div_(root)
+        if layer.bias is not None:
+            layer.bias.div_(root)
+        return output / root
+
+    kind = nn.BatchNorm2d if any(isinstance(layer, nn.BatchNorm2d) for layer in base.modules()) else nn.Conv2d
+    handles = [layer.register_forward_hook(scale) for layer in base.modules() if isinstance(layer, kind)]
+    with torch.no_grad():
+        base.eval()(torch.from_numpy(images))
+    for handle in handles:
+        handle.remove()
+
+
+def train_head(
+    model: nn.Module,
+    dataset: Dataset,
+    *,
+    size: int,
+    epochs: int,
+    lr: float,
+    batch: int,
+    seed: int,
+    augment_with: Collection[str] = (),
+    validation: float = 0.2,
+    patience: int = 2,
+    subset: float = 1.0,
+) -> Training:
+    """Train the head of `model` in place with Adam and cross-entropy; base and batch norms stay frozen.
+
+    A stratified share `validation` of the training images is kept out. After `patience` epochs without a lower loss on
+    it training stops, and the weights of the best epoch are restored, as Keras' EarlyStopping does. Every training
+    image is drawn anew in each epoch by `augment_with`. Reproducible as `recipes.train` is.
+    """
+    import torch
+    from torch.nn import functional
+
+    rng = seed_everything(seed)
+    base, head = model.get_submodule("base").eval(), model.get_submodule("head")
+    chosen = stratified_subset(dataset.train_labels, subset, seed)
+    kept_out = chosen[stratified_subset(dataset.train_labels[chosen], validation, seed)]
+    rows = np.setdiff1d(chosen, kept_out)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch documents it, its types lack it
+    adam = torch.optim.Adam(head.parameters(), lr=lr)
+
+    def features(part: I64, kinds: Collection[str] = ()) -> Tensor:
+        images = torch.from_numpy(preprocess(dataset.train_images[part], size))
+        with torch.no_grad():
+            found: Tensor = base(augmented(images, kinds, rng).to(memory_format=torch.channels_last))
+        return found
+
+    def labels(part: I64) -> Tensor:
+        return torch.from_numpy(dataset.train_labels[part])
+
+    loss_of = _validation(features, labels, head, [kept_out[at : at + batch] for at in range(0, len(kept_out), batch)])
+    best, lowest, state = 0, float("inf"), _copy(head)
+    epoch = 0
+    for epoch in range(1, epochs + 1):
+        head.train()
+        for part in _batches(rng.permutation(rows), batch):
+            loss = functional.cross_entropy(head(features(part, augment_with)), labels(part))
+            adam.zero_grad(set_to_none=True)
+            loss.backward()
+            adam.step()
+        head.eval()
+        if (now := loss_of()) < lowest:
+            best, lowest, state = epoch, now, _copy(head)
+        elif epoch - best >= patience:
+            break
+    head.load_state_dict(state)
+    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as above
+    model.eval()
+    return Training(epoch, best, lowest)
+
+
+def _validation(
+    features: Callable[[I64], Tensor], labels: Callable[[I64], Tensor], head: nn.Module, parts: Sequence[I64]
+) -> Callable[[], float]:
+    """Return what computes the mean loss over the images kept out; their features are kept where they are few."""
+    from torch.nn import functional
+
+    first = features(parts[0])
+    few = first[0].numel() * 4 * sum(len(part) for part in parts) <= _MAX_KEPT_BYTES
+    kept = [first, *(features(part) for part in parts[1:])] if few else []
+
+    def loss() -> float:
+        import torch
+
+        total = 0.0
+        with torch.no_grad():
+            for index, part in enumerate(parts):
+                logits = head(kept[index] if few else features(part))
+                total += float(functional.cross_entropy(logits, labels(part), reduction="sum"))
+        return total / sum(len(part) for part in parts)
+
+    return loss
+
+
+def _batches(order: I64, batch: int) -> list[I64]:
+    return [order[at : at + batch] for at in range(0, len(order), batch)]
+
+
+def _copy(module: nn.Module) -> dict[str, Any]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}

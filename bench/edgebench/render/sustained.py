@@ -34,13 +34,7 @@ def section(report: Report, *, sparks: bool = True) -> Section | None:
         Column("throttling", tuple(_throttling(run) for _, run in rows), "left"),
     ]
     if sparks:
-        columns.append(
-            Column(
-                "throughput over time",
-                tuple(sparkline(_of(run, "throughput_per_s"), _SPARK) for _, run in rows),
-                "left",
-            )
-        )
+        columns.append(Column("throughput over time", tuple(_spark(run) for _, run in rows), "left"))
     notes = [f"{labels.names[row.name]}: {run.verdict_text}" for row, run in rows]
     cold, hot = rows[0][1].cold, rows[0][1].hot
     notes.append(
@@ -91,8 +85,9 @@ def _energy(run: Sustained) -> str:
     return _change(next((run.hot_over_cold[key] for key in keys if key in run.hot_over_cold), None))
 
 
-def _of(run: Sustained, name: str) -> ResourceSeries:
-    return next(series for series in run.series if series.name == name)
+def _spark(run: Sustained) -> str:
+    found = [series for series in run.series if series.name == "throughput_per_s"]
+    return sparkline(found[0], _SPARK) if found else NONE
 
 
 def _ends(run: Sustained, name: str) -> str:

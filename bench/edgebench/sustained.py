@@ -85,6 +85,7 @@ def blocks(cell: Benchmark, runs: Sequence[Record], seen: Timeline | None) -> It
             passes=sum(one["passes"]),
             bin_s=(edges[-1] - edges[0]) / len(one["passes"]),
             longest_pass_s=max(one["longest_s"]),
+            begin_s=_begin_s(run, seen),
             cold=(edges[cold[0]] - edges[0], edges[cold[1]] - edges[0]),
             hot=(edges[hot[0]] - edges[0], edges[hot[1]] - edges[0]),
             series=tuple(binned(line) for line in lines),
@@ -120,15 +121,21 @@ def verdict(cell: Benchmark, run: Record, seen: Timeline | None) -> Verdict:
 
 def _during(key: str, run: Record, seen: Timeline | None) -> Points:
     """Return a series' points inside a run, in seconds from its first bin."""
-    if seen is None or key not in seen.lines:
-        return []
-    window = next((w for w in seen.windows if (w.cell, w.turn) == (run["cell"], run["turn"])), None)
-    if window is None:
+    zero_s = _begin_s(run, seen)
+    if seen is None or zero_s is None or key not in seen.lines:
         return []
     edges = run["result"]["sustained"]["edges_s"]
-    zero_s = edges[0] + window.begin_s - run["result"]["clock"]["measuring"]
     end_s = zero_s + edges[-1] - edges[0]
     return [(at - zero_s, value) for at, value in seen.lines[key].points if zero_s <= at <= end_s]
+
+
+def _begin_s(run: Record, seen: Timeline | None) -> float | None:
+    """Return where a run's first bin begins on the axis of the session's samples, or None without any."""
+    windows = [] if seen is None else seen.windows
+    window = next((w for w in windows if (w.cell, w.turn) == (run["cell"], run["turn"])), None)
+    if window is None:
+        return None
+    return float(run["result"]["sustained"]["edges_s"][0] + window.begin_s - run["result"]["clock"]["measuring"])
 
 
 def _rates(one: Mapping[str, Any], batch: int) -> list[float]:

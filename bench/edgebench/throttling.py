@@ -117,7 +117,7 @@ def judge(rates: Sequence[float], seconds: Sequence[float], threads: int, seen: 
         told = "the processor's throttle counter or firmware says it was held back"
         return Verdict("throttled", "; ".join(filter(None, (told, lost))), onset_s, share)
     if fall is None:
-        return Verdict("none", f"no throttling seen in {total_s:.0f} s{_unseen(seen)}")
+        return Verdict("none", f"no throttling seen in {total_s:.0f} s{_unseen(seen)}{_unsure(rates)}")
     disturbed = _disturbance(fall, threads, seen)
     if disturbed is not None:
         return Verdict("disturbed", f"{lost}, but {disturbed}", None, share)
@@ -252,6 +252,13 @@ def _levels(series: Sequence[tuple[float, float]], at_s: float) -> tuple[float, 
     before = [value for at, value in series if at < at_s]
     after = [value for at, value in series if at >= at_s]
     return (median(before), median(after)) if before and after else None
+
+
+def _unsure(rates: Sequence[float]) -> str:
+    """Return what to say of a load that ended lower although no fall could be told."""
+    quarter = max(1, len(rates) // 4)
+    lower = 1 - median(rates[-quarter:]) / median(rates[:quarter])
+    return f"; it ended {lower:.0%} lower, which its spread does not tell from chance" if lower >= LEAST_FALL else ""
 
 
 def _unseen(seen: Evidence) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console, RenderableType
+from tests.golden.over_time import resources, sustained
 
 from edgebench.compare.contrast import Estimate, exact_ratio, paired_difference, paired_ratio
 from edgebench.render.csv import rows
@@ -51,6 +52,7 @@ def sample() -> Report:
             "reason": "The artifact was not ready within the time limit of 600 s; raise time_limit_s in the suite",
         }
     )
+    benchmarks.append(sustained(rng, _params("baseline", "torch", "fp32")))
     return Report.model_validate(
         {
             "schema": "edgebench.report/1",
@@ -124,6 +126,7 @@ def sample() -> Report:
             },
             "benchmarks": benchmarks,
             "contrasts": _contrasts([b for b in benchmarks if b["kind"] == "inference" and b["status"] == "ok"]),
+            "resources": resources(rng),
             "warnings": [
                 {
                     "code": "powersave-governor",
@@ -302,7 +305,7 @@ class _Outline(HTMLParser):
         self.shapes: Counter[str] = Counter()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in {"rect", "line", "circle"}:
+        if tag in {"rect", "line", "circle", "polyline", "polygon"}:
             self.shapes[tag] += 1
         if tag not in {"meta", "line", "circle"}:
             self.open.append(tag)

@@ -64,4 +64,25 @@ int nvmlDeviceGetPowerUsage(void *handle, unsigned *milliwatts) {
     return SUCCESS;
 }
 
+typedef struct { unsigned gpu, memory; } Utilization;
+typedef struct { unsigned long long total, free, used; } Memory;
+
+int nvmlDeviceGetUtilizationRates(void *handle, Utilization *rates) {
+    (void)handle;
+    rates->gpu = 37, rates->memory = 12;
+    return SUCCESS;
+}
+
+int nvmlDeviceGetMemoryInfo(void *handle, Memory *memory) {
+    (void)handle;
+    memory->total = 8ULL << 30, memory->used = 1ULL << 30, memory->free = memory->total - memory->used;
+    return SUCCESS;
+}
+
+int nvmlDeviceGetTemperature(void *handle, int sensor, unsigned *celsius) {
+    (void)handle, (void)sensor;
+    *celsius = 54;
+    return SUCCESS;
+}
+
 const char *nvmlErrorString(int code) { return code == LOST ? "GPU is lost" : code == NOT_FOUND ? "Not Found" : "Error"; }

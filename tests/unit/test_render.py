@@ -79,7 +79,19 @@ def _hostile(report: Report, text: str) -> Report:
             return {name: change(item, name) for name, item in value.items()}
         if isinstance(value, list):
             return [change(item, key) for item in value]
-        fixed = {"schema", "id", "created", "status", "kind", "when", "unit", "better", "backend", "precision"}
+        fixed = {
+            "schema",
+            "id",
+            "created",
+            "status",
+            "kind",
+            "when",
+            "unit",
+            "better",
+            "backend",
+            "precision",
+            "verdict",
+        }
         return value + text if isinstance(value, str) and key not in fixed else value
 
     data = change(report.model_dump(mode="json"))
@@ -126,7 +138,17 @@ def test_extreme_figures_are_shown_too(report: Report, extreme: float) -> None:
 
 def test_a_report_with_nothing_in_it_is_shown_and_has_no_latency_to_export(report: Report) -> None:
     bare = report.model_dump(mode="json")
-    for key in ("benchmarks", "contrasts", "probes", "probes_missing", "idle", "warnings", "session", "data"):
+    for key in (
+        "benchmarks",
+        "contrasts",
+        "probes",
+        "probes_missing",
+        "idle",
+        "warnings",
+        "session",
+        "data",
+        "resources",
+    ):
         del bare[key]
     bare["machine"] = {"cpu": "x", "cores": 1}
     empty = parse_report(json.dumps(bare).encode(), "bare.json")
@@ -158,7 +180,7 @@ def test_pyperf_reads_the_export(report: Report, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pyperf", "stats", str(file)], capture_output=True, text=True, check=True
     )
-    assert "Number of benchmarks: 7" in done.stdout
+    assert "Number of benchmarks: 8" in done.stdout
     assert "Number of run with values: 5" in done.stdout
     assert "Loop iterations per value: 25" in done.stdout
     assert "Number of warmup per run: 1" in done.stdout

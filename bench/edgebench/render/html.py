@@ -6,8 +6,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from edgebench.render import charts, timeline
-from edgebench.render.resources import section as resources_section
 from edgebench.render.sections import head, sections
+from edgebench.render.sustained import timelines
 from edgebench.render.tables import Section, filled
 from edgebench.render.units import clean, clean_lines
 from edgebench.report.model import Report
@@ -20,14 +20,12 @@ def page(report: Report) -> str:
     """Return the whole report as one HTML document; every text from the report is escaped."""
     inference = [row for row in report.benchmarks if row.kind == "inference" and row.status == "ok"]
     drawn = [charts.latency_chart(inference), charts.energy_chart(inference)]
-    drawings = [one for one in (timeline.session_timeline(report),) if one is not None]
-    told = [*sections(report)]
-    if (resources := resources_section(report, sparks=False)) is not None:
-        told.append(resources)
+    session = timeline.session_timeline(report)
+    drawings = [*timelines(report), *([] if session is None else [session])]
     return _template("report.html.j2").render(
         report=report,
         head=head(report),
-        sections=[(section, _tables(section)) for section in told],
+        sections=[(section, _tables(section)) for section in sections(report, sparks=False)],
         timelines=[_drawn(one) for one in drawings],
         charts=[chart for chart in drawn if chart is not None],
         label_width=charts.LABEL_WIDTH,

@@ -33,7 +33,9 @@ def plan_table(plan: Plan, seconds: float) -> Group:
     for cell in plan.benchmarks:
         measure = cell.measure
         pixels = "" if cell.params.operator is not None or plan.own_model is not None else str(cell.params.image_size)
-        counts = (measure.processes, measure.warmup_passes, measure.passes, cell.params.threads)
+        counts: tuple[object, ...] = (measure.processes, measure.warmup_passes, measure.passes, cell.params.threads)
+        if cell.kind == "sustained":
+            counts = (measure.processes, "", f"{measure.sustained_s:g} s", cell.params.threads)
         table.add_row(Text(cell.name), *map(str, counts), pixels)
     head = Text(f"{plan.name}: {len(plan.benchmarks)} benchmarks, data {plan.dataset}, seed {plan.seed}")
     foot = Text(f"about {duration(seconds)} on a 2-core x86 machine, less what is cached; nothing was run")

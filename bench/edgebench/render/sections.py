@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 
 from edgebench.render import cells
 from edgebench.render.quality import quality_columns
+from edgebench.render.resources import section as resources_section
 from edgebench.render.study import study_of, study_section
 from edgebench.render.study_pi import pi_section
+from edgebench.render.sustained import section as sustained_section
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import NONE, TIMES, duration, figure, quantity, signed, with_error
 from edgebench.report.metric import SCOPES_BY_WIDTH
@@ -41,12 +43,12 @@ def head(report: Report) -> list[tuple[str, str]]:
     return [(name, text) for name, text in lines if text]
 
 
-def sections(report: Report) -> list[Section]:
-    """Return every section that has something to say, in order."""
+def sections(report: Report, *, sparks: bool = True) -> list[Section]:
+    """Return every section that has something to say, in order; `sparks` are series as lines of characters."""
     study = study_of(report)
     found = [
         _inference("Inference", _ok(report, "inference")),
-        _inference("Sustained load", _ok(report, "sustained")),
+        sustained_section(report, sparks=sparks),
         _operators(report),
         _compression(report),
         _break_even(report),
@@ -55,6 +57,7 @@ def sections(report: Report) -> list[Section]:
         _contrasts(report),
         None if study is None else study_section(study),
         pi_section(report),
+        resources_section(report, sparks=sparks),
         *remarks(report),
     ]
     return [section for section in found if section is not None]
@@ -75,7 +78,7 @@ def remarks(report: Report) -> list[Section]:
 
 def essentials(report: Report) -> Section | None:
     """Return the one table of a session's end: latency, change against the baseline, energy, size, accuracy."""
-    everything = _ok(report, "inference") or _ok(report, "operator")
+    everything = _ok(report, "inference") or _ok(report, "sustained") or _ok(report, "operator")
     rows = everything[:_CLOSING_ROWS]
     if not rows:
         return None

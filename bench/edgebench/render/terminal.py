@@ -7,7 +7,6 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from edgebench.render.resources import section as resources_section
 from edgebench.render.sections import essentials, head, remarks, sections
 from edgebench.render.tables import FittingTable, Section
 from edgebench.render.units import clean
@@ -19,8 +18,7 @@ _BULLET_STYLES = {"plain": "", "warning": "yellow", "error": "red"}
 def show(report: Report) -> RenderableType:
     """Return the whole report: head, a table a kind, contrasts, the study, warnings, what is missing."""
     parts: list[RenderableType] = [_head(report)]
-    resources = resources_section(report)
-    for section in [*sections(report), *([] if resources is None else [resources])]:
+    for section in sections(report):
         title = Rule(Text(section.title, style="bold"), align="left", style="dim")
         parts += [Text(), title, *_body(section)]
     return Group(*parts)

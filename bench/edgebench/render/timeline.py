@@ -128,7 +128,9 @@ def stack(
     lanes = 1 + max((band.lane for band in bands), default=-1)
     top = lanes * LANE + GAP
     panels = []
-    for heading, names in PANELS:
+    known = {name for _, names in PANELS for name in names}
+    others = dict.fromkeys(one.name for one in series if one.name not in known)  # of a newer edgebench
+    for heading, names in (*PANELS, *((name, (name,)) for name in others)):
         members = [one for name in names for one in series if one.name == name and one.t_s and _worth(one)]
         if members:
             panels.append(_panel(heading, members, end_s, top + len(panels) * (PANEL_HEIGHT + GAP)))
@@ -198,10 +200,11 @@ def _panel(title: str, members: Sequence[ResourceSeries], end_s: float, top: flo
         low = min(0.0, low)
     ticks = _round_ticks(low, high)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
-    scale = PANEL_HEIGHT / ((high - low) or 1.0)
+    # Halves, as the range of two finite numbers may not be finite.
+    half = (high / 2 - low / 2) or 1.0
 
     def y_of(value: float) -> float:
-        return round(PANEL_HEIGHT - (value - low) * scale, 1)
+        return round(PANEL_HEIGHT * (1 - (value / 2 - low / 2) / half), 1)
 
     unit = members[0].unit
     lines = []
@@ -274,9 +277,11 @@ def _apart(heights: Sequence[float], least: float = 13.0) -> list[float]:
 
 
 def _round_ticks(low: float, high: float) -> list[float]:
-    """Return two to four round values over a range."""
+    """Return two to four round values over a range; a range beyond all reason has its ends."""
     span = (high - low) or abs(high) or 1.0
     raw = span / 2.5
+    if not 1e-300 < raw < 1e300:
+        return [low, high]
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw)
     first = math.floor(low / step + 1e-9)

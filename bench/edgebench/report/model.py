@@ -320,7 +320,7 @@ class Change(Part):
 
 
 class Sustained(Part):
-    """The course of one sustained run; seconds count from its first pass.
+    """The course of one sustained run; seconds count from its first pass, at `begin_s` on the axis of `resources`.
 
     `cold` and `hot` are [begin, end] of the first and the last minute (a quarter of a run shorter than four), `bin_s`
     the mean length of a bin. `verdict`: ``none`` (no lasting fall of throughput), ``throttled`` (a counter, a firmware
@@ -332,6 +332,7 @@ class Sustained(Part):
     passes: Count
     bin_s: Amount
     longest_pass_s: Amount
+    begin_s: Amount | None = None
     cold: Pair
     hot: Pair
     series: Few[ResourceSeries] = ()

@@ -76,7 +76,7 @@ def _read(reader: Reader, now_s: float) -> Values:
         values = reader.read(now_s)
     except (OSError, ValueError):
         return (None,) * len(reader.infos)
-    return tuple(None if value is None else float(f"{value:.7g}") for value in values)
+    return tuple(None if value is None else float(f"{value:.10g}") for value in values)
 
 
 def main(file: int, job: dict[str, Any]) -> None:

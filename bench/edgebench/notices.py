@@ -55,13 +55,13 @@ def cell_notices(cell: Benchmark, runs: Sequence[Record], artifact: Mapping[str,
 def _quantisation(cell: Benchmark, result: Mapping[str, Any]) -> Iterator[Notice]:
     layers = result.get("layers")
     if cell.params.variant.endswith("weights-int8"):
-        text = "only the weights are INT8: the runtime unpacks them, and multiplies in the precision its layers tell"
+        text = "only the weights are stored in INT8: what the layers multiply in is the runtime's choice"
         yield Notice(code="int8-weights", text=text)
         return
     if layers and not layers["counts"].get("int8"):
         yield Notice(code="int8-not-executed", text="no layer was executed in INT8, as the runtime tells it")
     if cell.params.variant.endswith("ptq-dynamic"):
-        text = "dynamic quantisation covers linear layers only; the convolutions stay in FP32"
+        text = "dynamic quantisation covers linear layers only; everything else stays in FP32"
         yield Notice(code="int8-partial", text=text)
 
 

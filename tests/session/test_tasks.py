@@ -27,6 +27,7 @@ epochs = 0
 subset = 0.05
 calibration_images = 8
 """
+SCENE_MODELS = 'model = ["ssdlite320_mobilenet_v3_large", "lraspp_mobilenet_v3_large"]\n'
 
 
 def write(folder: Path, name: str, recipe: str, *tables: str) -> Path:
@@ -58,7 +59,7 @@ def test_an_artifact_whose_weights_were_changed_answers_differently_and_the_repo
         tmp_path,
         "damage",
         RECIPE,
-        'model = ["mobilenet_v2"]\nwidth = [0.25]\nvariant = ["baseline", "ptq-static"]\nbackend = ["onnxruntime"]\nimage_size = 64\n',
+        'model = ["mobilenet_v2"]\nwidth = [0.25]\nvariant = ["baseline", "ptq-static"]\nbackend = ["onnxruntime"]\n',
     )
     done = edgebench("suite", suite, "--sysfs", no_energy)
     found = cells(done.report)
@@ -94,9 +95,8 @@ def test_scenes_are_judged_by_boxes_and_masks(edgebench: Edgebench, no_energy: P
         tmp_path,
         "scenes",
         SMALL,
-        'model = ["ssdlite320_mobilenet_v3_large", "lraspp_mobilenet_v3_large"]\nbackend = ["openvino"]\nimage_size = 64\n',
-        'model = ["ssdlite320_mobilenet_v3_large", "lraspp_mobilenet_v3_large"]\nvariant = ["ptq-static"]\n'
-        'backend = ["onnxruntime"]\nimage_size = 64\n',
+        f'{SCENE_MODELS}backend = ["openvino"]\nimage_size = 64\n',
+        f'{SCENE_MODELS}variant = ["ptq-static"]\nbackend = ["onnxruntime"]\nimage_size = 64\n',
     )
     done = edgebench("suite", suite, "--sysfs", no_energy)
     assert done.code == 0, done.stderr
@@ -152,7 +152,7 @@ def test_a_prompt_and_single_steps_are_measured_apart_with_one_set_of_weights(
     for runtime in ("openvino", "onnxruntime"):
         small, large = (sizes[f"byte_gpt_prefill-0.125/{name}/{runtime}/{kind}"] for name, kind in
                         (("weights-int8", "int8"), ("baseline", "fp32")))  # fmt: skip
-        assert small < 0.7 * large
+        assert small < 0.8 * large, "at this width half of an IR is its text"
     digests = {cell["params"]["weights"] for cell in found.values()}
     assert len(digests) == 1
     trained = [cell["artifact"]["ledger"][1] for cell in found.values()]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from edgebench.preparing import target_of
+from edgebench_suites.zoo import MODELS
 
 if TYPE_CHECKING:
     from edgebench.plan import Benchmark, Plan
@@ -38,7 +39,14 @@ _RELATIVE_COST: Mapping[str, float] = {
     "densenet201": 14.0,
     "resnet50": 13.6,
     "vgg19": 65.0,
+    "ssdlite320_mobilenet_v3_large": 0.95,
+    "lraspp_mobilenet_v3_large": 1.3,
+    "vit_tiny": 4.2,
+    "byte_gpt_prefill": 2.0,  # of 128 tokens
+    "byte_gpt_decode": 0.05,
 }
+# Samples of an epoch against the digits' 1,437 images.
+_EPOCH_SHARE: Mapping[str, float] = {"detection": 0.18, "segmentation": 0.18}
 
 
 def measure_seconds(cell: Benchmark) -> float:
@@ -75,6 +83,8 @@ def training_seconds(cell: Benchmark) -> float:
 
 def _epoch_seconds(cell: Benchmark) -> float:
     pixels = (cell.recipe.train_size / 64) ** 2
+    if cell.params.operator is None and (model := cell.params.model) in MODELS:
+        pixels *= _EPOCH_SHARE.get(MODELS[model].task, 1.0)
     return _EPOCH_S * pixels * cell.params.width * _RELATIVE_COST.get(cell.params.model, 1.0)
 
 

@@ -63,7 +63,7 @@ def emulation(machine: Mapping[str, Any]) -> Iterator[Notice]:
 def _quantisation(cell: Benchmark, result: Mapping[str, Any]) -> Iterator[Notice]:
     layers = result.get("layers")
     if cell.params.variant.endswith("weights-int8"):
-        text = "only the weights are INT8: the runtime unpacks them, and multiplies in the precision its layers tell"
+        text = "only the weights are stored in INT8: what the layers multiply in is the runtime's choice"
         yield Notice(code="int8-weights", text=text)
         return
     if layers and not layers["counts"].get("int8"):
@@ -73,7 +73,7 @@ def _quantisation(cell: Benchmark, result: Mapping[str, Any]) -> Iterator[Notice
         text = f"{outside} of {sum(operators.values())} operators ran in LiteRT's built-in kernels, not in XNNPACK's"
         yield Notice(code="delegate-partial", text=text)
     if cell.params.variant.endswith("ptq-dynamic") and cell.params.backend == "torch":
-        text = "dynamic quantisation covers linear layers only; the convolutions stay in FP32"
+        text = "dynamic quantisation covers linear layers only; everything else stays in FP32"
         yield Notice(code="int8-partial", text=text)
 
 

@@ -61,7 +61,7 @@ def baseline(chain: Chain) -> Artifact:
 
 
 def weights_int8(chain: Chain, parent: Artifact, family: str) -> Artifact:
-    """INT8 weights of the matrix products, activations and arithmetic in FP32, by the runtime's own tool."""
+    """INT8 weights of the matrix products by the runtime's own tool; activations come and go in FP32."""
 
     def work(folder: Path, ledger: Ledger) -> Content:
         from edgebench.compress.weights import compress_onnx, compress_openvino

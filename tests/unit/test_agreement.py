@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics.pairwise import cosine_similarity
@@ -21,6 +21,7 @@ VALUES = st.floats(-1e6, 1e6, width=32)
 OUTPUTS = hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=4, max_side=5), elements=VALUES)
 
 
+@settings(deadline=None)
 @given(OUTPUTS, st.floats(1e-3, 1e3))
 def test_a_cosine_knows_direction_and_not_length(rows: Any, factor: float) -> None:
     assert cosine(rows, rows) == pytest.approx(1.0)
@@ -30,6 +31,7 @@ def test_a_cosine_knows_direction_and_not_length(rows: Any, factor: float) -> No
     assert opposite == pytest.approx(-1.0 + 2 * zeros)
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.float64, (2, 2, 3, 4), elements=st.floats(-100, 100)))
 def test_it_is_scikit_learns_cosine_of_each_sample(pair: Any) -> None:
     assume(np.abs(pair).reshape(4, -1).max(axis=1).min() > 1e-3)
@@ -38,6 +40,7 @@ def test_it_is_scikit_learns_cosine_of_each_sample(pair: Any) -> None:
     assert cosine(pair[0], pair[1]) == pytest.approx(float(np.mean(expected)), abs=1e-6)
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.float32, (4, 3, 2), elements=st.integers(-3, 3).map(float)), st.integers(0, 3))
 def test_the_arg_max_counts_equal_answers(rows: Any, changed: int) -> None:
     other = rows.copy()

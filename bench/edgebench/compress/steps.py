@@ -68,7 +68,7 @@ STEPS: dict[str, StepKind] = {
         StepKind(
             "weights-int8",
             3,
-            "INT8 weights of matrix products, arithmetic in FP32",
+            "INT8 weights of matrix products; activations come and go in FP32",
             ("openvino", "onnxruntime"),
             lowered=True,
         ),

@@ -1,4 +1,4 @@
-"""Weight-only INT8: the weights of matrix products take a quarter, the arithmetic stays as it was."""
+"""Weight-only INT8: the weights of matrix products take a quarter; what they are multiplied in, the runtime chooses."""
 
 from __future__ import annotations
 

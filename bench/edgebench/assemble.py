@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import edgebench
-from edgebench import figures, machine
+from edgebench import figures, figures_compress, machine
 from edgebench.contrasts import contrasts
 from edgebench.metering import closures, metering, sampler_share
 from edgebench.notices import cell_notices, session_notices
@@ -76,6 +76,8 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: Record) -> report.B
         "group": cell.group,
         "artifact": None if artifact is None else _artifact(artifact),
     }
+    if cell.kind == "compress":  # what was measured is the making of a file, from the artifact that is its model
+        common["artifact"] = figures_compress.artifact(runs)
     if skipped is not None:
         return report.Benchmark(**common, status="skipped", reason=skipped["reason"])
     if failed is not None:
@@ -84,7 +86,10 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: Record) -> report.B
         reason = f"the session ended after {len(runs)} of {cell.measure.processes} runs"
         return report.Benchmark(**common, status="skipped", reason=reason)
     idle = [entry for record in log.find("idle") for entry in record["records"]]
-    metrics, missing = figures.metrics(cell, runs, artifact, idle, start)
+    if cell.kind == "compress":
+        metrics, missing = figures_compress.metrics(cell, runs, start)
+    else:
+        metrics, missing = figures.metrics(cell, runs, artifact, idle, start)
     first = runs[0]["result"]
     return report.Benchmark(
         **common,
@@ -126,7 +131,7 @@ def _params(plan: Plan, cell: Benchmark, runs: Sequence[Record], artifact: Mappi
     found |= {"width": params.width, "model_digest": digest_of(identity)}
     if own is None:
         found |= {"image_size": params.image_size, "accuracy_image_size": cell.recipe.train_size}
-    if runs:
+    if runs and "inputs" in runs[0]["result"]:
         found["inputs"] = runs[0]["result"]["inputs"]
     if artifact is not None and (weights := artifact["notes"].get("weights")):
         found["weights"] = weights

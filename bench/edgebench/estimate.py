@@ -15,6 +15,7 @@ _PASS_S: Mapping[str, float] = {"torch": 0.012, "torch-compile": 0.005, "openvin
 _START_S: Mapping[str, float] = {"torch": 4.5, "torch-compile": 30.0, "openvino": 1.5, "onnxruntime": 1.5}
 _EVALUATE_S = 4.0
 _PREPARE_S = 8.0
+_MAKE_S = 10.0  # one run of kind compress: two processes that import torch and a converter
 _EPOCH_S = 4.5  # the digits at 64 pixels, width 1.0
 # Multiply-accumulates of the zoo against MobileNetV2 (torchvision's published GFLOPs over 0.30).
 _RELATIVE_COST: Mapping[str, float] = {
@@ -34,6 +35,8 @@ def measure_seconds(cell: Benchmark) -> float:
     measure, params = cell.measure, cell.params
     if params.operator is not None:
         return _START_S[params.backend] + measure.values * max(measure.min_value_s, 0.01) * 1.5
+    if cell.kind == "compress":
+        return _MAKE_S * (1 + 0.3 * _RELATIVE_COST.get(params.model, 1.0) * (params.precision == "int8"))
     scale = _RELATIVE_COST.get(params.model, 1.0) * params.width * (params.image_size / 224) ** 2 * params.batch
     passes = measure.passes + measure.warmup_passes
     pass_s = _PASS_S[params.backend] * scale * (0.5 if params.precision == "int8" and params.backend != "torch" else 1)

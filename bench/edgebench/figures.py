@@ -63,7 +63,7 @@ def metrics(
     if artifact is not None:
         found["size_bytes"] = single_value("size_bytes", artifact["size_bytes"])
         _of_artifact(cell, artifact, found, missing)
-    _accuracy(cell, results[0], found, missing)
+    accuracy(cell, results[0], found, missing)
     if operator := results[0].get("operator"):
         for name, per_pass in (("operations_per_s", "operations"), ("bytes_per_s", "bytes")):
             if (amount := operator[per_pass]) is None:
@@ -98,7 +98,8 @@ def _of_artifact(cell: Benchmark, artifact: Mapping[str, Any], found: Metrics, m
         )
 
 
-def _accuracy(cell: Benchmark, result: Mapping[str, Any], found: Metrics, missing: Reasons) -> None:
+def accuracy(cell: Benchmark, result: Mapping[str, Any], found: Metrics, missing: Reasons) -> None:
+    """Add accuracy and loss of a run that was evaluated on labelled images, or why there are none."""
     evaluation = result.get("evaluation")
     if evaluation is None:
         if cell.params.operator is None:

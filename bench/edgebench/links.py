@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifact import Artifact, phase
 from edgebench.chain import FILES, Chain, Content, file_digest
+from edgebench.lowering import export_file, halve_file, quantise_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -138,13 +138,10 @@ def exported(chain: Chain, parent: Artifact, family: str) -> Artifact:
     from edgebench.compress.checkpoint import load_checkpoint
 
     def work(folder: Path, ledger: Ledger) -> Content:
-        from edgebench.backends import lower
-
         module, _ = load_checkpoint(parent.path)
         shape = (1, 3, chain.recipe.train_size, chain.recipe.train_size)
         with phase("export", ledger, chain.probes):
-            write = lower.to_openvino if family == "openvino" else lower.to_onnx
-            write(module, shape, folder / FILES[family])
+            export_file(module, shape, family, folder / FILES[family])
         return Content(None, parent.sparsity, {})
 
     return chain.link("export", family, parent, {"size": chain.recipe.train_size}, work)
@@ -214,33 +211,3 @@ def qat(chain: Chain, parent: Artifact) -> Artifact:
         return Content(None, None, {})
 
     return chain.link("qat", "openvino", parent, facts, work)
-
-
-def quantise_file(source: Path, target: Path, family: str, calibration: Sequence[F32]) -> None:
-    """Write `target`, the static INT8 form of an IR or ONNX file."""
-    if family == "openvino":
-        import openvino
-
-        from edgebench.backends.openvino import read_model
-        from edgebench.compress.quantise import static_openvino
-
-        model = static_openvino(read_model(source), calibration)
-        openvino.save_model(model, target, compress_to_fp16=False)
-        return
-    from edgebench.compress.quantise import static_onnx
-
-    static_onnx(source, target, calibration)
-
-
-def halve_file(source: Path, target: Path, family: str) -> None:
-    """Write `target`, an IR or ONNX file with its weights in FP16."""
-    if family == "openvino":
-        import openvino
-
-        from edgebench.backends.openvino import read_model
-
-        openvino.save_model(read_model(source), target, compress_to_fp16=True)
-        return
-    from edgebench.compress.half import half_onnx
-
-    half_onnx(source, target)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.artifact import Artifact, phase
 from edgebench.chain import FILES, Content
 from edgebench.errors import CompressionError
-from edgebench.links import quantise_file
+from edgebench.lowering import quantise_file
 
 if TYPE_CHECKING:
     from edgebench.backends.inputs import ModelInput

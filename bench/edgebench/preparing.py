@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.registry import get_backend
 from edgebench.jobs import child_environment, run_job
+from edgebench.making import base_variant
 from edgebench.own import why_not
 
 if TYPE_CHECKING:
@@ -47,9 +48,8 @@ def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> A
             if earlier is not None:
                 made[key] = {"artifact": earlier["artifact"]}
             else:
-                progress.step(
-                    "prepare", f"{cell.params.model} {cell.params.variant} for {FAMILIES[cell.params.backend]}"
-                )
+                variant, family = wanted(cell)
+                progress.step("prepare", f"{cell.params.model} {variant} for {family}")
                 made[key] = _make(plan, cell, options, log)
                 progress.advance(f"prepare {cell.name}")
         outcome = made[key]
@@ -65,16 +65,25 @@ def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> A
 def target_of(cell: Benchmark) -> tuple[Any, ...]:
     """Return what makes an artifact: benchmarks with equal targets measure the same one."""
     params = cell.params
-    return params.model, params.width, params.variant, FAMILIES[params.backend], cell.recipe
+    variant, family = wanted(cell)
+    return params.model, params.width, variant, family, cell.recipe
+
+
+def wanted(cell: Benchmark) -> tuple[str, str]:
+    """Return the variant and family to prepare: for kind ``compress`` only what the making starts from."""
+    if cell.kind == "compress":
+        return base_variant(cell.params.variant), "torch"
+    return cell.params.variant, FAMILIES[cell.params.backend]
 
 
 def _make(plan: Plan, cell: Benchmark, options: Options, log: Log) -> dict[str, Any]:
     own = plan.own_model
+    variant, family = wanted(cell)
     job = {
         "model": cell.params.model,
         "width": cell.params.width,
-        "variant": cell.params.variant,
-        "family": FAMILIES[cell.params.backend],
+        "variant": variant,
+        "family": family,
         "recipe": cell.recipe.model_dump(),
         "seed": plan.seed,
         "cpus": list(options.cpus),

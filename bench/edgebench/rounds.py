@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from edgebench.figures import widest_scope
 from edgebench.jobs import child_environment, run_job
 from edgebench.machine import cpus_for, disturbance, read_state
+from edgebench.making import make_once
+from edgebench.preparing import FAMILIES
 
 if TYPE_CHECKING:
     from edgebench.log import Log
@@ -49,12 +51,16 @@ def measure_all(
         )
         for attempt in range(MAX_REPEATS + 1):
             before = read_state()
-            outcome = run_job(
-                "edgebench.worker",
-                job,
-                environment=child_environment(threads=cell.params.threads, isa=cell.params.isa, seed=plan.seed),
-                limit_s=cell.measure.time_limit_s,
-            )
+            if cell.kind == "compress" and artifact is not None:
+                family = FAMILIES[cell.params.backend]
+                outcome = make_once(plan, cell, artifact, options, family=family, describe=not first)
+            else:
+                outcome = run_job(
+                    "edgebench.worker",
+                    job,
+                    environment=child_environment(threads=cell.params.threads, isa=cell.params.isa, seed=plan.seed),
+                    limit_s=cell.measure.time_limit_s,
+                )
             after = read_state()
             if outcome.error is not None:
                 log.add("failed", cell=cell.name, reason=outcome.error, seconds=outcome.seconds)

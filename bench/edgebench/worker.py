@@ -118,7 +118,7 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
         result["operator"] = {"operations": operator.operations, "bytes": operator.bytes_moved(job["precision"])}
     if job["evaluate"] is not None:
         del run
-        result["evaluation"] = _evaluate(backend, job)
+        result["evaluation"] = evaluate(backend, job)
     result["clock"] = {"loading": loading_s, "measured": measured_s}
     return result
 
@@ -224,7 +224,7 @@ def _energy(run: Callable[[], object], pass_s: float, energy: Mapping[str, Any],
     return {"windows": windows, "discarded": result.discarded, "failed": result.failed, "sampler_share": shares}
 
 
-def _evaluate(backend: Backend, job: Mapping[str, Any]) -> dict[str, Any]:
+def evaluate(backend: Backend, job: Mapping[str, Any]) -> dict[str, Any]:
     """Accuracy and loss on all test images, at the size the model was trained at, in this very runtime."""
     import numpy as np
 

@@ -117,3 +117,12 @@ def _parse_step(part: str, variant: str) -> Step:
 def runs_on(variant: str, backend: str) -> bool:
     """Whether a backend can run a variant. Raises UsageError for a variant that does not exist."""
     return all(backend in step.kind.backends for step in parse_variant(variant))
+
+
+def is_made(variant: str, backend: str) -> bool:
+    """Whether a backend's file of a variant is made by export and build alone, which kind ``compress`` measures.
+
+    What torch runs is the model itself, and a variant that trains on the way to the file (qat) is no such making.
+    """
+    last = (parse_variant(variant) or (None,))[-1]
+    return not backend.startswith("torch") and (last is None or last.kind.kind != "qat")

@@ -25,6 +25,12 @@ TITLES: Mapping[str, str] = {
     "loss": "loss",
     "compress_s": "compression time",
     "compress_energy_j": "compression energy",
+    "export_s": "export time",
+    "build_s": "build time",
+    "export_energy_j": "export energy",
+    "build_energy_j": "build energy",
+    "export_peak_memory_bytes": "export peak memory",
+    "build_peak_memory_bytes": "build peak memory",
     "break_even": "break-even",
 }
 

@@ -126,12 +126,16 @@ class Chain:
             notes["macs_224"] = count_macs(module, (1, 3, 224, 224))
         return Content((folder / WEIGHTS_FILE).stat().st_size, sparsity(module), notes)
 
-    def calibration(self) -> list[F32]:
-        """Preprocessed training images (stratified, seeded), one a batch."""
+    def calibration(self, count: int | None = None, batch: int = 1) -> list[F32]:
+        """Preprocessed training images (stratified, seeded): the recipe's number, one a batch, or as asked."""
         from edgebench_suites.data import calibration_batches
 
         return calibration_batches(
-            self.data, size=self.recipe.train_size, count=self.recipe.calibration_images, seed=self.seed
+            self.data,
+            size=self.recipe.train_size,
+            count=count or self.recipe.calibration_images,
+            seed=self.seed,
+            batch=batch,
         )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgebench.report.model import Report
 
 # Phases that make the model itself; the others are what compressing it costs on top.
-MODEL_PHASES = frozenset({"build", "pretrain", "train", "export"})
+MODEL_PHASES = frozenset({"build", "pretrain", "train", "re-estimate", "export"})
 
 Metrics = dict[str, Metric]
 Reasons = dict[str, Missing]

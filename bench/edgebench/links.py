@@ -31,6 +31,7 @@ def baseline(chain: Chain) -> Artifact:
         "weights": file_digest(weights) if weights else None,
         "recipe": recipe.model_dump(
             include={"train_size", "pretrain_epochs", "pretrain_lr", "epochs", "lr", "batch", "subset", "augment"}
+            | ({"reestimate_batch_norm"} if recipe.reestimate_batch_norm else set())
         ),
     }
 
@@ -61,6 +62,11 @@ def baseline(chain: Chain) -> Artifact:
         if recipe.epochs:
             with phase("train", ledger, chain.probes):
                 chain.train(module)
+        if recipe.reestimate_batch_norm:
+            from edgebench.compress.prune import reestimate_batch_norm
+
+            with phase("re-estimate", ledger, chain.probes, "batch norms' statistics, over training images"):
+                reestimate_batch_norm(module, chain.calibration(count=256, batch=64))
         spec = CheckpointSpec(model, chain.data.classes, width)
         return chain.saved(folder, module, spec, {"weights": origin, "trained": True})
 

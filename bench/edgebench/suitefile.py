@@ -50,6 +50,9 @@ class Recipe(_Strict):
     train_size: int = Field(default=64, ge=16, le=1024, description="input pixels for training and accuracy")
     pretrain_epochs: int = Field(default=0, ge=0, le=1000, description="in place of ImageNet weights")
     pretrain_lr: float = Field(default=3e-3, gt=0, lt=1)
+    reestimate_batch_norm: bool = Field(
+        default=False, description="after training: for networks whose running statistics follow slowly"
+    )
     epochs: int = Field(default=1, ge=0, le=1000)
     lr: float = Field(default=1e-4, gt=0, lt=1)
     batch: int = Field(default=32, ge=1, le=4096)

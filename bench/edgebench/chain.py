@@ -28,9 +28,10 @@ _PACKAGES = {
     "torch": ("torch", "torchvision", "torch-pruning", "nncf"),
     "openvino": ("torch", "openvino", "nncf"),
     "onnx": ("torch", "onnx", "onnxruntime"),
+    "tensorrt": ("torch", "onnx", "onnxruntime", "tensorrt"),
 }
-# The file a backend opens, inside an artifact's folder; a torch checkpoint is the folder.
-FILES = {"torch": ".", "openvino": "model.xml", "onnx": "model.onnx"}
+# The file a backend opens, inside an artifact's folder; a torch checkpoint and a set of engines are the folder.
+FILES = {"torch": ".", "openvino": "model.xml", "onnx": "model.onnx", "tensorrt": "."}
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ class Chain:
         form: str | None = None,
     ) -> Artifact:
         """Return one link of the chain: from the store, or made by `work` in a fresh folder with its ledger."""
-        recipe = {"link": name, "family": family, "seed": self.seed, "versions": _versions(family), **facts}
+        recipe = {"link": name, "family": family, "seed": self.seed, "versions": package_versions(family), **facts}
         key = recipe_key(recipe, [parent] if parent else [])
         if (found := self.store.find(key)) is not None:
             return _cached(found)
@@ -144,7 +145,8 @@ def _cached(artifact: Artifact) -> Artifact:
     return replace(artifact, ledger=tuple({**entry, "cached": True} for entry in artifact.ledger))
 
 
-def _versions(family: str) -> dict[str, str]:
+def package_versions(family: str) -> dict[str, str]:
+    """Return the versions of the packages that make artifacts of a family."""
     found = {}
     for name in _PACKAGES[family]:
         try:

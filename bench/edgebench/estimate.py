@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 # Seconds on a 2-core x86 machine of 2023 (docs/method.md). MobileNetV2 at 224 pixels is the unit of a pass.
 _PASS_S: Mapping[str, float] = {"torch": 0.012, "torch-compile": 0.005, "openvino": 0.003, "onnxruntime": 0.004}
+_GPU_PASS_S = 0.002
 _START_S: Mapping[str, float] = {"torch": 4.5, "torch-compile": 30.0, "openvino": 1.5, "onnxruntime": 1.5}
+_GPU_START_S = 6.0
 _EVALUATE_S = 4.0
 _PREPARE_S = 8.0
 _MAKE_S = 10.0  # one run of kind compress: two processes that import torch and a converter
@@ -39,9 +41,13 @@ def measure_seconds(cell: Benchmark) -> float:
         return _MAKE_S * (1 + 0.3 * _RELATIVE_COST.get(params.model, 1.0) * (params.precision == "int8"))
     scale = _RELATIVE_COST.get(params.model, 1.0) * params.width * (params.image_size / 224) ** 2 * params.batch
     passes = measure.passes + measure.warmup_passes
-    pass_s = _PASS_S[params.backend] * scale * (0.5 if params.precision == "int8" and params.backend != "torch" else 1)
+    pass_s = (
+        _PASS_S.get(params.backend, _GPU_PASS_S)
+        * scale
+        * (0.5 if params.precision == "int8" and params.backend != "torch" else 1)
+    )
     windows_s = measure.energy_windows * measure.energy_window_s
-    return _START_S[params.backend] + passes * pass_s + windows_s + _EVALUATE_S / measure.processes
+    return _START_S.get(params.backend, _GPU_START_S) + passes * pass_s + windows_s + _EVALUATE_S / measure.processes
 
 
 def prepare_seconds(cell: Benchmark) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifact import Artifact, phase
-from edgebench.chain import FILES, Chain, Content, file_digest
-from edgebench.lowering import export_file, halve_file, quantise_file
+from edgebench.chain import FILES, Chain, Content, file_digest, package_versions
+from edgebench.lowering import Build, build_file, export_file, halve_file, measured_bytes, quantise_file
+from edgebench.plan import digest_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -181,11 +183,44 @@ def halved(chain: Chain, parent: Artifact, family: str) -> Artifact:
     """FP16 weights, by the runtime's own converter; needs no images."""
 
     def work(folder: Path, ledger: Ledger) -> Content:
+        if family == "torch":
+            from edgebench.compress.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint
+
+            module, spec = load_checkpoint(parent.path)
+            with phase("halve", ledger, chain.probes):
+                save_checkpoint(folder, module.half(), spec)
+            return Content((folder / WEIGHTS_FILE).stat().st_size, parent.sparsity, {})
         with phase("halve", ledger, chain.probes):
             halve_file(parent.path, folder / FILES[family], family)
         return Content(None, parent.sparsity, {})
 
     return chain.link("fp16", family, parent, {}, work)
+
+
+def engine(chain: Chain, parent: Artifact, step: str | None) -> Artifact:
+    """TensorRT engines from an ONNX file, for this GPU, this version, this precision and these shapes."""
+    from edgebench.backends.cuda import Cudart
+
+    name, capability = Cudart().device()
+    shapes = tuple(tuple(shape) for shape in chain.job["shapes"])
+    facts = {"step": step, "gpu": name, "capability": capability, "shapes": shapes, "int8": chain.recipe.engine_int8}
+    build = Build(step, shapes, chain.recipe.engine_int8)
+    if build.calibrates:
+        facts |= {"data": chain.data.digest, "calibration_images": chain.recipe.calibration_images}
+    timings = (
+        chain.store.root.parent
+        / "tensorrt"
+        / f"{digest_of([name, capability, package_versions('tensorrt')])[:16]}.timings"
+    )
+
+    def work(folder: Path, ledger: Ledger) -> Content:
+        calibration = chain.calibration() if build.calibrates else []
+        with phase("engine", ledger, chain.probes):
+            build_file(parent.path, folder, "tensorrt", replace(build, timing_cache=timings), calibration)
+        size = measured_bytes(folder, "tensorrt", shapes)
+        return Content(size, None, {"gpu": name, "compute_capability": capability})
+
+    return chain.link("engine", "tensorrt", parent, facts, work)
 
 
 def qat(chain: Chain, parent: Artifact) -> Artifact:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +34,16 @@ _MODULES = {
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What a build makes: `step` is ``fp16``, ``ptq-static`` or None (FP32); `shapes` those of an engine's inputs."""
+    """What a build makes: `step` is ``fp16``, ``ptq-static`` or None (FP32); the rest is for engines.
+
+    `shapes` are those of their input, the measured one first; `engine_int8` is the recipe's; `timing_cache` None times
+    every tactic anew.
+    """
 
     step: str | None
     shapes: tuple[tuple[int, ...], ...] = ()
-    seed: int = 42
+    engine_int8: str = "auto"
+    timing_cache: Path | None = None
 
     @property
     def calibrates(self) -> bool:
@@ -64,7 +70,9 @@ def export_file(module: Any, shape: tuple[int, ...], family: str, target: Path) 
 
 def build_file(source: Path, target: Path, family: str, build: Build, calibration: Sequence[F32]) -> None:
     """Write `target`, the file of `family` that `build` describes, from an exported file."""
-    if build.step == "fp16":
+    if family == "tensorrt":
+        _build_engines(source, target, build, calibration)
+    elif build.step == "fp16":
         halve_file(source, target, family)
     elif build.step == "ptq-static":
         quantise_file(source, target, family, calibration)
@@ -100,3 +108,34 @@ def halve_file(source: Path, target: Path, family: str) -> None:
     from edgebench.compress.half import half_onnx
 
     half_onnx(source, target)
+
+
+def measured_bytes(folder: Path, family: str, shapes: Sequence[tuple[int, ...]]) -> int:
+    """Return the bytes a runtime opens of what was built: all files, or the engine of the measured shape."""
+    if family == "tensorrt":
+        from edgebench.backends.tensorrt import engine_file
+
+        return (folder / engine_file(shapes[0])).stat().st_size
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _build_engines(source: Path, target: Path, build: Build, calibration: Sequence[F32]) -> None:
+    """Write engines into the folder `target`; what the builder cannot do by flags is done to the graph first."""
+    from edgebench.backends.tensorrt_build import EngineSpec, build_engines, has_calibrator, has_flags
+
+    precision = {"fp16": "fp16", "ptq-static": "int8", None: "fp32"}[build.step]
+    quantised = precision == "int8" and (build.engine_int8 == "qdq" or not has_calibrator())
+    if precision == "int8" and build.engine_int8 == "entropy" and not has_calibrator():
+        raise CompressionError("this TensorRT has no entropy calibrator: set engine_int8 to auto or qdq")
+    with tempfile.TemporaryDirectory() as scratch:
+        graph = source
+        if quantised:
+            from edgebench.compress.quantise import static_onnx
+
+            graph = Path(scratch, "quantised.onnx")
+            static_onnx(source, graph, calibration, for_engine=True)
+        elif precision == "fp16" and not has_flags():
+            graph = Path(scratch, "half.onnx")
+            halve_file(source, graph, "onnx")
+        spec = EngineSpec(precision, build.shapes, quantised, build.timing_cache)
+        build_engines(graph, target, spec, calibration)

@@ -20,7 +20,7 @@ from edgebench.chain import FILES
 from edgebench.child import die_with_parent
 from edgebench.energy import ProbeSettings, opened
 from edgebench.errors import EdgebenchError
-from edgebench.lowering import EXPORTS, Build, build_file, export_file, preload
+from edgebench.lowering import EXPORTS, Build, build_file, export_file, measured_bytes, preload
 from edgebench_suites.errors import SuiteDataError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def main(job_file: str) -> int:
     die_with_parent()
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
     os.sched_setaffinity(0, job["cpus"])
+    Path(job["scratch"], job["phase"]).mkdir()
     try:
         with opened(ProbeSettings(tuple(job["probes"]["specs"]), job["probes"]["sysfs"]), job["cpus"]) as probes:
             result = _export(job, probes) if job["phase"] == "export" else _build(job, probes)
@@ -51,12 +52,11 @@ def _export(job: Mapping[str, Any], probes: Sequence[Probe]) -> dict[str, Any]:
     preload(family, None)
     module, _ = load_checkpoint(Path(job["base"]))
     target = _exported(job)
-    target.parent.mkdir()
     return _measured("export", probes, lambda: export_file(module, (1, 3, job["size"], job["size"]), family, target))
 
 
 def _build(job: Mapping[str, Any], probes: Sequence[Probe]) -> dict[str, Any]:
-    build = Build(job["step"], tuple(map(tuple, job["shapes"])), job["seed"])
+    build = Build(job["step"], tuple(map(tuple, job["shapes"])), job["engine_int8"])
     preload(job["family"], build.step)
     calibration = []
     if build.calibrates:
@@ -65,7 +65,6 @@ def _build(job: Mapping[str, Any], probes: Sequence[Probe]) -> dict[str, Any]:
         data = load_data(Path(job["data"]) if job["data"] else None, seed=job["seed"])
         calibration = calibration_batches(data, size=job["size"], count=job["calibration_images"], seed=job["seed"])
     target = _built(job)
-    target.parent.mkdir()
     return _measured("build", probes, lambda: build_file(_exported(job), target, job["family"], build, calibration))
 
 
@@ -85,10 +84,10 @@ def _finished(job: Mapping[str, Any]) -> dict[str, Any]:
 
     backend = get_backend(job["backend"])
     path = _built(job) if job["phase"] == "build" else _exported(job)
-    sizes = [file.stat().st_size for file in path.parent.rglob("*") if file.is_file()]
+    folder = Path(job["scratch"], job["phase"])
     found: dict[str, Any] = {
-        "size_bytes": sum(sizes),
-        "digest": content_digest(path.parent),
+        "size_bytes": measured_bytes(folder, job["family"], [tuple(shape) for shape in job["shapes"]]),
+        "digest": content_digest(folder),
         "format": job["family"],
         "versions": backend.versions(),
     }

@@ -68,6 +68,7 @@ def _job(plan: Plan, cell: Benchmark, options: Options, family: str) -> dict[str
         "seed": plan.seed,
         "size": cell.recipe.train_size,
         "shapes": engine_shapes(cell),
+        "engine_int8": cell.recipe.engine_int8,
         "calibration_images": cell.recipe.calibration_images,
         "data": str(options.data) if options.data else None,
         "operator": None,

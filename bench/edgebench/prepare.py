@@ -20,6 +20,8 @@ from edgebench.child import die_with_parent
 from edgebench.compress.steps import BASELINE, parse_variant
 from edgebench.energy import ProbeSettings, opened
 from edgebench.errors import EdgebenchError
+from edgebench.lowering import ALWAYS_BUILT, EXPORTS
+from edgebench.making import lowered_step
 from edgebench.own import make_own
 from edgebench_suites.errors import SuiteDataError
 
@@ -55,7 +57,9 @@ def make(chain: Chain) -> Artifact:
         if not step.kind.lowered:
             current = links.compressed(chain, current, step)
     if family != "torch":
-        current = links.exported(chain, current, family)
+        current = links.exported(chain, current, EXPORTS[family])
+    if family in ALWAYS_BUILT:
+        return links.engine(chain, current, lowered_step(chain.job["variant"]))
     if steps and steps[-1].kind.lowered:
         lower = links.halved if steps[-1].kind.kind == "fp16" else links.static
         current = lower(chain, current, family)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.registry import get_backend
 from edgebench.jobs import child_environment, run_job
-from edgebench.making import base_variant
+from edgebench.lowering import ALWAYS_BUILT
+from edgebench.making import base_variant, engine_shapes
 from edgebench.own import why_not
 
 if TYPE_CHECKING:
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
 Artifacts = dict[str, dict[str, Any] | None]
 
 # The artifact family a backend measures: benchmarks that share it share the artifact.
-FAMILIES = {"torch": "torch", "torch-compile": "torch", "openvino": "openvino", "onnxruntime": "onnx"}
+FAMILIES = {
+    "torch": "torch",
+    "torch-compile": "torch",
+    "torch-cuda": "torch",
+    "openvino": "openvino",
+    "onnxruntime": "onnx",
+    "onnxruntime-cuda": "onnx",
+    "tensorrt": "tensorrt",
+}
 
 
 def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> Artifacts:
@@ -66,7 +75,9 @@ def target_of(cell: Benchmark) -> tuple[Any, ...]:
     """Return what makes an artifact: benchmarks with equal targets measure the same one."""
     params = cell.params
     variant, family = wanted(cell)
-    return params.model, params.width, variant, family, cell.recipe
+    # An engine is made for the shapes that are measured; every other file serves all.
+    shapes = tuple(engine_shapes(cell)) if family in ALWAYS_BUILT else ()
+    return params.model, params.width, variant, family, cell.recipe, shapes
 
 
 def wanted(cell: Benchmark) -> tuple[str, str]:
@@ -85,6 +96,7 @@ def _make(plan: Plan, cell: Benchmark, options: Options, log: Log) -> dict[str, 
         "variant": variant,
         "family": family,
         "recipe": cell.recipe.model_dump(),
+        "shapes": engine_shapes(cell),
         "seed": plan.seed,
         "cpus": list(options.cpus),
         "cache": str(options.cache),

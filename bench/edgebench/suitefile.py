@@ -65,6 +65,9 @@ class Recipe(_Strict):
     distil_width: float = Field(default=0.5, gt=0, le=2)
     qat_epochs: int = Field(default=1, ge=0, le=1000)
     calibration_images: int = Field(default=128, ge=1, le=10_000)
+    engine_int8: Literal["auto", "entropy", "qdq"] = Field(
+        default="auto", description="TensorRT: its own entropy calibrator where it has one, or a quantised graph"
+    )
 
 
 class Matrix(_Strict):

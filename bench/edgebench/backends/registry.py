@@ -5,7 +5,9 @@ from __future__ import annotations
 from edgebench.backends.base import Backend
 from edgebench.errors import BackendError
 
-BACKENDS: tuple[str, ...] = ("torch", "torch-compile", "openvino", "onnxruntime")
+BACKENDS: tuple[str, ...] = (
+    *("torch", "torch-compile", "torch-cuda", "openvino", "onnxruntime", "onnxruntime-cuda", "tensorrt"),
+)
 
 
 def get_backend(name: str) -> Backend:
@@ -23,4 +25,16 @@ def get_backend(name: str) -> Backend:
             from edgebench.backends.onnxruntime import OnnxRuntimeBackend
 
             return OnnxRuntimeBackend()
+        case "torch-cuda":
+            from edgebench.backends.torch_cuda import TorchCudaBackend
+
+            return TorchCudaBackend()
+        case "onnxruntime-cuda":
+            from edgebench.backends.onnxruntime_cuda import OnnxRuntimeCudaBackend
+
+            return OnnxRuntimeCudaBackend()
+        case "tensorrt":
+            from edgebench.backends.tensorrt import TensorRTBackend
+
+            return TensorRTBackend()
     raise BackendError(f"unknown backend {name!r}: choose from {', '.join(BACKENDS)}")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     F32 = npt.NDArray[np.float32]
 
 TORCH_ENGINE = "x86"
+# As ONNX Runtime documents for TensorRT.
+_FOR_ENGINE = {"ActivationSymmetric": True, "WeightSymmetric": True, "AddQDQPairToWeight": True, "QuantizeBias": False}
 
 
 def dynamic(model: nn.Module) -> nn.Module:
@@ -122,12 +124,13 @@ def _nncf() -> Iterator[Any]:
         logger.setLevel(level)
 
 
-def static_onnx(src: Path, dst: Path, calibration: Sequence[F32]) -> None:
+def static_onnx(src: Path, dst: Path, calibration: Sequence[F32], *, for_engine: bool = False) -> None:
     """Write `dst`, the INT8 form of the ONNX file `src`: QDQ, per channel, U8 activations and S8 weights.
 
     The settings ONNX Runtime advises for x86 with VNNI; calibrated with minimum and maximum over [n, C, H, W] batches
     for the model's only input. Without VNNI weights take 7 bits (`reduce_range`), as 8 would saturate there. Batch
-    norms that no convolution took in (DenseNet's) stay in FP32, for want of an INT8 kernel.
+    norms that no convolution took in (DenseNet's) stay in FP32, for want of an INT8 kernel. `for_engine` writes the
+    graph that TensorRT takes: symmetric S8 activations, weights and biases in FP32 with their quantiser beside them.
     Raises CompressionError.
     """
     try:
@@ -161,14 +164,16 @@ def static_onnx(src: Path, dst: Path, calibration: Sequence[F32]) -> None:
                 Reader(_only_input(prepared)),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
-                reduce_range=not _has_vnni(),
-                activation_type=QuantType.QUInt8,
+                reduce_range=not (for_engine or _has_vnni()),
+                activation_type=QuantType.QInt8 if for_engine else QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
+                extra_options=_FOR_ENGINE if for_engine else {},
                 op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry} - {"BatchNormalization"}),
             )
             model = onnx.load(dst)
-            slim_onnx(model)
-            onnx.save(model, dst)
+            if not for_engine:
+                slim_onnx(model)
+                onnx.save(model, dst)
     except CompressionError:
         raise
     except Exception as error:

@@ -31,7 +31,8 @@ class StepKind:
     takes_percent: bool = False
 
 
-_ALL = ("torch", "torch-compile", "openvino", "onnxruntime")
+_GPU = ("torch-cuda", "onnxruntime-cuda", "tensorrt")
+_ALL = ("torch", "torch-compile", "openvino", "onnxruntime", *_GPU)
 
 STEPS: dict[str, StepKind] = {
     step.kind: step
@@ -45,7 +46,7 @@ STEPS: dict[str, StepKind] = {
             "fp16",
             3,
             "half-precision weights; what computes in FP16 is the runtime's and the processor's choice",
-            ("openvino", "onnxruntime"),
+            ("openvino", "onnxruntime", *_GPU),
             lowered=True,
         ),
         StepKind("ptq-dynamic", 3, "linear layers to INT8 weights, activations quantised on the fly", ("torch",)),
@@ -53,7 +54,7 @@ STEPS: dict[str, StepKind] = {
             "ptq-static",
             3,
             "INT8 weights and activations, calibrated",
-            ("torch", "openvino", "onnxruntime"),
+            ("torch", "openvino", "onnxruntime", "tensorrt"),
             calibrates=True,
             lowered=True,
         ),

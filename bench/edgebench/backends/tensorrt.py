@@ -83,7 +83,8 @@ class TensorRTBackend:
         if context is None:
             raise BackendError(f"tensorrt cannot make a context for {path} ({logger.last()}): free GPU memory")
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-        inputs, outputs = [], []
+        inputs: list[ModelInput] = []
+        outputs: list[ModelInput] = []
         for name in names:
             kind = str(trt.nptype(engine.get_tensor_dtype(name)).__name__)
             item = ModelInput(name, tuple(engine.get_tensor_shape(name)), kind)
@@ -206,7 +207,7 @@ class Log:
         errors: list[str] = []
         bad = (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR)
 
-        class Native(trt.ILogger):  # type: ignore[misc, name-defined]  # a class of the module that is passed in
+        class Native(trt.ILogger):  # type: ignore[misc]  # a class of the module that is passed in
             def __init__(self) -> None:
                 trt.ILogger.__init__(self)
 

@@ -123,7 +123,7 @@ def _calibrator(trt: Any, cuda: Cudart, images: Sequence[Array], cache: Path, sh
     address, stream = cuda.allocate(batches[0].nbytes), cuda.stream()
     waiting = iter(batches)
 
-    class Calibrator(trt.IInt8EntropyCalibrator2):  # type: ignore[misc, name-defined]  # of the module passed in
+    class Calibrator(trt.IInt8EntropyCalibrator2):  # type: ignore[misc]  # of the module passed in
         def __init__(self) -> None:
             trt.IInt8EntropyCalibrator2.__init__(self)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from edgebench.render import cells
+from edgebench.render.making import making_section
 from edgebench.render.study import study_of, study_section
+from edgebench.render.study_jetson import jetson_section
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import NONE, TIMES, duration, figure, quantity, signed, with_error
 from edgebench.report.metric import SCOPES_BY_WIDTH
@@ -46,12 +48,14 @@ def sections(report: Report) -> list[Section]:
         _inference("Inference", _ok(report, "inference")),
         _inference("Sustained load", _ok(report, "sustained")),
         _operators(report),
+        making_section(report),
         _compression(report),
         _break_even(report),
         _idle(report),
         _probes(report),
         _contrasts(report),
         None if study is None else study_section(study),
+        jetson_section(report),
         *remarks(report),
     ]
     return [section for section in found if section is not None]
@@ -75,7 +79,7 @@ def essentials(report: Report) -> Section | None:
     everything = _ok(report, "inference") or _ok(report, "operator")
     rows = everything[:_CLOSING_ROWS]
     if not rows:
-        return None
+        return making_section(report)
     labels = cells.labels(rows)
     change = {one.head: one for one in reversed(report.contrasts) if one.metric == "latency_s"}
     columns = (

@@ -17,7 +17,7 @@ from edgebench import links
 from edgebench.artifact import Artifact
 from edgebench.chain import Chain
 from edgebench.child import die_with_parent
-from edgebench.compress.steps import BASELINE, parse_variant
+from edgebench.compress.steps import parse_variant
 from edgebench.energy import ProbeSettings, opened
 from edgebench.errors import EdgebenchError
 from edgebench.lowering import ALWAYS_BUILT, EXPORTS
@@ -49,7 +49,8 @@ def make(chain: Chain) -> Artifact:
     steps = parse_variant(chain.job["variant"])
     family = chain.job["family"]
     if chain.job["own"] is not None:
-        return make_own(chain, quantise=chain.job["variant"] != BASELINE)
+        variant = chain.job["variant"]
+        return make_own(chain, quantise=variant == "ptq-static", halve=variant == "fp16")
     current = links.baseline(chain)
     for step in steps:
         if step.kind.kind == "qat":

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import edgebench
-from edgebench import figures, machine, sustained
+from edgebench import figures, figures_compress, machine, sustained
 from edgebench.contrasts import contrasts
 from edgebench.metering import closures, metering, sampler_share
 from edgebench.notices import cell_notices, emulation, session_notices
@@ -82,6 +82,8 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: Record, seen: Timel
         "group": cell.group,
         "artifact": None if artifact is None else _artifact(artifact),
     }
+    if cell.kind == "compress":  # what was measured is the making of a file, from the artifact that is its model
+        common["artifact"] = figures_compress.artifact(runs)
     if skipped is not None:
         return report.Benchmark(**common, status="skipped", reason=skipped["reason"])
     if failed is not None:
@@ -93,6 +95,8 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: Record, seen: Timel
     if cell.kind == "sustained":
         metrics, missing = sustained.metrics(cell, runs, artifact, idle, start, seen)
         common["sustained"] = tuple(sustained.blocks(cell, runs, seen))
+    elif cell.kind == "compress":
+        metrics, missing = figures_compress.metrics(cell, runs, start)
     else:
         metrics, missing = figures.metrics(cell, runs, artifact, idle, start)
     if seen is not None:
@@ -146,7 +150,7 @@ def _params(plan: Plan, cell: Benchmark, runs: Sequence[Record], artifact: Mappi
         found |= _input_sizes(cell)
         if runs and (quality := runs[0]["result"].get("quality")):
             found |= {"task": quality["task"]} | quality_data(quality)
-    if runs:
+    if runs and "inputs" in runs[0]["result"]:
         found["inputs"] = runs[0]["result"]["inputs"]
     if artifact is not None and (weights := artifact["notes"].get("weights")):
         found["weights"] = weights

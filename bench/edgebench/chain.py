@@ -30,9 +30,10 @@ _PACKAGES = {
     "openvino": ("torch", "openvino", "nncf"),
     "onnx": ("torch", "onnx", "onnxruntime"),
     "tflite": ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer", "ai-edge-litert"),
+    "tensorrt": ("torch", "onnx", "onnxruntime", "tensorrt"),
 }
-# The file a backend opens, inside an artifact's folder; a torch checkpoint is the folder.
-FILES = {"torch": ".", "openvino": "model.xml", "onnx": "model.onnx", "tflite": "model.tflite"}
+# The file a backend opens, inside an artifact's folder; a torch checkpoint and a set of engines are the folder.
+FILES = {"torch": ".", "openvino": "model.xml", "onnx": "model.onnx", "tflite": "model.tflite", "tensorrt": "."}
 
 
 @dataclass(slots=True)

@@ -26,8 +26,11 @@ _START_S: Mapping[str, float] = {
     "onnxruntime": 1.5,
     "litert": 1.0,
 }
+_GPU_PASS_S = 0.002
+_GPU_START_S = 6.0
 _EVALUATE_S = 4.0
 _PREPARE_S = 8.0
+_MAKE_S = 10.0  # one run of kind compress: two processes that import torch and a converter
 _EPOCH_S = 4.5  # the digits at 64 pixels, width 1.0
 # Multiply-accumulates of the zoo against MobileNetV2 (torchvision's published GFLOPs over 0.30).
 _RELATIVE_COST: Mapping[str, float] = {
@@ -56,11 +59,17 @@ def measure_seconds(cell: Benchmark) -> float:
         return _START_S[params.backend] + measure.values * max(measure.min_value_s, 0.01) * 1.5
     if cell.kind == "sustained":
         return _START_S[params.backend] + measure.sustained_s + measure.rest_s
+    if cell.kind == "compress":
+        return _MAKE_S * (1 + 0.3 * _RELATIVE_COST.get(params.model, 1.0) * (params.precision == "int8"))
     scale = _RELATIVE_COST.get(params.model, 1.0) * params.width * (params.image_size / 224) ** 2 * params.batch
     passes = measure.passes + measure.warmup_passes
-    pass_s = _PASS_S[params.backend] * scale * (0.5 if params.precision == "int8" and params.backend != "torch" else 1)
+    pass_s = (
+        _PASS_S.get(params.backend, _GPU_PASS_S)
+        * scale
+        * (0.5 if params.precision == "int8" and params.backend != "torch" else 1)
+    )
     windows_s = measure.energy_windows * measure.energy_window_s
-    return _START_S[params.backend] + passes * pass_s + windows_s + _EVALUATE_S / measure.processes
+    return _START_S.get(params.backend, _GPU_START_S) + passes * pass_s + windows_s + _EVALUATE_S / measure.processes
 
 
 def prepare_seconds(cell: Benchmark) -> float:

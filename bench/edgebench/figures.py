@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgebench.report.model import Report
 
 # Phases that make the model itself; the others are what compressing it costs on top.
-MODEL_PHASES = frozenset({"build", "pretrain", "initialise", "train", "export"})
+MODEL_PHASES = frozenset({"build", "pretrain", "initialise", "train", "re-estimate", "export"})
 
 Metrics = dict[str, Metric]
 Reasons = dict[str, Missing]
@@ -59,7 +59,7 @@ def metrics(
     if artifact is not None:
         found["size_bytes"] = single_value("size_bytes", artifact["size_bytes"])
         _of_artifact(cell, artifact, found, missing)
-    _accuracy(cell, results[0], found, missing)
+    accuracy(cell, results[0], found, missing)
     quality_metrics(cell, results[0], found, missing)
     if operator := results[0].get("operator"):
         for name, per_pass in (("operations_per_s", "operations"), ("bytes_per_s", "bytes")):
@@ -108,7 +108,8 @@ def _of_artifact(cell: Benchmark, artifact: Mapping[str, Any], found: Metrics, m
         )
 
 
-def _accuracy(cell: Benchmark, result: Mapping[str, Any], found: Metrics, missing: Reasons) -> None:
+def accuracy(cell: Benchmark, result: Mapping[str, Any], found: Metrics, missing: Reasons) -> None:
+    """Add accuracy and loss of a run that was evaluated on labelled images, or why there are none."""
     evaluation = result.get("evaluation")
     if evaluation is None:
         if cell.params.operator is None and "quality" not in result:

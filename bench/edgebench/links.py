@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifact import Artifact, phase
-from edgebench.chain import FILES, Chain, Content, file_digest
+from edgebench.chain import FILES, Chain, Content, family_versions, file_digest
+from edgebench.lowering import Build, build_file, export_file, halve_file, measured_bytes, quantise_file
+from edgebench.plan import digest_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +33,7 @@ def baseline(chain: Chain) -> Artifact:
         "weights": file_digest(weights) if weights else None,
         "recipe": recipe.model_dump(
             include={"train_size", "pretrain_epochs", "pretrain_lr", "epochs", "lr", "batch", "subset", "augment"}
+            | ({"reestimate_batch_norm"} if recipe.reestimate_batch_norm else set())
         ),
     }
 
@@ -71,6 +74,13 @@ def baseline(chain: Chain) -> Artifact:
         elif recipe.epochs:
             with phase("train", ledger, chain.probes):
                 chain.train(module)
+        if recipe.reestimate_batch_norm:
+            from edgebench.compress.prune import reestimate_batch_norm
+            from edgebench_suites.data import calibration_batches
+
+            images = calibration_batches(chain.data, size=recipe.train_size, count=256, seed=chain.seed, batch=64)
+            with phase("re-estimate", ledger, chain.probes, "batch norms' statistics, over training images"):
+                reestimate_batch_norm(module, images)
         return chain.saved(folder, module, spec, {"weights": origin, "trained": True})
 
     return chain.link("baseline", "torch", None, facts, work)
@@ -151,13 +161,10 @@ def exported(chain: Chain, parent: Artifact, family: str) -> Artifact:
     from edgebench.compress.checkpoint import load_checkpoint
 
     def work(folder: Path, ledger: Ledger) -> Content:
-        from edgebench.backends import lower
-
         module, _ = load_checkpoint(parent.path)
         inputs = chain.task.inputs(1, chain.recipe.train_size, chain.job["width"])
         with phase("export", ledger, chain.probes):
-            write = lower.to_openvino if family == "openvino" else lower.to_onnx
-            write(module, inputs, folder / FILES[family], chain.task.outputs)
+            export_file(module, inputs, family, folder / FILES[family], chain.task.outputs)
         return Content(None, parent.sparsity, {})
 
     return chain.link("export", family, parent, {"size": chain.recipe.train_size, "task": chain.task.name}, work)
@@ -191,11 +198,44 @@ def halved(chain: Chain, parent: Artifact, family: str) -> Artifact:
     """FP16 weights, by the runtime's own converter; needs no images."""
 
     def work(folder: Path, ledger: Ledger) -> Content:
+        if family == "torch":
+            from edgebench.compress.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint
+
+            module, spec = load_checkpoint(parent.path)
+            with phase("halve", ledger, chain.probes):
+                save_checkpoint(folder, module.half(), spec)
+            return Content((folder / WEIGHTS_FILE).stat().st_size, parent.sparsity, {})
         with phase("halve", ledger, chain.probes):
             halve_file(parent.path, folder / FILES[family], family)
         return Content(None, parent.sparsity, {})
 
     return chain.link("fp16", family, parent, {}, work)
+
+
+def engine(chain: Chain, parent: Artifact, step: str | None) -> Artifact:
+    """TensorRT engines from an ONNX file, for this GPU, this version, this precision and these shapes."""
+    from edgebench.backends.cuda import Cudart
+
+    name, capability = Cudart().device()
+    shapes = tuple(tuple(shape) for shape in chain.job["shapes"])
+    facts = {"step": step, "gpu": name, "capability": capability, "shapes": shapes, "int8": chain.recipe.engine_int8}
+    build = Build(step, shapes, chain.recipe.engine_int8)
+    if build.calibrates:
+        facts |= {"data": chain.data.digest, "calibration_images": chain.recipe.calibration_images}
+    timings = (
+        chain.store.root.parent
+        / "tensorrt"
+        / f"{digest_of([name, capability, family_versions('tensorrt')])[:16]}.timings"
+    )
+
+    def work(folder: Path, ledger: Ledger) -> Content:
+        calibration = chain.calibration() if build.calibrates else []
+        with phase("engine", ledger, chain.probes):
+            build_file(parent.path, folder, "tensorrt", replace(build, timing_cache=timings), calibration)
+        size = measured_bytes(folder, "tensorrt", shapes)
+        return Content(size, None, {"gpu": name, "compute_capability": capability})
+
+    return chain.link("engine", "tensorrt", parent, facts, work)
 
 
 def qat(chain: Chain, parent: Artifact) -> Artifact:
@@ -227,38 +267,3 @@ def qat(chain: Chain, parent: Artifact) -> Artifact:
         return Content(None, None, {})
 
     return chain.link("qat", "openvino", parent, facts, work)
-
-
-def quantise_file(source: Path, target: Path, family: str, calibration: Sequence[F32]) -> None:
-    """Write `target`, the static INT8 form of an IR, ONNX or TFLite file."""
-    if family == "openvino":
-        import openvino
-
-        from edgebench.backends.openvino import read_model
-        from edgebench.compress.quantise import static_openvino
-
-        model = static_openvino(read_model(source), calibration)
-        openvino.save_model(model, target, compress_to_fp16=False)
-        return
-    if family == "tflite":
-        from edgebench.compress.quantise_tflite import static_tflite
-
-        static_tflite(source, target, calibration)
-        return
-    from edgebench.compress.quantise import static_onnx
-
-    static_onnx(source, target, calibration)
-
-
-def halve_file(source: Path, target: Path, family: str) -> None:
-    """Write `target`, an IR or ONNX file with its weights in FP16."""
-    if family == "openvino":
-        import openvino
-
-        from edgebench.backends.openvino import read_model
-
-        openvino.save_model(read_model(source), target, compress_to_fp16=True)
-        return
-    from edgebench.compress.half import half_onnx
-
-    half_onnx(source, target)

@@ -44,7 +44,7 @@ def cell_notices(cell: Benchmark, runs: Sequence[Record], artifact: Mapping[str,
     if "seeded" in str(notes.get("weights", "")) and not notes.get("trained"):
         yield Notice(code="untrained", text="the weights are a seeded initialisation: its accuracy means nothing")
     if cell.params.isa != "none":
-        ignored = "isa_note" in runs[0]["result"]["settings"]
+        ignored = "isa_note" in runs[0]["result"].get("settings", {})
         text = f"an ISA ceiling ({cell.params.isa}) made this processor stand in for a smaller one"
         if ignored:
             text = (
@@ -89,8 +89,9 @@ def session_notices(report: Report, log: Log) -> Iterator[Notice]:
         yield Notice(
             code="throttled", text="the processor throttled during the session: it was too hot or power-limited"
         )
-    replicated = [cell for cell in report.benchmarks if cell.status == "ok" and cell.kind != "sustained"]
-    counts = [len(cell.metrics["latency_s"].runs or ()) for cell in replicated]
+    replicated = [cell for cell in report.benchmarks if cell.kind != "sustained"]
+    timed = [cell.metrics.get("latency_s") or cell.metrics.get("compress_s") for cell in replicated]
+    counts = [len(metric.runs) for metric in timed if metric is not None and metric.runs]
     if counts and (fewest := min(counts)) < 5:
         text = f"{fewest} runs a benchmark: intervals are wide; --processes 10 narrows them"
         yield Notice(code="few-runs", text=text)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.artifact import Artifact, phase
 from edgebench.chain import FILES, Content
 from edgebench.errors import CompressionError
-from edgebench.links import quantise_file
+from edgebench.lowering import halve_file, quantise_file
 
 if TYPE_CHECKING:
     from edgebench.backends.inputs import ModelInput
@@ -29,28 +29,28 @@ def why_not(form: str, family: str, variant: str) -> str | None:
     """Say why a file of this format cannot be measured so, or None."""
     if family not in REACHES[form]:
         return f"a .{form if form != 'openvino' else 'xml'} file does not run in this backend"
-    if variant not in ("baseline", "ptq-static"):
+    if variant not in ("baseline", "fp16", "ptq-static"):
         return f"{variant} needs a model that edgebench can train, not a file"
-    if variant == "ptq-static" and family == "torch":
-        return "an exported program cannot be quantised again in torch"
+    if variant != "baseline" and family == "torch":
+        return "an exported program cannot be quantised or halved again in torch"
     return None
 
 
-def make_own(chain: Chain, *, quantise: bool) -> Artifact:
+def make_own(chain: Chain, *, quantise: bool, halve: bool = False) -> Artifact:
     """Return the artifact of the user's file for the job's family; its `shapes` note fixes every input."""
     from edgebench.backends.describe import read_inputs
 
     own, family = chain.job["own"], chain.job["family"]
     path = Path(own["path"])
     shapes = fixed_shapes(read_inputs(path), {name: tuple(sizes) for name, sizes in own["shapes"].items()}, path)
-    facts = {"file": own["digest"], "shapes": shapes, "quantise": quantise}
+    facts = {"file": own["digest"], "shapes": shapes, "quantise": quantise, "halve": halve}
 
     file = path.name if (own["format"], family) == ("pt2", "torch") else None
 
     def work(folder: Path, ledger: Ledger) -> Content:
         notes: dict[str, Any] = {"weights": f"file {path.name}", "trained": True, "shapes": shapes}
         form = own["format"]
-        target = folder / ("plain" if quantise else "") / (file or FILES[family])
+        target = folder / ("plain" if quantise or halve else "") / (file or FILES[family])
         target.parent.mkdir(exist_ok=True)
         if (form, family) in {("onnx", "onnx"), ("pt2", "torch"), ("tflite", "tflite")}:
             shutil.copyfile(path, target)
@@ -62,6 +62,10 @@ def make_own(chain: Chain, *, quantise: bool) -> Artifact:
             with phase("quantise", ledger, chain.probes, note):
                 calibration = _random_inputs(shapes, chain.recipe.calibration_images, chain.seed, path)
                 quantise_file(target, folder / FILES[family], family, calibration)
+            shutil.rmtree(target.parent)
+        if halve:
+            with phase("halve", ledger, chain.probes):
+                halve_file(target, folder / FILES[family], family)
             shutil.rmtree(target.parent)
         return Content(None, None, notes)
 

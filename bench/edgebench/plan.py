@@ -300,7 +300,7 @@ def _expand(
     overrides: Overrides,
     own: BringYourOwn | None,
 ) -> Iterator[Benchmark]:
-    from edgebench.compress.steps import runs_on
+    from edgebench.compress.steps import is_made, runs_on
 
     models = matrix.operator if matrix.kind == "operator" else matrix.model
     if own is not None:
@@ -313,28 +313,30 @@ def _expand(
         models, matrix.width, matrix.variant, matrix.backend, matrix.precision, matrix.batch, matrix.threads, isas
     )
     for model, width, variant, backend, asked, batch, threads, isa in axes:
-        modelled = matrix.kind in MODELLED
-        precision = _precision(variant, asked) if modelled else asked
-        if precision is None or (modelled and not runs_on(variant, backend)):
+        network = matrix.kind != "operator"
+        precision = _precision(variant, asked) if network else asked
+        if precision is None or (network and not runs_on(variant, backend)):
+            continue
+        if matrix.kind == "compress" and not is_made(variant, backend):
             continue
         used = overrides.threads or threads or cores
         cell = {"model": model, "variant": variant, "backend": backend, "precision": precision, "isa": isa}
         if any(all(str(cell.get(key)) == value for key, value in rule.items()) for rule in matrix.exclude):
             continue
         label = model if width == 1.0 or own is not None else f"{model}-{width:g}"
-        parts = [label, variant, backend, precision] if modelled else [label, backend, precision]
+        parts = [label, variant, backend, precision] if network else [label, backend, precision]
         parts += [f"b{batch}"] if batch != 1 else []
         parts += [f"t{threads}"] if threads else []
         parts += [isa] if isa != "none" else []
-        parts += ["sustained"] if matrix.kind == "sustained" else []
+        parts += [matrix.kind] if matrix.kind in ("sustained", "compress") else []
         operator = model if matrix.kind == "operator" else None
         tokens = matrix.tokens if operator is None and own is None and _speaks(model) else None
         params = Params(
             model, variant, backend, precision, batch, used, matrix.image_size, width, isa, operator, tokens
         )
-        group = f"{label}/b{batch}/t{used}/{isa}" if modelled else f"operator/t{used}/{isa}"
-        if matrix.kind == "sustained":
-            group = f"~sustained/{group}"  # after all others: it leaves the machine hot
+        group = f"{label}/b{batch}/t{used}/{isa}" if network else f"operator/t{used}/{isa}"
+        # A sustained load comes after all others: it leaves the machine hot.
+        group = {"compress": f"compress/{group}", "sustained": f"~sustained/{group}"}.get(matrix.kind, group)
         yield Benchmark("/".join(parts), matrix.kind, params, group, measure, recipe)
 
 

@@ -18,9 +18,11 @@ from edgebench import links, links_tflite, task_links
 from edgebench.artifact import Artifact
 from edgebench.chain import Chain
 from edgebench.child import die_with_parent
-from edgebench.compress.steps import BASELINE, Step, parse_variant
+from edgebench.compress.steps import Step, parse_variant
 from edgebench.energy import ProbeSettings, opened
 from edgebench.errors import EdgebenchError
+from edgebench.lowering import ALWAYS_BUILT, EXPORTS
+from edgebench.making import lowered_step
 from edgebench.own import make_own
 from edgebench.reference import reference
 from edgebench_suites.errors import SuiteDataError
@@ -55,7 +57,8 @@ def make(chain: Chain) -> tuple[Artifact, Artifact | None]:
     steps = parse_variant(chain.job["variant"])
     family = chain.job["family"]
     if chain.job["own"] is not None:
-        return make_own(chain, quantise=chain.job["variant"] != BASELINE), None
+        variant = chain.job["variant"]
+        return make_own(chain, quantise=variant == "ptq-static", halve=variant == "fp16"), None
     if chain.task.name == "classification":
         current = full_precision = links.baseline(chain)
     else:
@@ -80,7 +83,9 @@ def _lowered(chain: Chain, current: Artifact, steps: Sequence[Step]) -> Artifact
             current = links_tflite.quantised(chain, current, last.kind)
         return current
     if family != "torch":
-        current = links.exported(chain, current, family)
+        current = links.exported(chain, current, EXPORTS[family])
+    if family in ALWAYS_BUILT:
+        return links.engine(chain, current, lowered_step(chain.job["variant"]))
     if last is not None and last.lowered:
         lower = {"fp16": links.halved, "weights-int8": task_links.weights_int8}.get(last.kind, links.static)
         current = lower(chain, current, family)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.registry import get_backend
 from edgebench.jobs import child_environment, run_job
+from edgebench.lowering import ALWAYS_BUILT
+from edgebench.making import base_variant, engine_shapes
 from edgebench.own import why_not
 
 if TYPE_CHECKING:
@@ -21,9 +23,12 @@ Artifacts = dict[str, dict[str, Any] | None]
 FAMILIES = {
     "torch": "torch",
     "torch-compile": "torch",
+    "torch-cuda": "torch",
     "openvino": "openvino",
     "onnxruntime": "onnx",
+    "onnxruntime-cuda": "onnx",
     "litert": "tflite",
+    "tensorrt": "tensorrt",
 }
 # A family that only the board itself can make (an engine) names the family of what it is built from: a bundle holds
 # that one, and the board's preparing job gets its record as `parent`.
@@ -60,9 +65,8 @@ def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> A
             elif earlier is not None:
                 made[key] = {"artifact": earlier["artifact"]}
             else:
-                progress.step(
-                    "prepare", f"{cell.params.model} {cell.params.variant} for {FAMILIES[cell.params.backend]}"
-                )
+                variant, family = wanted(cell)
+                progress.step("prepare", f"{cell.params.model} {variant} for {family}")
                 made[key] = make_artifact(plan, cell, options, log)
                 progress.advance(f"prepare {cell.name}")
         artifacts[cell.name] = made[key].get("artifact")
@@ -84,7 +88,7 @@ def _record(cell: Benchmark, outcome: Mapping[str, Any], log: Log, progress: Pro
 
 def target_of(cell: Benchmark) -> tuple[Any, ...]:
     """Return what makes an artifact: benchmarks with equal targets measure the same one."""
-    return _target(cell, FAMILIES[cell.params.backend])
+    return _target(cell, wanted(cell)[1])
 
 
 def portable_of(cell: Benchmark) -> tuple[Any, ...] | None:
@@ -95,7 +99,16 @@ def portable_of(cell: Benchmark) -> tuple[Any, ...] | None:
 
 def _target(cell: Benchmark, family: str) -> tuple[Any, ...]:
     params = cell.params
-    return params.model, params.width, params.variant, family, cell.recipe
+    # An engine is made for the shapes that are measured; every other file serves all.
+    shapes = tuple(engine_shapes(cell)) if family in ALWAYS_BUILT else ()
+    return params.model, params.width, wanted(cell)[0], family, cell.recipe, shapes
+
+
+def wanted(cell: Benchmark) -> tuple[str, str]:
+    """Return the variant and family to prepare: for kind ``compress`` only what the making starts from."""
+    if cell.kind == "compress":
+        return base_variant(cell.params.variant), "torch"
+    return cell.params.variant, FAMILIES[cell.params.backend]
 
 
 def _from_bundle(bundle: Bundle, plan: Plan, cell: Benchmark, options: Options, log: Log) -> dict[str, Any]:
@@ -118,13 +131,15 @@ def make_artifact(
 ) -> dict[str, Any]:
     """Make a benchmark's artifact (of another `family`, from a bundled `parent`) in a child; give it or the reason."""
     own = plan.own_model
+    variant, own_family = wanted(cell)
     job = {
         "model": cell.params.model,
         "width": cell.params.width,
-        "variant": cell.params.variant,
-        "family": family or FAMILIES[cell.params.backend],
+        "variant": variant,
+        "family": family or own_family,
         "parent": parent,
         "recipe": cell.recipe.model_dump(),
+        "shapes": engine_shapes(cell),
         "seed": plan.seed,
         "cpus": list(options.cpus),
         "cache": str(options.cache),

@@ -10,8 +10,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from edgebench.figures import widest_scope
-from edgebench.jobs import child_environment, run_job
+from edgebench.jobs import JobResult, child_environment, run_job
 from edgebench.machine import cpus_for, disturbance, read_state
+from edgebench.making import evaluation_job, make_once
+from edgebench.preparing import FAMILIES
 from edgebench_suites.tasks import task_of
 
 if TYPE_CHECKING:
@@ -58,12 +60,7 @@ def measure_all(
         repeats = 0 if cell.kind == "sustained" else MAX_REPEATS
         for attempt in range(repeats + 1):
             before = read_state()
-            outcome = run_job(
-                "edgebench.worker",
-                job,
-                environment=child_environment(threads=cell.params.threads, isa=cell.params.isa, seed=plan.seed),
-                limit_s=cell.measure.time_limit_s + job["sustained_s"],
-            )
+            outcome = _run(plan, cell, artifact, options, job)
             after = read_state()
             if outcome.error is not None:
                 log.add("failed", cell=cell.name, reason=outcome.error, seconds=outcome.seconds)
@@ -101,6 +98,21 @@ def measure_all(
         progress.advance(cell.name)
 
 
+def _run(
+    plan: Plan, cell: Benchmark, artifact: Mapping[str, Any] | None, options: Options, job: Mapping[str, Any]
+) -> JobResult:
+    """One run in processes of its own: a worker, or for kind ``compress`` the making of the artifact."""
+    if cell.kind == "compress" and artifact is not None:
+        family = FAMILIES[cell.params.backend]
+        return make_once(plan, cell, artifact, options, family=family, describe=bool(job["describe"]))
+    return run_job(
+        "edgebench.worker",
+        job,
+        environment=child_environment(threads=cell.params.threads, isa=cell.params.isa, seed=plan.seed),
+        limit_s=cell.measure.time_limit_s + job["sustained_s"],
+    )
+
+
 def make_job(
     plan: Plan, cell: Benchmark, artifact: Mapping[str, Any] | None, options: Options, *, loops: int, describe: bool
 ) -> dict[str, Any]:
@@ -112,15 +124,7 @@ def make_job(
     elif params.operator is None:
         shapes = task_of(params.model).shapes(params.batch, params.size, params.width)
     labelled = cell.kind == "inference" and plan.own_model is None
-    evaluate = {
-        "data": str(options.data) if options.data else None,
-        "choice": plan.data.model_dump(),
-        "format": None if artifact is None else artifact["format"],
-        "size": cell.recipe.train_size,
-        "model": params.model,
-        "width": params.width,
-        "reference": (artifact or {}).get("reference", {}).get("path"),
-    }
+    evaluate = evaluation_job(plan, cell, artifact, options)
     energy = {
         "specs": options.probes.specs,
         "sysfs": options.probes.sysfs,

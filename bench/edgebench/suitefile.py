@@ -57,6 +57,9 @@ class Recipe(_Strict):
     )
     pretrain_epochs: int = Field(default=0, ge=0, le=1000, description="in place of ImageNet weights")
     pretrain_lr: float = Field(default=3e-3, gt=0, lt=1)
+    reestimate_batch_norm: bool = Field(
+        default=False, description="after training: for networks whose running statistics follow slowly"
+    )
     epochs: int = Field(default=1, ge=0, le=1000)
     lr: float = Field(default=1e-4, gt=0, lt=1)
     batch: int = Field(default=32, ge=1, le=4096)
@@ -77,6 +80,9 @@ class Recipe(_Strict):
     validation: float = Field(default=0.2, gt=0, lt=1, description="share of training images for early stopping")
     patience: int = Field(default=2, ge=1, le=1000, description="epochs without a lower validation loss")
     augment_with: Annotated[tuple[Literal["rotate", "shift", "zoom", "flip"], ...], Field(strict=False)] = ()
+    engine_int8: Literal["auto", "entropy", "qdq"] = Field(
+        default="auto", description="TensorRT: its own entropy calibrator where it has one, or a quantised graph"
+    )
 
 
 class Matrix(_Strict):

@@ -118,7 +118,7 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
         result["operator"] = {"operations": operator.operations, "bytes": operator.bytes_moved(job["precision"])}
     if job["evaluate"] is not None:
         del run
-        result |= _evaluate(backend, job)
+        result |= evaluate(backend, job)
     result["clock"] = {"loading": loading_s, "measuring": measuring_s, "measured": measured_s}
     return result
 
@@ -238,7 +238,7 @@ def _energy(run: Callable[[], object], pass_s: float, energy: Mapping[str, Any],
     return {"windows": windows, "discarded": result.discarded, "failed": result.failed, "sampler_share": shares}
 
 
-def _evaluate(backend: Backend, job: Mapping[str, Any]) -> dict[str, Any]:
+def evaluate(backend: Backend, job: Mapping[str, Any]) -> dict[str, Any]:
     """Quality by the model's task, at the size it was trained at, in this very runtime."""
     from edgebench.quality import evaluate
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgebench.backends.base import Array
 
 _PRECISIONS = ("fp32", "fp16", "int8")
-_PROVIDERS = ["CPUExecutionProvider"]
+_PROVIDERS: tuple[Any, ...] = ("CPUExecutionProvider",)
 _DTYPES = {"float": "float32", "double": "float64", "bool": "bool"}
 
 
@@ -32,6 +32,7 @@ _DTYPES = {"float": "float32", "double": "float64", "bool": "bool"}
 class OnnxRuntimeBackend:
     """Opens ONNX files; external data only from the model's own folder, custom operator libraries never."""
 
+    providers: tuple[Any, ...] = _PROVIDERS
     name: ClassVar[str] = "onnxruntime"
     formats: ClassVar[tuple[str, ...]] = ("onnx",)
 
@@ -70,10 +71,10 @@ class OnnxRuntimeBackend:
         inputs = fix_shapes([item for item, _ in declared], spec.shapes, spec.path)
         free = _free_dimensions(declared, inputs, spec.path)
         with refusals("onnxruntime", "to prepare", spec.path, "check the shapes and the model's operators"):
-            session = _session(spec, free)
+            session = _session(spec, free, providers=self.providers)
         if spec.precision == "fp16":
             _check_half(session, spec.path)
-        return OnnxRuntimeModel(inputs, load_s, time.perf_counter() - started, session, spec, free)
+        return OnnxRuntimeModel(inputs, load_s, time.perf_counter() - started, session, spec, free, self.providers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class OnnxRuntimeModel:
     session: Any = field(repr=False)
     spec: LoadSpec
     free: Mapping[str, int]
+    providers: tuple[Any, ...] = _PROVIDERS
 
     def bind(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
         """Return a run over bound inputs and outputs: half the overhead of `run` with a dictionary, no copies."""
@@ -120,7 +122,7 @@ class OnnxRuntimeModel:
 
         zeros = {item.name: np.zeros(item.shape, item.dtype) for item in self.inputs}
         with refusals("onnxruntime", "to profile", self.spec.path), tempfile.TemporaryDirectory() as folder:
-            session = _session(self.spec, self.free, profile=Path(folder) / "profile")
+            session = _session(self.spec, self.free, profile=Path(folder) / "profile", providers=self.providers)
             session.run(None, zeros)
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
         return [_layer(event) for event in events if _is_kernel(event)]
@@ -142,7 +144,14 @@ class OnnxRuntimeModel:
         return known
 
 
-def _session(spec: LoadSpec, free: Mapping[str, int], *, optimised: bool = True, profile: Path | None = None) -> Any:
+def _session(
+    spec: LoadSpec,
+    free: Mapping[str, int],
+    *,
+    optimised: bool = True,
+    profile: Path | None = None,
+    providers: Sequence[Any] = _PROVIDERS,
+) -> Any:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -157,7 +166,7 @@ def _session(spec: LoadSpec, free: Mapping[str, int], *, optimised: bool = True,
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)
-    return ort.InferenceSession(str(spec.path), options, providers=_PROVIDERS)
+    return ort.InferenceSession(str(spec.path), options, providers=list(providers))
 
 
 def _check_half(session: Any, path: Path) -> None:

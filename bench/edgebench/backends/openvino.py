@@ -93,8 +93,12 @@ class OpenVINOModel:
                 facts = node.get_rt_info()
                 kind = _fact(facts, "layerType")
                 if kind not in _SILENT:
+                    kernel = _fact(facts, "primitiveType")
                     precision = precision_name(_fact(facts, "runtimePrecision"))
-                    found.append(Layer(node.get_friendly_name(), kind, precision, _fact(facts, "primitiveType")))
+                    if precision == "fp16" and kernel.endswith("_f32"):
+                        # A node over halved weights calls itself f16 where its kernel works on f32 (seen in 2026.4).
+                        precision = "fp32"
+                    found.append(Layer(node.get_friendly_name(), kind, precision, kernel))
             return found
 
     def effective(self) -> dict[str, Any]:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from edgebench.backends.base import Backend
 from edgebench.errors import BackendError
 
-BACKENDS: tuple[str, ...] = ("torch", "torch-compile", "openvino", "onnxruntime", "litert")
+# Name → module and class; `torch` is one class for eager and compiled.
+_CLASSES = {
+    "openvino": ("openvino", "OpenVINOBackend"),
+    "onnxruntime": ("onnxruntime", "OnnxRuntimeBackend"),
+    "onnxruntime-cuda": ("onnxruntime_cuda", "OnnxRuntimeCudaBackend"),
+    "torch-cuda": ("torch_cuda", "TorchCudaBackend"),
+    "litert": ("litert", "LiteRTBackend"),
+    "tensorrt": ("tensorrt", "TensorRTBackend"),
+}
+BACKENDS: tuple[str, ...] = ("torch", "torch-compile", *_CLASSES)
 
 
 def get_backend(name: str) -> Backend:
     """Return the backend called `name`; raises BackendError for an unknown one. Imports no runtime."""
-    match name:
-        case "torch" | "torch-compile":
-            from edgebench.backends.torch import TorchBackend
+    if name in ("torch", "torch-compile"):
+        from edgebench.backends.torch import TorchBackend
 
-            return TorchBackend(compiled=name == "torch-compile")
-        case "openvino":
-            from edgebench.backends.openvino import OpenVINOBackend
-
-            return OpenVINOBackend()
-        case "onnxruntime":
-            from edgebench.backends.onnxruntime import OnnxRuntimeBackend
-
-            return OnnxRuntimeBackend()
-        case "litert":
-            from edgebench.backends.litert import LiteRTBackend
-
-            return LiteRTBackend()
-    raise BackendError(f"unknown backend {name!r}: choose from {', '.join(BACKENDS)}")
+        return TorchBackend(compiled=name == "torch-compile")
+    if name not in _CLASSES:
+        raise BackendError(f"unknown backend {name!r}: choose from {', '.join(BACKENDS)}")
+    module, kind = _CLASSES[name]
+    found: Backend = getattr(import_module(f"edgebench.backends.{module}"), kind)()
+    return found

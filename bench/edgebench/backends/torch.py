@@ -72,7 +72,7 @@ class TorchBackend:
             torch.set_num_threads(spec.threads)
         started = time.perf_counter()
         with refusals(self.name, "to load", spec.path):
-            module, declared = _read(spec)
+            module, declared = read_module(spec)
         load_s = time.perf_counter() - started
         return wrap_module(module, fix_shapes(declared, spec.shapes, spec.path), spec, load_s, compiled=self.compiled)
 
@@ -115,7 +115,7 @@ class TorchModel:
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         """Run once; bf16 and quantised outputs come back as float32."""
         with refusals("torch", "to run the model"):
-            return [_to_numpy(tensor) for tensor in _tensors_in(self.bind(feeds)())]
+            return [_to_numpy(tensor) for tensor in tensors_in(self.bind(feeds)())]
 
     def layers(self) -> list[Layer]:
         """Run one pass under observation and return what was executed.
@@ -129,7 +129,7 @@ class TorchModel:
                 from edgebench.backends.onednn import listen
 
                 return list(listen(one_pass).primitives)
-            return _dispatched(one_pass)
+            return dispatched(one_pass)
 
     def effective(self) -> dict[str, Any]:
         """Return threads, kernels' ISA levels, the quantised engine and the oneDNN kernels of one observed pass."""
@@ -204,7 +204,8 @@ def wrap_module(
     return TorchModel(inputs, load_s, time.perf_counter() - started, fast, spec.precision, compiled=True)
 
 
-def _read(spec: LoadSpec) -> tuple[Any, list[ModelInput]]:
+def read_module(spec: LoadSpec) -> tuple[Any, list[ModelInput]]:
+    """Return the module of a checkpoint folder or exported program on the CPU, and its declared inputs."""
     if spec.format == "pt2":
         from edgebench.backends.pt2 import inputs_of, load_program
 
@@ -231,7 +232,7 @@ def _compiler() -> str | None:
     return shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
 
 
-def _tensors_in(output: Any) -> list[torch.Tensor]:
+def tensors_in(output: Any) -> list[torch.Tensor]:
     """Return the tensors of a module's output, in order, whatever tuples, lists and dictionaries hold them."""
     import torch
     from torch.utils import _pytree
@@ -248,7 +249,7 @@ def _to_numpy(tensor: torch.Tensor) -> Array:
     return array
 
 
-def _dispatched(one_pass: Callable[[], object]) -> list[Layer]:
+def dispatched(one_pass: Callable[[], object]) -> list[Layer]:
     """Record each operator torch dispatches in one pass, with the precision of the tensors it works on."""
     import torch
     from torch.utils import _pytree

@@ -13,6 +13,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebench.compress.slim import slim_onnx
 from edgebench.errors import CompressionError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     F32 = npt.NDArray[np.float32]
 
 TORCH_ENGINE = "x86"
+# As ONNX Runtime documents for TensorRT.
+_FOR_ENGINE = {"ActivationSymmetric": True, "WeightSymmetric": True, "AddQDQPairToWeight": True, "QuantizeBias": False}
 
 
 def dynamic(model: nn.Module) -> nn.Module:
@@ -84,13 +87,15 @@ def quiet() -> Iterator[None]:
 def static_openvino(ov_model: Any, calibration: Sequence[F32]) -> Any:
     """Return an INT8 ``openvino.Model`` by NNCF's post-training quantisation, calibrated on [n, 3, H, W] batches.
 
-    Weights are symmetric per channel, activations by NNCF's default preset with fast bias correction. Needs no
-    compiler. Dynamic dimensions of `ov_model` stay dynamic. Raises CompressionError.
+    Weights are symmetric per channel, activations by NNCF's default preset with fast bias correction. What NNCF leaves
+    in floating point, as it does squeeze-and-excitation blocks, gets INT8 weights as well and keeps FP32 arithmetic.
+    Needs no compiler. Dynamic dimensions of `ov_model` stay dynamic. Raises CompressionError.
     """
     if not calibration:
         raise CompressionError("static quantisation needs calibration images: set calibration_images to 1 or more")
     with nncf_quietly() as nncf:
-        return nncf.quantize(ov_model, nncf.Dataset(list(calibration)), subset_size=len(calibration))
+        quantised = nncf.quantize(ov_model, nncf.Dataset(list(calibration)), subset_size=len(calibration))
+        return nncf.compress_weights(quantised, mode=nncf.CompressWeightsMode.INT8_SYM)
 
 
 @contextmanager
@@ -119,15 +124,19 @@ def nncf_quietly() -> Iterator[Any]:
         logger.setLevel(level)
 
 
-def static_onnx(src: Path, dst: Path, calibration: Sequence[F32]) -> None:
+def static_onnx(src: Path, dst: Path, calibration: Sequence[F32], *, for_engine: bool = False) -> None:
     """Write `dst`, the INT8 form of the ONNX file `src`: QDQ, per channel, U8 activations and S8 weights.
 
     The settings ONNX Runtime advises for x86 with VNNI; calibrated with minimum and maximum over [n, C, H, W] batches
-    for the model's only input. Without VNNI weights take 7 bits (`reduce_range`), as 8 would saturate there.
+    for the model's only input. Without VNNI weights take 7 bits (`reduce_range`), as 8 would saturate there. Batch
+    norms that no convolution took in (DenseNet's) stay in FP32, for want of an INT8 kernel. `for_engine` writes the
+    graph that TensorRT takes: symmetric S8 activations, weights and biases in FP32 with their quantiser beside them.
     Raises CompressionError.
     """
     try:
+        import onnx
         from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+        from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
         from onnxruntime.quantization.shape_inference import quant_pre_process
     except ImportError:
         raise CompressionError(
@@ -155,10 +164,16 @@ def static_onnx(src: Path, dst: Path, calibration: Sequence[F32]) -> None:
                 Reader(_only_input(prepared)),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
-                reduce_range=not _has_vnni(),
-                activation_type=QuantType.QUInt8,
+                reduce_range=not (for_engine or _has_vnni()),
+                activation_type=QuantType.QInt8 if for_engine else QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
+                extra_options=_FOR_ENGINE if for_engine else {},
+                op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry} - {"BatchNormalization"}),
             )
+            model = onnx.load(dst)
+            if not for_engine:
+                slim_onnx(model)
+                onnx.save(model, dst)
     except CompressionError:
         raise
     except Exception as error:

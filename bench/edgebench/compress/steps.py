@@ -33,7 +33,8 @@ class StepKind:
     takes_percent: bool = False
 
 
-_ALL = ("torch", "torch-compile", "openvino", "onnxruntime", "litert")
+_GPU = ("torch-cuda", "onnxruntime-cuda", "tensorrt")
+_ALL = ("torch", "torch-compile", "openvino", "onnxruntime", "litert", *_GPU)
 
 STEPS: dict[str, StepKind] = {
     step.kind: step
@@ -47,7 +48,7 @@ STEPS: dict[str, StepKind] = {
             "fp16",
             3,
             "half-precision weights; what computes in FP16 is the runtime's and the processor's choice",
-            ("openvino", "onnxruntime"),
+            ("openvino", "onnxruntime", *_GPU),
             lowered=True,
         ),
         StepKind(
@@ -61,7 +62,7 @@ STEPS: dict[str, StepKind] = {
             "ptq-static",
             3,
             "INT8 weights and activations, calibrated",
-            ("torch", "openvino", "onnxruntime", "litert"),
+            ("torch", "openvino", "onnxruntime", "litert", "tensorrt"),
             calibrates=True,
             lowered=True,
         ),
@@ -132,3 +133,13 @@ def _parse_step(part: str, variant: str) -> Step:
 def runs_on(variant: str, backend: str) -> bool:
     """Whether a backend can run a variant. Raises UsageError for a variant that does not exist."""
     return all(backend in step.kind.backends for step in parse_variant(variant))
+
+
+def is_made(variant: str, backend: str) -> bool:
+    """Whether a backend's file of a variant is made by export and build alone, which kind ``compress`` measures.
+
+    What torch runs is the model itself, LiteRT's converter is not split in two, and a variant that trains on the way to
+    the file (qat) is no such making.
+    """
+    last = (parse_variant(variant) or (None,))[-1]
+    return not backend.startswith(("torch", "litert")) and (last is None or last.kind.kind != "qat")

@@ -27,6 +27,12 @@ TITLES: Mapping[str, str] = {
     "agreement_top1": "arg-max as FP32",
     "compress_s": "compression time",
     "compress_energy_j": "compression energy",
+    "export_s": "export time",
+    "build_s": "build time",
+    "export_energy_j": "export energy",
+    "build_energy_j": "build energy",
+    "export_peak_memory_bytes": "export peak memory",
+    "build_peak_memory_bytes": "build peak memory",
     "break_even": "break-even",
 }
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from edgebench.render import cells
+from edgebench.render.making import making_section
 from edgebench.render.quality import quality_columns
 from edgebench.render.resources import section as resources_section
 from edgebench.render.study import study_of, study_section
+from edgebench.render.study_jetson import jetson_section
 from edgebench.render.study_pi import pi_section
 from edgebench.render.sustained import section as sustained_section
 from edgebench.render.tables import Column, Section
@@ -50,12 +52,14 @@ def sections(report: Report, *, sparks: bool = True) -> list[Section]:
         _inference("Inference", _ok(report, "inference")),
         sustained_section(report, sparks=sparks),
         _operators(report),
+        making_section(report),
         _compression(report),
         _break_even(report),
         _idle(report),
         _probes(report),
         _contrasts(report),
         None if study is None else study_section(study),
+        jetson_section(report),
         pi_section(report),
         resources_section(report, sparks=sparks),
         *remarks(report),
@@ -81,7 +85,7 @@ def essentials(report: Report) -> Section | None:
     everything = _ok(report, "inference") or _ok(report, "sustained") or _ok(report, "operator")
     rows = everything[:_CLOSING_ROWS]
     if not rows:
-        return None
+        return making_section(report)
     labels = cells.labels(rows)
     change = {one.head: one for one in reversed(report.contrasts) if one.metric == "latency_s"}
     columns = (

@@ -1,0 +1,148 @@
+"""From a torch module to a runtime's file, in two phases that links of a chain and ``compress`` benchmarks share."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebench.errors import CompressionError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgebench_suites.tasks.base import InputInfo
+
+    F32 = npt.NDArray[np.float32]
+
+# The family that a family's build starts from, made by the export.
+EXPORTS = {"openvino": "openvino", "onnx": "onnx", "tensorrt": "onnx"}
+# Families whose unchanged model is built as well: an engine is compiled even in FP32.
+ALWAYS_BUILT = frozenset({"tensorrt"})
+
+_MODULES = {
+    "openvino": ("openvino",),
+    "onnx": ("onnx",),
+    "tensorrt": ("onnx",),
+    ("openvino", "ptq-static"): ("nncf",),
+    ("onnx", "ptq-static"): ("onnxruntime.quantization",),
+    ("onnx", "fp16"): ("onnxruntime.transformers.float16",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What a build makes: `step` is ``fp16``, ``ptq-static`` or None (FP32); the rest is for engines.
+
+    `shapes` are those of their input, the measured one first; `engine_int8` is the recipe's; `timing_cache` None times
+    every tactic anew.
+    """
+
+    step: str | None
+    shapes: tuple[tuple[int, ...], ...] = ()
+    engine_int8: str = "auto"
+    timing_cache: Path | None = None
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether it needs images."""
+        return self.step == "ptq-static"
+
+
+def preload(family: str, step: str | None) -> None:
+    """Import what a phase will use, so that the phase measures its work and not the reading of libraries."""
+    for name in (*_MODULES.get(family, ()), *_MODULES.get((family, step), ())):
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue  # the phase says what is missing, in its own words
+
+
+def export_file(module: Any, inputs: Sequence[InputInfo], family: str, target: Path, outputs: Sequence[str]) -> None:
+    """Write a torch module as ONNX or OpenVINO IR, free in the dimensions that its inputs say."""
+    from edgebench.backends import lower
+
+    write = lower.to_openvino if family == "openvino" else lower.to_onnx
+    write(module, inputs, target, outputs)
+
+
+def build_file(source: Path, target: Path, family: str, build: Build, calibration: Sequence[F32]) -> None:
+    """Write `target`, the file of `family` that `build` describes, from an exported file."""
+    if family == "tensorrt":
+        _build_engines(source, target, build, calibration)
+    elif build.step == "fp16":
+        halve_file(source, target, family)
+    elif build.step == "ptq-static":
+        quantise_file(source, target, family, calibration)
+    else:
+        raise CompressionError(f"there is nothing to build for {family} in FP32: the export is the file it opens")
+
+
+def quantise_file(source: Path, target: Path, family: str, calibration: Sequence[F32]) -> None:
+    """Write `target`, the static INT8 form of an IR, ONNX or TFLite file."""
+    if family == "openvino":
+        import openvino
+
+        from edgebench.backends.openvino import read_model
+        from edgebench.compress.quantise import static_openvino
+
+        model = static_openvino(read_model(source), calibration)
+        openvino.save_model(model, target, compress_to_fp16=False)
+        return
+    if family == "tflite":
+        from edgebench.compress.quantise_tflite import static_tflite
+
+        static_tflite(source, target, calibration)
+        return
+    from edgebench.compress.quantise import static_onnx
+
+    static_onnx(source, target, calibration)
+
+
+def halve_file(source: Path, target: Path, family: str) -> None:
+    """Write `target`, an IR or ONNX file with its weights in FP16."""
+    if family == "openvino":
+        import openvino
+
+        from edgebench.backends.openvino import read_model
+
+        openvino.save_model(read_model(source), target, compress_to_fp16=True)
+        return
+    from edgebench.compress.half import half_onnx
+
+    half_onnx(source, target)
+
+
+def measured_bytes(folder: Path, family: str, shapes: Sequence[tuple[int, ...]]) -> int:
+    """Return the bytes a runtime opens of what was built: all files, or the engine of the measured shape."""
+    if family == "tensorrt":
+        from edgebench.backends.tensorrt import engine_file
+
+        return (folder / engine_file(shapes[0])).stat().st_size
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _build_engines(source: Path, target: Path, build: Build, calibration: Sequence[F32]) -> None:
+    """Write engines into the folder `target`; what the builder cannot do by flags is done to the graph first."""
+    from edgebench.backends.tensorrt_build import EngineSpec, build_engines, has_calibrator, has_flags
+
+    precision = {"fp16": "fp16", "ptq-static": "int8", None: "fp32"}[build.step]
+    quantised = precision == "int8" and (build.engine_int8 == "qdq" or not has_calibrator())
+    if precision == "int8" and build.engine_int8 == "entropy" and not has_calibrator():
+        raise CompressionError("this TensorRT has no entropy calibrator: set engine_int8 to auto or qdq")
+    with tempfile.TemporaryDirectory() as scratch:
+        graph = source
+        if quantised:
+            from edgebench.compress.quantise import static_onnx
+
+            graph = Path(scratch, "quantised.onnx")
+            static_onnx(source, graph, calibration, for_engine=True)
+        elif precision == "fp16" and not has_flags():
+            graph = Path(scratch, "half.onnx")
+            halve_file(source, graph, "onnx")
+        spec = EngineSpec(precision, build.shapes, quantised, build.timing_cache)
+        build_engines(graph, target, spec, calibration)

@@ -1,0 +1,131 @@
+"""One run of a benchmark of kind ``compress``: export, then build, each in a child process of its own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from edgebench.compress.steps import BASELINE, parse_variant
+from edgebench.jobs import JobResult, child_environment, run_job
+from edgebench.lowering import ALWAYS_BUILT, EXPORTS
+from edgebench.machine import cpus_for
+from edgebench_suites.tasks.base import REFERENCE_IMAGES
+
+if TYPE_CHECKING:
+    from edgebench.plan import Benchmark, Plan
+    from edgebench.session import Options
+
+
+def base_variant(variant: str) -> str:
+    """Return the part of a variant that is done in torch: what the export starts from."""
+    steps = [step.name for step in parse_variant(variant) if not step.kind.lowered]
+    return "+".join(steps) or BASELINE
+
+
+def lowered_step(variant: str) -> str | None:
+    """Return the step that a runtime's own converter or quantiser does, or None."""
+    return next((step.kind.kind for step in parse_variant(variant) if step.kind.lowered), None)
+
+
+def make_once(
+    plan: Plan, cell: Benchmark, artifact: Mapping[str, Any], options: Options, *, family: str, describe: bool
+) -> JobResult:
+    """Make the artifact of a cell from its torch checkpoint `artifact`, from nothing; the file is thrown away."""
+    step = lowered_step(cell.params.variant)
+    phases = ["export"] if step is None and family not in ALWAYS_BUILT else ["export", "build"]
+    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+        outcomes: list[JobResult] = []
+        for name in phases:
+            last = name == phases[-1]
+            job = _job(plan, cell, options, family) | {
+                "phase": name,
+                "step": step,
+                "last": last,
+                "base": artifact["path"],
+                "scratch": scratch,
+                "evaluate": evaluation_job(plan, cell, artifact, options, family) if last and describe else None,
+            }
+            outcome = run_job(
+                "edgebench.maker",
+                job,
+                environment=child_environment(threads=cell.params.threads, isa=cell.params.isa, seed=plan.seed),
+                limit_s=cell.measure.time_limit_s,
+            )
+            outcomes.append(outcome)
+            if outcome.error is not None:
+                break
+    return _merged(outcomes, settings=_settings(cell, family, step))
+
+
+def _job(plan: Plan, cell: Benchmark, options: Options, family: str) -> dict[str, Any]:
+    params = cell.params
+    return {
+        "backend": params.backend,
+        "family": family,
+        "precision": params.precision,
+        "threads": params.threads,
+        "cpus": cpus_for(params.threads, options.cpus),
+        "seed": plan.seed,
+        "size": cell.recipe.train_size,
+        "shapes": engine_shapes(cell),
+        "engine_int8": cell.recipe.engine_int8,
+        "calibration_images": cell.recipe.calibration_images,
+        "model": params.model,
+        "width": params.width,
+        "data": str(options.data) if options.data else None,
+        "choice": plan.data.model_dump(),
+        "operator": None,
+        "probes": {"specs": options.probes.specs, "sysfs": options.probes.sysfs},
+    }
+
+
+def engine_shapes(cell: Benchmark) -> list[tuple[int, ...]]:
+    """Return the shapes an engine is built for: the measured one first, then the one accuracy is taken at."""
+    pixels, scored = cell.params.image_size, cell.recipe.train_size
+    return [(cell.params.batch, 3, pixels, pixels), (REFERENCE_IMAGES, 3, scored, scored)]
+
+
+def evaluation_job(
+    plan: Plan, cell: Benchmark, artifact: Mapping[str, Any] | None, options: Options, form: str | None = None
+) -> dict[str, Any]:
+    """Return what a process needs to tell the quality of a file; `form` is its format when not the artifact's."""
+    return {
+        "data": str(options.data) if options.data else None,
+        "choice": plan.data.model_dump(),
+        "format": form or (artifact or {}).get("format"),
+        "size": cell.recipe.train_size,
+        "model": cell.params.model,
+        "width": cell.params.width,
+        "reference": (artifact or {}).get("reference", {}).get("path"),
+    }
+
+
+def _settings(cell: Benchmark, family: str, step: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = {"export": EXPORTS[family], "threads": cell.params.threads}
+    found |= {"step": step} if step else {}
+    if step == "ptq-static":
+        found |= {"calibration_images": cell.recipe.calibration_images, "calibration_size": cell.recipe.train_size}
+    return found
+
+
+def _merged(outcomes: list[JobResult], settings: dict[str, Any]) -> JobResult:
+    """Return the run of all phases as one; `values` holds its one value, the seconds of the phases together."""
+    error = outcomes[-1].error
+    data: dict[str, Any] = {}
+    if error is None:
+        phases = [outcome.data["phase"] for outcome in outcomes]
+        data = {key: value for key, value in outcomes[-1].data.items() if key not in ("phase", "clock")}
+        data |= {
+            "phases": phases,
+            "values": [sum(phase["seconds"] for phase in phases)],
+            "loops": 1,
+            "settings": settings,
+        }
+    return JobResult(
+        data,
+        error,
+        sum(outcome.seconds for outcome in outcomes),
+        sum(outcome.cpu_s for outcome in outcomes),
+        sum(outcome.start_s for outcome in outcomes),
+    )

@@ -1,0 +1,205 @@
+"""The Jetson study's findings, one by one: reproduced, not reproduced, or cannot tell.
+
+Published: *Mengkarakterisasi Kompresi Model Deep Learning dengan Post-Training Quantization pada Edge Devices* (2024),
+six classifiers with TensorRT on a Xavier NX and an Orin Nano. Each engine of a report is judged by itself; the figures
+of the study are compared with, never computed from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from edgebench.render import cells
+from edgebench.render.study import judge
+from edgebench.render.tables import Column, Section
+from edgebench.render.units import signed
+from edgebench.report.metric import mean_interval
+from edgebench.report.model import Benchmark, Contrast, Report
+
+Verdict = Literal["reproduced", "not reproduced", "cannot tell"]
+_STEPS = {"fp16": "FP16", "ptq-static": "INT8"}
+# Greatest change published for any model, in per cent, and half a unit of the last digit given.
+_SIZES = {"fp16": (-58.0, 0.5), "ptq-static": (-77.0, 0.5)}
+_DROPS = {"fp16": -4.5, "ptq-static": -13.9}  # percentage points
+_LATENCY = (-67.0, -55.0)
+_FEW = "one model gives no interval"
+
+Cells = Mapping[tuple[str, str], Benchmark]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding for one engine: what was published, what is here with its 95 % interval, and the verdict."""
+
+    text: str
+    engine: str
+    published: str
+    here: str
+    verdict: Verdict
+    why: str
+
+
+def findings_of(report: Report) -> tuple[Finding, ...]:
+    """Return the findings for every engine that measured a baseline and a compressed form; none for other studies."""
+    if report.suite.study != "jetson":
+        return ()
+    engines = list(dict.fromkeys(str(row.params.get("backend")) for row in report.benchmarks if row.status == "ok"))
+    return tuple(finding for engine in engines for finding in _of_engine(report, engine))
+
+
+def jetson_section(report: Report) -> Section | None:
+    """Return the findings as a table, or None for a report that is not of this study."""
+    found = findings_of(report)
+    if not found:
+        return None
+    columns = (
+        Column("finding", tuple(finding.text for finding in found), "left", wrap=True),
+        Column("engine", tuple(finding.engine for finding in found), "left"),
+        Column("published", tuple(finding.published for finding in found)),
+        Column("here", tuple(finding.here for finding in found)),
+        Column("verdict", tuple(f"{one.verdict}: {one.why}" for one in found), "left", wrap=True),
+    )
+    notes = (
+        "published: TensorRT on a Jetson Xavier NX and an Orin Nano",
+        "here: geometric means over the models, [95 % interval over the models]; size and accuracy: the most changed",
+    )
+    return Section("The Jetson study", (columns,), notes=notes)
+
+
+def _of_engine(report: Report, engine: str) -> Iterator[Finding]:
+    runs = _cells(report, engine, "inference")
+    made = _cells(report, engine, "compress")
+    if any((model, "fp16") in made and (model, "ptq-static") in made for model in _models(made)):
+        yield _longer_to_make(made, engine)
+    for step in _STEPS:
+        if not any((model, step) in runs and (model, "baseline") in runs for model in _models(runs)):
+            continue
+        yield _size(runs, engine, step)
+        yield _accuracy(report.contrasts, runs, engine, step)
+        yield _latency(runs, engine, step)
+        yield _use(runs, engine, step, "peak_memory_bytes", "memory use falls", falls=True)
+        yield _use(runs, engine, step, "cpu_percent", "CPU use rises", falls=False)
+        yield _use(runs, engine, step, "gpu_percent", "GPU use falls", falls=True)
+
+
+def _longer_to_make(made: Cells, engine: str) -> Finding:
+    change, interval = _change(made, "fp16", "ptq-static", "compress_s")
+    verdict, why = _sign(change, interval, falls=False)
+    return Finding("INT8 takes longer to make than FP16", engine, "longer", _shown(change, interval), verdict, why)
+
+
+def _size(runs: Cells, engine: str, step: str) -> Finding:
+    published, rounding = _SIZES[step]
+    changes = [(_percent(math.exp(log)), model) for model, log in _logs(runs, "baseline", step, "size_bytes")]
+    text = f"{_STEPS[step]} shrinks models by up to {-published:.0f} %"
+    if not changes:
+        return Finding(text, engine, f"{signed(published, 0)} %", "", "cannot tell", "no size was measured")
+    (best, model), (least, _) = min(changes), max(changes)
+    verdict: Verdict = "reproduced" if best <= published + rounding else "not reproduced"
+    why = f"exactly, {model}; the least change is {signed(least, 1)} %"
+    return Finding(text, engine, f"{signed(published, 0)} %", f"{signed(best, 1)} %", verdict, why)
+
+
+def _accuracy(contrasts: Sequence[Contrast], runs: Cells, engine: str, step: str) -> Finding:
+    """The worst model decides: within the bound surely, beyond it surely, or neither."""
+    limit = _DROPS[step]
+    text = f"{_STEPS[step]} costs at most {-limit:.1f} points of accuracy"
+    found = []
+    for model in _models(runs):
+        base, head = runs.get((model, "baseline")), runs.get((model, step))
+        for one in contrasts:
+            pair = base is not None and head is not None and (one.base, one.head) == (base.name, head.name)
+            if pair and one.metric == "accuracy_top1" and one.difference is not None and one.ci95 is not None:
+                found.append((100 * one.difference, 100 * one.ci95[0], 100 * one.ci95[1], model))
+    published = f"≥ {signed(limit, 1)}"
+    if not found:
+        return Finding(text, engine, published, "", "cannot tell", "no accuracy was measured on labelled images")
+    worst = min(found)
+    here = f"{signed(worst[0], 2)} [{signed(worst[1], 2)}, {signed(worst[2], 2)}]"
+    if any(high < limit for _, _, high, _ in found):
+        return Finding(text, engine, published, here, "not reproduced", f"{worst[3]} loses more")
+    if all(low >= limit for _, low, _, _ in found):
+        return Finding(text, engine, published, here, "reproduced", f"{worst[3]} loses most")
+    return Finding(text, engine, published, here, "cannot tell", "too few test images for the interval")
+
+
+def _latency(runs: Cells, engine: str, step: str) -> Finding:
+    change, interval = _change(runs, "baseline", step, "latency_s")
+    text, published = f"{_STEPS[step]} latency falls by 55 to 67 %", f"{signed(-55, 0)} to {signed(-67, 0)} %"
+    if change is None:
+        return Finding(text, engine, published, "", "cannot tell", "no latency was measured")
+    if interval is None:
+        return Finding(text, engine, published, _shown(change, None), "cannot tell", _FEW)
+    told, why = judge(_LATENCY, change, interval, exact=False)
+    words: Mapping[str, Verdict] = {"shown": "reproduced", "not shown": "not reproduced"}
+    return Finding(text, engine, published, _shown(change, interval), words.get(told, "cannot tell"), why)
+
+
+def _use(runs: Cells, engine: str, step: str, metric: str, what: str, *, falls: bool) -> Finding:
+    change, interval = _change(runs, "baseline", step, metric)
+    text, published = f"{_STEPS[step]}: {what}", "falls" if falls else "rises"
+    if change is None:
+        return Finding(text, engine, published, "", "cannot tell", f"{cells.title(metric)} was not measured")
+    verdict, why = _sign(change, interval, falls=falls)
+    return Finding(text, engine, published, _shown(change, interval), verdict, why)
+
+
+def _sign(change: float | None, interval: tuple[float, float] | None, *, falls: bool) -> tuple[Verdict, str]:
+    if change is None or interval is None:
+        return "cannot tell", _FEW
+    low, high = interval
+    if low <= 0 <= high:
+        return "cannot tell", "the interval holds no change as well"
+    return ("reproduced", "the interval holds no zero") if (high < 0) == falls else ("not reproduced", "the opposite")
+
+
+def _change(runs: Cells, base: str, head: str, metric: str) -> tuple[float | None, tuple[float, float] | None]:
+    """Return the geometric mean change over the models, in per cent, with its interval; None where not measured."""
+    logs = [log for _, log in _logs(runs, base, head, metric)]
+    if not logs:
+        return None, None
+    interval = mean_interval(logs)
+    ends = None if interval is None else (_percent(math.exp(interval[0])), _percent(math.exp(interval[1])))
+    return _percent(math.exp(fmean(logs))), ends
+
+
+def _logs(runs: Cells, base: str, head: str, metric: str) -> Iterator[tuple[str, float]]:
+    for model in _models(runs):
+        pair = [runs.get((model, variant)) for variant in (base, head)]
+        metrics = [None if row is None else row.metrics.get(metric) for row in pair]
+        values = [cells.headline(figure) for figure in metrics if figure is not None]
+        if len(values) == 2 and min(values) > 0:
+            yield model, math.log(values[1] / values[0])
+
+
+def _cells(report: Report, engine: str, kind: str) -> Cells:
+    """The engine's benchmarks by model and variant: one image a pass, FP32 as the baseline, no ISA ceiling."""
+    found: dict[tuple[str, str], Benchmark] = {}
+    for row in report.benchmarks:
+        params = row.params
+        plain = params.get("isa", "none") == "none" and params.get("batch", 1) == 1
+        same = row.kind == kind and row.status == "ok" and params.get("backend") == engine and plain
+        if same and not (params.get("variant") == "baseline" and params.get("precision") != "fp32"):
+            width = params.get("width", 1.0)
+            model = f"{params.get('model')}" if width == 1.0 else f"{params.get('model')}-{width}"
+            found.setdefault((model, str(params.get("variant"))), row)
+    return found
+
+
+def _models(runs: Cells) -> list[str]:
+    return list(dict.fromkeys(model for model, _ in runs))
+
+
+def _shown(change: float | None, interval: tuple[float, float] | None) -> str:
+    if change is None:
+        return ""
+    ends = "" if interval is None else f" [{signed(interval[0], 1)}, {signed(interval[1], 1)}]"
+    return f"{signed(change, 1)} %{ends}"
+
+
+def _percent(ratio: float) -> float:
+    return 100 * (ratio - 1)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgebench.figures import accuracy, widest_scope
+from edgebench.quality_figures import quality_metrics
 from edgebench.report.metric import metric_from_runs, single_value
 from edgebench.report.model import Artifact, Metric, Missing
 
@@ -50,6 +51,7 @@ def metrics(cell: Benchmark, runs: Sequence[Record], start: Record) -> tuple[dic
         single_value("size_bytes", sizes[0]) if same else metric_from_runs("size_bytes", [[size] for size in sizes])
     )
     accuracy(cell, results[0], found, missing)
+    quality_metrics(cell, results[0], found, missing)
     return found, missing
 
 

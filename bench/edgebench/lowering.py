@@ -24,7 +24,7 @@ EXPORTS = {"openvino": "openvino", "onnx": "onnx", "tensorrt": "onnx"}
 # Families whose unchanged model is built as well: an engine is compiled even in FP32.
 ALWAYS_BUILT = frozenset({"tensorrt"})
 
-_MODULES = {
+_MODULES: dict[str | tuple[str, str | None], tuple[str, ...]] = {
     "openvino": ("openvino",),
     "onnx": ("onnx",),
     "tensorrt": ("onnx",),

@@ -122,6 +122,8 @@ def _merged(outcomes: list[JobResult], settings: dict[str, Any]) -> JobResult:
             "loops": 1,
             "settings": settings,
         }
+        clocks = [outcome.data["clock"] for outcome in outcomes]
+        data["clock"] = {"started": clocks[0]["started"], "finished": clocks[-1]["finished"]}
     return JobResult(
         data,
         error,

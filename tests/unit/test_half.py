@@ -31,7 +31,7 @@ def test_half_weights_run_everywhere_and_say_in_which_arithmetic(
     tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edgebench.backends import lower
-    from edgebench.links import halve_file
+    from edgebench.lowering import halve_file
     from edgebench_suites.zoo import build
 
     family, suffix = FAMILIES[backend]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -233,12 +233,19 @@ def _spans(record: Record, shift_s: float) -> Iterator[ResourceSpan]:
         yield _span(f"idle {record['when']}", "idle", begin_s, end_s)
     elif kind == "prepared":
         yield _span(name, "prepare", begin_s, end_s)
-        for phase in record["phases"]:
-            yield _span(name, "prepare", *(edge + shift_s for edge in phase["clock"]), phase=phase["phase"])
+        yield from _phases(name, "prepare", record["phases"], shift_s)
     elif kind == "run":
         yield _span(name, "run", begin_s, end_s)
+        yield from _phases(name, "run", record["result"].get("phases", ()), shift_s)
     elif kind == "discarded":
         yield _span(name, "run", begin_s, end_s, phase="measured again")
+
+
+def _phases(name: str, kind: str, phases: Iterable[Mapping[str, Any]], shift_s: float) -> Iterator[ResourceSpan]:
+    """Yield the phases of making an artifact, while preparing or as a run of kind ``compress``."""
+    for phase in phases:
+        begin_s, end_s = phase["clock"]
+        yield _span(name, kind, begin_s + shift_s, end_s + shift_s, phase["phase"])
 
 
 def _span(name: str, kind: Any, begin_s: float, end_s: float, phase: str | None = None) -> ResourceSpan:

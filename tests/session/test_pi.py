@@ -98,7 +98,7 @@ def test_a_folder_of_images_becomes_tflite_files_that_execute_int8(report: tuple
     for name in ("ptq-dynamic/litert", "prune50+ptq-static/litert"):
         assert cell(found, name)["layers"]["int8"] == cell(found, name)["layers"]["total"] == 54
         ratio = cell(found, name)["metrics"]["size_bytes"]["value"] / plain["metrics"]["size_bytes"]["value"]
-        assert ratio < 0.3  # a small head: scales and names weigh more than in the suite
+        assert ratio < 0.33  # a small head: scales and names weigh more than in the suite
     assert "XNNPACK" in plain["layers"]["source"]
     assert plain["artifact"]["format"] == "tflite"
     # The same FP32 network in two runtimes: right and wrong about the same images.

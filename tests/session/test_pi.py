@@ -29,24 +29,22 @@ values = 5
 energy_windows = 0
 [recipe.default]
 head = "transfer"
-head_width = 16
+head_width = 32
 train_size = 64
 epochs = 6
-lr = 3e-3
+lr = 1e-3
 finetune_epochs = 4
-finetune_lr = 3e-3
+finetune_lr = 1e-3
 calibration_images = 16
 [recipe.images]
 augment_with = ["shift", "flip"]
 [[benchmark]]
 model = ["mobilenet_v2"]
-width = [0.35]
 variant = ["baseline", "ptq-dynamic", "prune50+ptq-static"]
 backend = ["litert"]
 image_size = 64
 [[benchmark]]
 model = ["mobilenet_v2"]
-width = [0.35]
 backend = ["torch"]
 image_size = 64
 """
@@ -100,7 +98,7 @@ def test_a_folder_of_images_becomes_tflite_files_that_execute_int8(report: tuple
     for name in ("ptq-dynamic/litert", "prune50+ptq-static/litert"):
         assert cell(found, name)["layers"]["int8"] == cell(found, name)["layers"]["total"] == 54
         ratio = cell(found, name)["metrics"]["size_bytes"]["value"] / plain["metrics"]["size_bytes"]["value"]
-        assert ratio < 0.4  # of a network this narrow scales and names are a tenth
+        assert ratio < 0.33  # a small head: scales and names weigh more than in the suite
     assert "XNNPACK" in plain["layers"]["source"]
     assert plain["artifact"]["format"] == "tflite"
     # The same FP32 network in two runtimes: right and wrong about the same images.
@@ -116,7 +114,7 @@ def test_the_study_is_shown_beside_the_published_figures(
 ) -> None:
     shown = edgebench("show", report[1])
     assert shown.code == 0
-    assert "mobilenet_v2-0.35 prune50+ptq-static .tflite" in shown.stdout
+    assert "mobilenet_v2 prune50+ptq-static .tflite" in shown.stdout
     assert "a Raspberry Pi 4" in shown.stdout
 
 

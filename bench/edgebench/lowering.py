@@ -83,13 +83,11 @@ def build_file(source: Path, target: Path, family: str, build: Build, calibratio
 def quantise_file(source: Path, target: Path, family: str, calibration: Sequence[F32]) -> None:
     """Write `target`, the static INT8 form of an IR or ONNX file."""
     if family == "openvino":
-        import openvino
-
+        from edgebench.backends.lower import save_ir
         from edgebench.backends.openvino import read_model
         from edgebench.compress.quantise import static_openvino
 
-        model = static_openvino(read_model(source), calibration)
-        openvino.save_model(model, target, compress_to_fp16=False)
+        save_ir(static_openvino(read_model(source), calibration), target)
         return
     from edgebench.compress.quantise import static_onnx
 
@@ -99,11 +97,10 @@ def quantise_file(source: Path, target: Path, family: str, calibration: Sequence
 def halve_file(source: Path, target: Path, family: str) -> None:
     """Write `target`, an IR or ONNX file with its weights in FP16."""
     if family == "openvino":
-        import openvino
-
+        from edgebench.backends.lower import save_ir
         from edgebench.backends.openvino import read_model
 
-        openvino.save_model(read_model(source), target, compress_to_fp16=True)
+        save_ir(read_model(source), target, half=True)
         return
     from edgebench.compress.half import half_onnx
 

@@ -6,6 +6,7 @@ folder. A reshaped dynamic file compiles to the same kernels as a static one (me
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +54,19 @@ def to_ov_model(module: Any, shape: tuple[int, ...]) -> Any:
 
 def to_openvino(module: Any, shape: tuple[int, ...], out: Path) -> None:
     """Write a torch module (or ExportedProgram) as OpenVINO IR: `out` (.xml) and its .bin, weights in FP32."""
+    save_ir(to_ov_model(module, shape), out)
+
+
+def save_ir(model: Any, out: Path, *, half: bool = False) -> None:
+    """Write an ov.Model as IR, weights in FP32 as they are or (`half`) in FP16, the graph without its indentation.
+
+    The white space is a fifth of the graph's text, which in a small INT8 network is a fifth of the file.
+    """
     import openvino
 
-    model = to_ov_model(module, shape)
     with refusals("openvino", "to write", out):
-        openvino.save_model(model, out, compress_to_fp16=False)
+        openvino.save_model(model, out, compress_to_fp16=half)
+    out.write_text(re.sub(r">\s+<", "><", out.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def to_onnx(module: Any, shape: tuple[int, ...], out: Path) -> list[ModelInput]:

@@ -203,7 +203,13 @@ def engine(chain: Chain, parent: Artifact, step: str | None) -> Artifact:
 
     name, capability = Cudart().device()
     shapes = tuple(tuple(shape) for shape in chain.job["shapes"])
-    facts = {"step": step, "gpu": name, "capability": capability, "shapes": shapes, "int8": chain.recipe.engine_int8}
+    facts: dict[str, Any] = {
+        "step": step,
+        "gpu": name,
+        "capability": capability,
+        "shapes": shapes,
+        "int8": chain.recipe.engine_int8,
+    }
     build = Build(step, shapes, chain.recipe.engine_int8)
     if build.calibrates:
         facts |= {"data": chain.data.digest, "calibration_images": chain.recipe.calibration_images}

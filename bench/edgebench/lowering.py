@@ -22,10 +22,10 @@ EXPORTS = {"openvino": "openvino", "onnx": "onnx", "tensorrt": "onnx"}
 # Families whose unchanged model is built as well: an engine is compiled even in FP32.
 ALWAYS_BUILT = frozenset({"tensorrt"})
 
-_MODULES = {
-    "openvino": ("openvino",),
-    "onnx": ("onnx",),
-    "tensorrt": ("onnx",),
+_MODULES: dict[tuple[str, str | None], tuple[str, ...]] = {
+    ("openvino", None): ("openvino",),
+    ("onnx", None): ("onnx",),
+    ("tensorrt", None): ("onnx",),
     ("openvino", "ptq-static"): ("nncf",),
     ("onnx", "ptq-static"): ("onnxruntime.quantization",),
     ("onnx", "fp16"): ("onnxruntime.transformers.float16",),
@@ -53,7 +53,7 @@ class Build:
 
 def preload(family: str, step: str | None) -> None:
     """Import what a phase will use, so that the phase measures its work and not the reading of libraries."""
-    for name in (*_MODULES.get(family, ()), *_MODULES.get((family, step), ())):
+    for name in {*_MODULES.get((family, None), ()), *_MODULES.get((family, step), ())}:
         try:
             importlib.import_module(name)
         except ImportError:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgebench_probes.base import Probe
 
 # Raise it when a change of code makes artifacts different that have the same recipe.
-STORE_VERSION = 1
+STORE_VERSION = 2
 META_FILE = "artifact.json"
 
 

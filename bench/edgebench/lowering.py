@@ -24,10 +24,10 @@ EXPORTS = {"openvino": "openvino", "onnx": "onnx", "tensorrt": "onnx"}
 # Families whose unchanged model is built as well: an engine is compiled even in FP32.
 ALWAYS_BUILT = frozenset({"tensorrt"})
 
-_MODULES: dict[str | tuple[str, str | None], tuple[str, ...]] = {
-    "openvino": ("openvino",),
-    "onnx": ("onnx",),
-    "tensorrt": ("onnx",),
+_MODULES: dict[tuple[str, str | None], tuple[str, ...]] = {
+    ("openvino", None): ("openvino",),
+    ("onnx", None): ("onnx",),
+    ("tensorrt", None): ("onnx",),
     ("openvino", "ptq-static"): ("nncf",),
     ("onnx", "ptq-static"): ("onnxruntime.quantization",),
     ("onnx", "fp16"): ("onnxruntime.transformers.float16",),
@@ -55,7 +55,7 @@ class Build:
 
 def preload(family: str, step: str | None) -> None:
     """Import what a phase will use, so that the phase measures its work and not the reading of libraries."""
-    for name in (*_MODULES.get(family, ()), *_MODULES.get((family, step), ())):
+    for name in {*_MODULES.get((family, None), ()), *_MODULES.get((family, step), ())}:
         try:
             importlib.import_module(name)
         except ImportError:
@@ -85,13 +85,11 @@ def build_file(source: Path, target: Path, family: str, build: Build, calibratio
 def quantise_file(source: Path, target: Path, family: str, calibration: Sequence[F32]) -> None:
     """Write `target`, the static INT8 form of an IR, ONNX or TFLite file."""
     if family == "openvino":
-        import openvino
-
+        from edgebench.backends.lower import save_ir
         from edgebench.backends.openvino import read_model
         from edgebench.compress.quantise import static_openvino
 
-        model = static_openvino(read_model(source), calibration)
-        openvino.save_model(model, target, compress_to_fp16=False)
+        save_ir(static_openvino(read_model(source), calibration), target)
         return
     if family == "tflite":
         from edgebench.compress.quantise_tflite import static_tflite
@@ -106,11 +104,10 @@ def quantise_file(source: Path, target: Path, family: str, calibration: Sequence
 def halve_file(source: Path, target: Path, family: str) -> None:
     """Write `target`, an IR or ONNX file with its weights in FP16."""
     if family == "openvino":
-        import openvino
-
+        from edgebench.backends.lower import save_ir
         from edgebench.backends.openvino import read_model
 
-        openvino.save_model(read_model(source), target, compress_to_fp16=True)
+        save_ir(read_model(source), target, half=True)
         return
     from edgebench.compress.half import half_onnx
 

@@ -67,8 +67,9 @@ def six(edgebench: Edgebench, tmp_path_factory: pytest.TempPathFactory) -> Cells
     done = edgebench("suite", suite, "--sysfs", folder, "-o", folder / "report.json")
     assert done.code == 0, done.stderr
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    named = ("model", "variant", "backend")
-    return {tuple(cell["params"][name] for name in named): cell for cell in report["benchmarks"]}  # type: ignore[misc]
+    asked = [cell["params"] for cell in report["benchmarks"]]
+    keys = [(params["model"], params["variant"], params["backend"]) for params in asked]
+    return dict(zip(keys, report["benchmarks"], strict=True))
 
 
 def file_of(cell: dict[str, Any], cache: Path) -> Path:
@@ -130,7 +131,8 @@ def test_outputs_agree_with_torch(six: Cells, cache: Path, figure: Record, engin
             path = file_of(six[model, variant, engine], cache)
             spec = LoadSpec(path, FORMATS[engine], 1, PRECISIONS[variant], shape)
             (found,) = get_backend(engine).load(spec).run({"*": images})
-            error = float(np.abs(found - expected).mean() / np.ptp(expected))
+            gaps = np.abs(np.asarray(found, dtype=np.float64) - np.asarray(expected, dtype=np.float64))
+            error = float(gaps.mean() / np.ptp(expected))
             text = f"{error:.1e} of the outputs' range"
             figure(f"{engine} {model} {variant} against torch", text, f"<= {tolerance}", error <= tolerance)
 

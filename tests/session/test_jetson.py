@@ -40,6 +40,7 @@ width = [0.25]
 variant = ["baseline", "fp16", "ptq-static"]
 backend = ["onnxruntime"]
 image_size = 64
+measure = { processes = 1 }
 """
 )
 

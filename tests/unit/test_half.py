@@ -47,7 +47,8 @@ def test_half_weights_run_everywhere_and_say_in_which_arithmetic(
     runtime = get_backend(backend)
     loaded = runtime.load(LoadSpec(half, family, 1, "fp16", {"*": SHAPE}))
     assert loaded.inputs[0].dtype == "float32"
-    np.testing.assert_allclose(loaded.run({"input": image})[0], expected, atol=0.01 * float(np.ptp(expected)) + 1e-3)
+    found = np.asarray(loaded.run({"input": image})[0], dtype=np.float64)
+    np.testing.assert_allclose(found, expected, atol=0.01 * float(np.ptp(expected)) + 1e-3)
     # Without FP16 arithmetic OpenVINO's graph still calls these nodes f16, over kernels that work on f32.
     half_arithmetic = "FP16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     allowed = {"fp16", "fp32"} if half_arithmetic else {"fp32"}

@@ -32,9 +32,17 @@ def study(*, int8_latency: tuple[float, ...], int8_size: float, drop: tuple[floa
                 cell("inference", model, variant, latency_s=metric_from_runs("latency_s", [[latency]]),
                      size_bytes=single_value("size_bytes", size))
             )  # fmt: skip
-        names = {"base": f"inference/{model}/baseline", "head": f"inference/{model}/ptq-static"}
+        base, head = f"inference/{model}/baseline", f"inference/{model}/ptq-static"
         contrasts.append(
-            Contrast(metric="accuracy_top1", difference=drop[0], ci95=drop[1:], pairs=360, method="paired", **names)
+            Contrast(
+                metric="accuracy_top1",
+                base=base,
+                head=head,
+                difference=drop[0],
+                ci95=drop[1:],
+                pairs=360,
+                method="paired",
+            )
         )
         for variant, seconds in (("fp16", 1.0), ("ptq-static", 3.0 + index)):
             cells.append(cell("compress", model, variant, compress_s=metric_from_runs("compress_s", [[seconds]])))

@@ -6,6 +6,7 @@ folder. A reshaped dynamic file compiles to the same kernels as a static one (me
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -62,11 +63,19 @@ def to_ov_model(module: Any, inputs: Inputs, outputs: Sequence[str] = (OUTPUT,))
 
 def to_openvino(module: Any, inputs: Inputs, out: Path, outputs: Sequence[str] = (OUTPUT,)) -> None:
     """Write a torch module (or ExportedProgram) as OpenVINO IR: `out` (.xml) and its .bin, weights in FP32."""
+    save_ir(to_ov_model(module, inputs, outputs), out)
+
+
+def save_ir(model: Any, out: Path, *, half: bool = False) -> None:
+    """Write an ov.Model as IR, weights in FP32 as they are or (`half`) in FP16, the graph without its indentation.
+
+    The white space is a fifth of the graph's text, which in a small INT8 network is a fifth of the file.
+    """
     import openvino
 
-    model = to_ov_model(module, inputs, outputs)
     with refusals("openvino", "to write", out):
-        openvino.save_model(model, out, compress_to_fp16=False)
+        openvino.save_model(model, out, compress_to_fp16=half)
+    out.write_text(re.sub(r">\s+<", "><", out.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def to_onnx(module: Any, inputs: Inputs, out: Path, outputs: Sequence[str] = (OUTPUT,)) -> list[ModelInput]:

@@ -234,7 +234,8 @@ def _spans(record: Record, shift_s: float) -> Iterator[ResourceSpan]:
     elif kind == "prepared":
         yield _span(name, "prepare", begin_s, end_s)
         for phase in record["phases"]:
-            yield _span(name, "prepare", *(edge + shift_s for edge in phase["clock"]), phase=phase["phase"])
+            first_s, last_s = phase["clock"]
+            yield _span(name, "prepare", first_s + shift_s, last_s + shift_s, phase=phase["phase"])
     elif kind == "run":
         yield _span(name, "run", begin_s, end_s)
     elif kind == "discarded":

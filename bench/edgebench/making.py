@@ -123,7 +123,12 @@ def _merged(outcomes: list[JobResult], settings: dict[str, Any]) -> JobResult:
             "settings": settings,
         }
         clocks = [outcome.data["clock"] for outcome in outcomes]
-        data["clock"] = {"started": clocks[0]["started"], "finished": clocks[-1]["finished"]}
+        data["clock"] = {
+            "started": clocks[0]["started"],
+            "measuring": phases[0]["clock"][0],
+            "measured": phases[-1]["clock"][1],
+            "finished": clocks[-1]["finished"],
+        }
     return JobResult(
         data,
         error,

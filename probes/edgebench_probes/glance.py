@@ -16,7 +16,7 @@ from edgebench_probes.host import Host
 from edgebench_probes.sampler import SampledProbe
 from edgebench_probes.source import PolledSource
 
-EXCLUSIVE = "the energy windows have it to themselves, as it can be opened only once at a time"
+EXCLUSIVE = "only the energy windows read it: a second reader is not possible, or would disturb them"
 
 
 class Glance(ABC):

@@ -13,7 +13,7 @@ ONSET_S = 312
 
 def resources(rng: random.Random) -> dict[str, Any]:
     """Return a session's resources: idle, two artifacts, runs, idle."""
-    spans = [{"name": "idle before", "kind": "idle", "begin_s": 0.0, "end_s": 10.0}]
+    spans: list[dict[str, Any]] = [{"name": "idle before", "kind": "idle", "begin_s": 0.0, "end_s": 10.0}]
     at = 11.0
     for variant, phase in (("prune40", "prune40"), ("ptq-static", "ptq-static")):
         name = f"mobilenet_v2/{variant}/{'torch/fp32' if phase == 'prune40' else 'openvino/int8'}"

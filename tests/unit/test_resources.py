@@ -139,7 +139,7 @@ def test_a_meter_that_opens_once_is_left_to_the_measurement(tmp_path: Path) -> N
     assert glances[0].info.scope == "board_dc"
     (exclusive,) = missing
     assert exclusive.name == "shizuku"
-    assert "only once" in (exclusive.reason or "")
+    assert "second reader" in (exclusive.reason or "")
     for glance in glances:
         glance.close()
 

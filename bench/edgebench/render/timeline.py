@@ -127,7 +127,7 @@ def stack(
     """Return panels of the series over 0 to `end_s` seconds; `marks` are (seconds, words)."""
     lanes = 1 + max((band.lane for band in bands), default=-1)
     top = lanes * LANE + GAP
-    panels = []
+    panels: list[Panel] = []
     known = {name for _, names in PANELS for name in names}
     others = dict.fromkeys(one.name for one in series if one.name not in known)  # of a newer edgebench
     for heading, names in (*PANELS, *((name, (name,)) for name in others)):

@@ -25,6 +25,8 @@ def recorded(log: Log, rate_hz: float, probes: ProbeSettings) -> Iterator[Record
     """Sample resources `rate_hz` times a second (0: not at all) for the time of the block, into the log."""
     recording = Recording(log, rate_hz, probes)
     log.after = recording.step
+    if log.records:  # a resumed session has begun before
+        recording.begin()
     try:
         yield recording
     finally:
@@ -46,11 +48,9 @@ class Recording:
 
     def step(self, record: Record) -> None:
         """Begin with the session's first record; after a step, put the samples so far on disk."""
-        if not self._rate_hz:
-            return
-        if record["type"] == "start" or (self._process is None and self._file < 0):
-            self._start()
-        if record["type"] in STEPS:
+        if record["type"] == "start":
+            self.begin()
+        elif record["type"] in STEPS and self._file >= 0:
             self._keep()
 
     def close(self) -> None:
@@ -66,9 +66,12 @@ class Recording:
         if self._file >= 0:
             self._keep()
             os.close(self._file)
-            self._file, self._rate_hz = -1, 0.0
+            self._file = -1
 
-    def _start(self) -> None:
+    def begin(self) -> None:
+        """Start the sampler, where one is wanted."""
+        if not self._rate_hz or self._file >= 0:
+            return
         job = {"rate_hz": self._rate_hz, "specs": self._probes.specs, "sysfs": self._probes.sysfs}
         self._file = os.memfd_create("edgebench-resources", os.MFD_CLOEXEC)
         try:

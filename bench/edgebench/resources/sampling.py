@@ -45,7 +45,11 @@ def find_readers(specs: tuple[str, ...], sysfs: Path, session: int) -> tuple[lis
             missing[name] = error.told()
         except (OSError, ValueError) as error:
             missing[name] = Absent(f"it cannot be read: {getattr(error, 'strerror', None) or error}").told()
-    for group in (lambda: power.graphics(sysfs), lambda: power.power(specs, sysfs)):
+    groups: tuple[Callable[[], tuple[list[Reader], dict[str, Why]]], ...] = (
+        lambda: power.graphics(sysfs),
+        lambda: power.power(specs, sysfs),
+    )
+    for group in groups:
         try:
             more, reasons = group()
         except ProbeError as error:
@@ -64,7 +68,8 @@ def samples(found: list[Reader], rate_hz: float) -> Iterator[list[float | None]]
         if due_s > now_s:
             time.sleep(due_s - now_s)
         now_s = time.monotonic()
-        due_s = due_s + period_s if due_s + period_s > now_s else now_s + period_s
+        # Never sooner than half a period after a late one: a counter's mean over a moment would be all quantisation.
+        due_s = max(due_s + period_s, now_s + period_s / 2)
         row: list[float | None] = [round(now_s, 4)]
         for reader in found:
             row += _read(reader, now_s)

@@ -32,7 +32,7 @@ def plan_table(plan: Plan, seconds: float) -> Group:
         table.add_column(heading, justify="right")
     for cell in plan.benchmarks:
         measure = cell.measure
-        pixels = "" if cell.params.operator is not None or plan.own_model is not None else str(cell.params.image_size)
+        pixels = "" if cell.params.operator is not None or plan.own_model is not None else str(cell.params.size)
         counts = (measure.processes, measure.warmup_passes, measure.passes, cell.params.threads)
         table.add_row(Text(cell.name), *map(str, counts), pixels)
     head = Text(f"{plan.name}: {len(plan.benchmarks)} benchmarks, data {plan.dataset}, seed {plan.seed}")

@@ -243,6 +243,9 @@ def _exact(cell: AbCell, policy: Policy) -> list[Finding]:
             return [incomparable(cell.name, "accuracy_top1", "measured on other data")]
         values["accuracy_top1"] = (first["correct"] / first["images"], second["correct"] / second["images"])
         values["loss"] = (first["loss"], second["loss"])
+    sides = [result.get("quality") or {"metrics": {}, "data": None} for result in cell.first]
+    if sides[0]["data"] == sides[1]["data"]:
+        values |= {name: (value, sides[1]["metrics"].get(name)) for name, value in sides[0]["metrics"].items()}
     for metric, (base, head) in values.items():
         if metric not in policy.metrics or base is None or head is None or not gauge_of(metric).exact:
             continue

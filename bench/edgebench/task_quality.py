@@ -92,8 +92,10 @@ def _detection(
         begun = time.perf_counter()
         found.append(detection.detect(boxes, scores, anchors, size))
         seconds.append(time.perf_counter() - begun)
-    expected: Any = known.outputs
-    sure = [detection.detect(*pair, anchors, size).above(SURE) for pair in zip(*expected, strict=True)]
+    heads: list[Any] = list(known.outputs)
+    sure = [
+        detection.detect(boxes, scores, anchors, size).above(SURE) for boxes, scores in zip(*heads[:2], strict=True)
+    ]
     metrics = {
         "map50": detection.mean_average_precision(found, scenes.boxes, scenes.labels),
         "agreement_map50": detection.mean_average_precision(

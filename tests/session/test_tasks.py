@@ -166,4 +166,4 @@ def test_what_a_task_has_no_recipe_for_is_refused_with_its_line(edgebench: Edgeb
     )
     done = edgebench("suite", suite, "--dry-run")
     assert done.code == 2
-    assert "refused.toml:17: byte_gpt_decode has no recipe for prune" in done.stderr
+    assert "refused.toml:20: byte_gpt_decode has no recipe for prune" in done.stderr

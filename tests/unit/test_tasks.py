@@ -202,7 +202,7 @@ def test_the_next_byte_is_scored_by_cross_entropy(logits: Any, following: Any) -
 def test_vit_tiny_is_torchvisions_size_and_takes_any_image() -> None:
     from edgebench_suites.zoo import architecture, import_torchvision
 
-    module = architecture("vit_tiny", num_classes=10).eval()
+    module: Any = architecture("vit_tiny", num_classes=10).eval()
     theirs = import_torchvision().models.VisionTransformer(224, 16, 12, 3, 192, 768, num_classes=10)
     assert sum(p.numel() for p in module.parameters()) == sum(p.numel() for p in theirs.parameters())
     # With the same weights it is the same function: theirs names attention's two layers differently.

@@ -110,6 +110,8 @@ class OpenVINOModel:
                 "threads": int(self.compiled.get_property("INFERENCE_NUM_THREADS")),
                 "streams": int(self.compiled.get_property("NUM_STREAMS")),
                 "cpu_pinning": bool(self.compiled.get_property("ENABLE_CPU_PINNING")),
+                # With INT8 weights it quantises activations too, in groups of as many; 0: it does not.
+                "dynamic_quantisation_group": int(self.compiled.get_property("DYNAMIC_QUANTIZATION_GROUP_SIZE")),
             }
         kernels = [layer.kernel for layer in self.layers()]
         # Newest first; "jit_uni" and "gemm" kernels name no ISA.

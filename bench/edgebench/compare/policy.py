@@ -38,12 +38,17 @@ GAUGES: Mapping[str, Gauge] = {
     "macs": Gauge(budget=0.01, exact=True),
     "accuracy_top1": Gauge(budget=0.01, exact=True, absolute=True),
     "loss": Gauge(budget=0.05, exact=True),
+    "map50": Gauge(budget=0.01, exact=True, absolute=True),
+    "miou": Gauge(budget=0.01, exact=True, absolute=True),
+    "agreement_top1": Gauge(budget=0.02, exact=True, absolute=True),
 }
 # The tails of single passes vary more between sessions than their middle does.
 _TAIL = Gauge(budget=0.10, session_sd=0.03)
 PERCENTILES = ("p50", "p90", "p95", "p99")
 
-DEFAULT_METRICS = ("latency_s", "energy_gross_j", "size_bytes", "accuracy_top1", "peak_memory_bytes", "load_s")
+DEFAULT_METRICS = (
+    *("latency_s", "energy_gross_j", "size_bytes", "accuracy_top1", "map50", "miou", "peak_memory_bytes", "load_s"),
+)
 
 
 @dataclass(frozen=True, slots=True)

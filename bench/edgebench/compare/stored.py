@@ -159,7 +159,7 @@ def _metric(base: Cell, head: Cell, metric: str, policy: Policy) -> Pair | Findi
 
 
 def _exact(pair: Pair, base: Session, head: Session) -> Finding:
-    if pair.metric in {"accuracy_top1", "loss"}:
+    if pair.metric in {"accuracy_top1", "loss", "map50", "miou", "agreement_top1"}:
         first, second = base.cells[pair.cell].evaluated_on, head.cells[pair.cell].evaluated_on
         if first != second:
             return incomparable(pair.cell, pair.metric, f"measured on other data: {first} and {second}")

@@ -32,7 +32,7 @@ def plan_table(plan: Plan, seconds: float) -> Group:
         table.add_column(heading, justify="right")
     for cell in plan.benchmarks:
         measure = cell.measure
-        pixels = "" if cell.params.operator is not None or plan.own_model is not None else str(cell.params.image_size)
+        pixels = "" if cell.params.operator is not None or plan.own_model is not None else str(cell.params.size)
         counts: tuple[object, ...] = (measure.processes, measure.warmup_passes, measure.passes, cell.params.threads)
         if cell.kind == "sustained":
             counts = (measure.processes, "", f"{measure.sustained_s:g} s", cell.params.threads)

@@ -129,7 +129,8 @@ class TextData:
     def windows(self) -> I64:
         """Return the test windows [TEST_WINDOWS, size + 1], evenly spread over the test text."""
         begins = np.linspace(0, len(self.testing) - self.size - 1, TEST_WINDOWS).astype(np.int64)
-        return self.testing[begins[:, np.newaxis] + np.arange(self.size + 1)]
+        found: I64 = self.testing[begins[:, np.newaxis] + np.arange(self.size + 1)]
+        return found
 
     def reference_inputs(self, module: nn.Module) -> dict[str, Any]:
         """Return the test windows; for a decoding step their last byte, and the cache of those before it from torch."""

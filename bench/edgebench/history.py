@@ -209,4 +209,4 @@ def _make_model(metrics: tuple[str, ...]) -> type[BaseModel]:
     wanted = create_model("_Wanted", __base__=_Metrics, **fields)
     wanted.keys = {name: f"m{index}" for index, name in enumerate(sorted(plain | tails))}
     benchmark = create_model("_Whole", __base__=_Benchmark, metrics=(wanted, Field(default_factory=wanted)))
-    return create_model("_WholeReport", __base__=_Report, benchmarks=(Few[benchmark], ()))
+    return create_model("_WholeReport", __base__=_Report, benchmarks=(Few[benchmark], ()))  # type: ignore[valid-type]  # made above

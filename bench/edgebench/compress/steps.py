@@ -48,7 +48,7 @@ STEPS: dict[str, StepKind] = {
             "fp16",
             3,
             "half-precision weights; what computes in FP16 is the runtime's and the processor's choice",
-            ("openvino", "onnxruntime", *_GPU),
+            ("openvino", "onnxruntime", "litert", *_GPU),
             lowered=True,
         ),
         StepKind(

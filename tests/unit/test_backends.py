@@ -279,8 +279,8 @@ def test_shapes_that_do_not_fit_are_refused(files: Path) -> None:
 
 
 def test_unknown_backends_formats_and_precisions_are_refused(files: Path) -> None:
-    with pytest.raises(BackendError, match="choose from torch, torch-compile, openvino, onnxruntime"):
-        get_backend("tensorrt")
+    with pytest.raises(BackendError, match="choose from torch, torch-compile, "):
+        get_backend("nothing")
     for backend, file, kind in CASES:
         with pytest.raises(BackendError):
             load(backend, files / file, "tensorflow")

@@ -24,8 +24,8 @@ class Tolerance:
     top1: float
 
 
-# Of what is executed or stored, not of what is asked: INT8 weights alone keep FP32 arithmetic. The same table stands
-# in docs/tasks.md.
+# By the last step's name where it stands here, else by precision: INT8 weights alone keep more than INT8 arithmetic.
+# The same table stands in docs/tasks.md.
 TOLERANCES: Mapping[str, Tolerance] = {
     "fp32": Tolerance(0.9999, 0.99),
     "fp16": Tolerance(0.999, 0.95),

@@ -41,7 +41,11 @@ def _drop_zero_points(graph: Any) -> None:
     from onnx import numpy_helper
 
     tensors = {tensor.name: tensor for tensor in graph.initializer}
+    # ONNX Runtime fuses a matrix product to INT8 only where its weights' zero point stands in the graph.
+    products = {name for node in graph.node if node.op_type in ("Gemm", "MatMul") for name in node.input}
     for node in graph.node:
+        if products & set(node.output):
+            continue
         # Of a constant only: there the type comes from the constant, elsewhere it comes from the zero point.
         if node.op_type == "DequantizeLinear" and len(node.input) == 3 and node.input[0] in tensors:
             zero_point = tensors.get(node.input[2])

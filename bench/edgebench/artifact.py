@@ -11,7 +11,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgebench_probes.base import Probe
 
 # Raise it when a change of code makes artifacts different that have the same recipe.
-STORE_VERSION = 2
+STORE_VERSION = 3
 META_FILE = "artifact.json"
 
 
@@ -76,6 +76,11 @@ class Artifact:
     def from_json(cls, data: Mapping[str, Any]) -> Artifact:
         """Return the artifact that `as_json` wrote."""
         return cls(**{**data, "folder": Path(data["folder"]), "ledger": tuple(data["ledger"])})
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> Artifact:
+        """Return the artifact of a record, which holds more than `as_json` wrote."""
+        return cls.from_json({entry.name: record[entry.name] for entry in fields(cls)})
 
 
 class Store:

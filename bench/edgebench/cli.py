@@ -11,6 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from edgebench import __version__
+from edgebench.cli_options import (
+    add_probe_options,
+    add_suite_options,
+    add_training_options,
+    add_verdict_options,
+    count,
+    seconds,
+)
 from edgebench.errors import EdgebenchError, UsageError
 
 if TYPE_CHECKING:
@@ -89,35 +97,8 @@ def _add_suite(commands: Any) -> None:
         epilog=_EPILOG,
     )
     suite.add_argument("suite", nargs="?", metavar="NAME|FILE.toml", help="a suite that ships, or a file of yours")
-    _add_suite_options(suite)
+    add_suite_options(suite)
     suite.set_defaults(command=_suite)
-
-
-def _add_suite_options(suite: argparse.ArgumentParser) -> None:
-    """Add what `suite` and `run` have in common."""
-    suite.add_argument("-o", "--output", metavar="FILE", help="where the report goes; - is standard output")
-    suite.add_argument("--only", metavar="GLOB", help="only the benchmarks whose name matches")
-    suite.add_argument("--dry-run", action="store_true", help="print the plan and an estimated time, run nothing")
-    suite.add_argument("--resume", action="store_true", help="go on where a stopped session of this plan ended")
-    model = suite.add_argument_group("model and data")
-    model.add_argument("--model", metavar="FILE", type=Path, help="measure this .onnx, .xml, .tflite or .pt2 instead")
-    model.add_argument(
-        "--shape", metavar="[INPUT=]1x3x224x224", action="append", default=[], help="fix an input's shape (of --model)"
-    )
-    model.add_argument("--bundle", metavar="DIR", help="models and data from 'edgebench prepare' (EDGEBENCH_BUNDLE)")
-    _add_training_options(model)
-    measuring = suite.add_argument_group("measuring")
-    measuring.add_argument("--processes", metavar="N", type=_count, help="runs (worker processes) a benchmark")
-    measuring.add_argument("--values", metavar="N", type=_count, help="timed values a run")
-    measuring.add_argument("--passes", metavar="N", type=_count, help="timed passes a run (and at most as many before)")
-    measuring.add_argument("--threads", metavar="N", type=_count, help="threads (default: usable physical cores)")
-    measuring.add_argument(
-        "--resources-hz", metavar="HZ", type=_rate, help="samples a second of the resources in use (default 2; 0: off)"
-    )
-    measuring.add_argument(
-        "--isa", choices=("avx2", "avx2_vnni", "avx512_core", "avx512_core_vnni"), help="ISA ceiling"
-    )
-    _add_probe_options(suite)
 
 
 def _add_containers(commands: Any) -> None:
@@ -131,7 +112,7 @@ def _add_containers(commands: Any) -> None:
     )
     run.add_argument("platform", metavar="PLATFORM", help="n150, pi or jetson")
     run.add_argument("suite", metavar="SUITE", help="a suite that ships, or a file of yours")
-    _add_suite_options(run)
+    add_suite_options(run)
     add_run_options(run)
     run.set_defaults(command=_run)
     image = commands.add_parser("image", help="the containers' images", description="Build or list images.")
@@ -153,8 +134,8 @@ def _add_prepare(commands: Any) -> None:
     prepare.add_argument("--only", metavar="GLOB", help="only the benchmarks whose name matches")
     prepare.add_argument("--force", action="store_true", help="add to a bundle of this suite that is there")
     prepare.add_argument("--check", metavar="DIR", type=Path, help="list a bundle and check every digest instead")
-    _add_training_options(prepare.add_argument_group("model and data"))
-    _add_probe_options(prepare)
+    add_training_options(prepare.add_argument_group("model and data"))
+    add_probe_options(prepare)
     # What only measuring asks for, so that both commands make their plan in the same way.
     prepare.set_defaults(
         command=_prepare,
@@ -169,18 +150,6 @@ def _add_prepare(commands: Any) -> None:
     )
 
 
-def _add_training_options(group: Any) -> None:
-    data = os.environ.get("EDGEBENCH_DATA")
-    group.add_argument(
-        "--data",
-        metavar="DIR",
-        type=Path,
-        default=Path(data) if data else None,
-        help="CIFAR-10, or a folder of images (EDGEBENCH_DATA)",
-    )
-    group.add_argument("--weights", metavar="FILE", type=Path, help="a state dict for the suite's model")
-
-
 def _add_comparing(commands: Any) -> None:
     compare = commands.add_parser(
         "compare",
@@ -192,7 +161,7 @@ def _add_comparing(commands: Any) -> None:
     compare.add_argument("head", metavar="HEAD", help="the report to judge")
     compare.add_argument("more", metavar="MORE", nargs="*", help="earlier reports, as --history")
     compare.add_argument("--history", metavar="DIR", type=Path, help="a folder of earlier reports")
-    _add_verdict_options(compare)
+    add_verdict_options(compare)
     compare.set_defaults(command=_compare)
     trend = commands.add_parser(
         "trend", help="how releases went over time", description="Show where figures changed, report by report."
@@ -212,39 +181,15 @@ def _add_comparing(commands: Any) -> None:
     ab.add_argument("base", metavar="BASE", help="venv:DIR, or the path of a Python executable")
     ab.add_argument("head", metavar="HEAD", help="the environment to judge")
     ab.add_argument("suite", metavar="SUITE", help="a suite that ships, or a file of yours")
-    ab.add_argument("--pairs", metavar="N", type=_count, default=10, help="pairs of runs a stage, 10 or more")
+    ab.add_argument("--pairs", metavar="N", type=count, default=10, help="pairs of runs a stage, 10 or more")
     ab.add_argument("--only", metavar="GLOB", help="only the benchmarks whose name matches")
-    ab.add_argument("--threads", metavar="N", type=_count, help="threads (default: usable physical cores)")
+    ab.add_argument("--threads", metavar="N", type=count, help="threads (default: usable physical cores)")
     ab.add_argument("--data", metavar="DIR", type=Path, help="CIFAR-10, or a folder of images (EDGEBENCH_DATA)")
     ab.add_argument("--seed", metavar="N", type=int, default=None, help="of the order (default: the suite's)")
     ab.add_argument("--dry-run", action="store_true", help="say how long it takes and what it can find, run nothing")
-    _add_probe_options(ab)
-    _add_verdict_options(ab)
+    add_probe_options(ab)
+    add_verdict_options(ab)
     ab.set_defaults(command=_ab)
-
-
-def _add_verdict_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("verdict")
-    group.add_argument("--format", choices=("table", "json", "markdown", "junit"), default="table")
-    group.add_argument("-o", "--output", metavar="FILE", type=Path, help="a file instead of standard output")
-    group.add_argument(
-        "--budget",
-        metavar="[METRIC=]5%",
-        action="append",
-        default=[],
-        help="largest change for the worse that passes (default 5%%; see docs/compare.md)",
-    )
-    group.add_argument("--margin", metavar="1%", help="a change up to this is no regression (default 1%%)")
-    group.add_argument("--metric", metavar="NAME", action="append", default=[], help="compare only this, repeatable")
-    group.add_argument("--config", metavar="FILE", type=Path, help="budgets (default: edgebench.toml, where it is)")
-    group.add_argument(
-        "--allow",
-        metavar="WHAT",
-        action="append",
-        default=[],
-        choices=("inconclusive", "removed"),
-        help="exit 0 for it",
-    )
 
 
 def _add_probes(commands: Any) -> None:
@@ -259,30 +204,13 @@ def _add_probes(commands: Any) -> None:
     probes.add_argument(
         "--record", metavar="FILE", type=Path, help="record one probe, to be played back by replay:FILE"
     )
-    probes.add_argument("--seconds", metavar="S", type=_seconds, default=60.0, help="how long to record (default 60)")
+    probes.add_argument("--seconds", metavar="S", type=seconds, default=60.0, help="how long to record (default 60)")
     probes.add_argument("--listen", metavar="[HOST:]PORT", default="127.0.0.1:8765", help="where to serve")
     probes.add_argument(
         "--token-file", metavar="FILE", help="a shared secret (EDGEBENCH_PROBE_TOKEN), needed beyond loopback"
     )
-    _add_probe_options(probes)
+    add_probe_options(probes)
     probes.set_defaults(command=_probes)
-
-
-def _add_probe_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("energy")
-    group.add_argument(
-        "--probe",
-        metavar="SPEC",
-        action="append",
-        default=None,
-        help="NAME[:ADDRESS][?option=value], may be repeated (EDGEBENCH_PROBE, separated by spaces)",
-    )
-    group.add_argument(
-        "--sysfs",
-        metavar="ROOT",
-        default=os.environ.get("EDGEBENCH_SYSFS", "/sys"),
-        help="where sysfs is mounted (EDGEBENCH_SYSFS)",
-    )
 
 
 def _suite(arguments: argparse.Namespace) -> int:
@@ -302,7 +230,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from edgebench import cli_launch
 
-    return cli_launch.run(arguments, _probe_specs(arguments), _add_suite_options, _stdout(), _stderr())
+    return cli_launch.run(arguments, _probe_specs(arguments), _stdout(), _stderr())
 
 
 def _image(arguments: argparse.Namespace) -> int:
@@ -394,32 +322,6 @@ def _write_text(path: Path, text: str) -> None:
 
 def _probe_specs(arguments: argparse.Namespace) -> tuple[str, ...]:
     return tuple(arguments.probe or os.environ.get("EDGEBENCH_PROBE", "").split())
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000000")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to a day")
-    return value
-
-
-def _rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 20:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 20")
-    return value
 
 
 def _sentence(error: Exception) -> str | None:

@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebench.cli_options import add_suite_options
 from edgebench.errors import EdgebenchError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
@@ -48,19 +49,13 @@ def add_run_options(run: argparse.ArgumentParser) -> None:
     )
 
 
-def run(
-    arguments: argparse.Namespace,
-    specs: tuple[str, ...],
-    add_suite_options: Callable[[argparse.ArgumentParser], None],
-    stdout: Console,
-    stderr: Console,
-) -> int:
+def run(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console, stderr: Console) -> int:
     """Run a suite in a container on one board or several, or print how it would be started."""
     from edgebench.launch.board import Board
 
     if arguments.context is not None and arguments.host:
         raise UsageError("--host and --context name two engines: give one of them")
-    order = _order(arguments, specs, add_suite_options)
+    order = _order(arguments, specs)
     boards = [Board(order, host, arguments.context) for host in arguments.host or [None]]
     if arguments.print_line:
         return _print(boards, stdout, stderr)
@@ -162,11 +157,7 @@ class _Targets:
         return [f"report: {target}{partial}"]
 
 
-def _order(
-    arguments: argparse.Namespace,
-    specs: tuple[str, ...],
-    add_suite_options: Callable[[argparse.ArgumentParser], None],
-) -> Order:
+def _order(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
     from edgebench.launch.container import Limits
     from edgebench.launch.order import Order
     from edgebench.launch.profile import find_profile

@@ -111,7 +111,7 @@ def measure_passes(
     done = 0
     tries = dict.fromkeys((id(probe) for probe in live), 0)
     while done < count and live:
-        window, invalid = _one_window(run, live, passes, done)
+        window, invalid = _one_window(run, live, passes, length_s, done)
         if invalid:
             result.discarded += 1
             for probe, reason in invalid:
@@ -139,9 +139,13 @@ def _length_s(run: Callable[[], object], probe: Probe, passes: int, target: floa
 
 
 def _one_window(
-    run: Callable[[], object], probes: Sequence[Probe], passes: int, index: int
+    run: Callable[[], object], probes: Sequence[Probe], passes: int, length_s: float, index: int
 ) -> tuple[list[PassesWindow], list[tuple[Probe, str]]]:
-    """Run one window for all probes; a failing probe makes the whole window invalid, so that scopes stay together."""
+    """Run one window for all probes; a failing probe makes the whole window invalid, so that scopes stay together.
+
+    At least `passes` passes, and more while it is shorter than `length_s`: the passes before it, which told their
+    number, may have run on a machine busy with something else.
+    """
     invalid: list[tuple[Probe, str]] = []
     starts: list[tuple[Probe, Mark]] = []
     for probe in probes:
@@ -155,7 +159,11 @@ def _one_window(
     begun = clock()
     for _ in range(passes):
         run()
-    passes_s = clock() - begun
+    more = max(1, passes // 20)
+    while (passes_s := clock() - begun) < length_s:
+        for _ in range(more):
+            run()
+        passes += more
     windows = []
     for probe, start in starts:
         try:

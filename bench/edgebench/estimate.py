@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from edgebench.backends.registry import get_backend
 from edgebench.preparing import target_of
 from edgebench_suites.zoo import MODELS
 
@@ -50,6 +51,8 @@ _RELATIVE_COST: Mapping[str, float] = {
 }
 # Samples of an epoch against the digits' 1,437 images.
 _EPOCH_SHARE: Mapping[str, float] = {"detection": 0.18, "segmentation": 0.18}
+# A transfer head's epoch: two of ten digits, and the base computes forward only.
+_HEAD_SHARE = 0.03
 
 
 def measure_seconds(cell: Benchmark) -> float:
@@ -75,6 +78,8 @@ def measure_seconds(cell: Benchmark) -> float:
 def prepare_seconds(cell: Benchmark) -> float:
     """Estimate the seconds of making a benchmark's artifact when its model is already trained."""
     recipe, epochs = cell.recipe, 0
+    if recipe.head == "transfer":
+        return _PREPARE_S + ("prune" in cell.params.variant) * recipe.finetune_epochs * _head_epoch_seconds(cell)
     for step, count in (
         ("prune", recipe.epochs),
         ("channels", recipe.finetune_epochs),
@@ -82,19 +87,29 @@ def prepare_seconds(cell: Benchmark) -> float:
         ("qat", 2 * recipe.qat_epochs),
     ):
         epochs += count if step in cell.params.variant else 0
-    return _PREPARE_S + epochs * _epoch_seconds(cell)
+    return _PREPARE_S + epochs * _epoch_seconds(cell, recipe.train_size)
 
 
 def training_seconds(cell: Benchmark) -> float:
     """Estimate the seconds of training a benchmark's model, before any compression."""
-    return (cell.recipe.pretrain_epochs + cell.recipe.epochs) * _epoch_seconds(cell)
+    recipe = cell.recipe
+    if recipe.head == "transfer":
+        pretraining = recipe.pretrain_epochs * _epoch_seconds(cell, recipe.pretrain_size)
+        return pretraining + recipe.epochs * _head_epoch_seconds(cell)
+    return (recipe.pretrain_epochs + recipe.epochs) * _epoch_seconds(cell, recipe.train_size)
 
 
-def _epoch_seconds(cell: Benchmark) -> float:
-    pixels = (cell.recipe.train_size / 64) ** 2
+def _epoch_seconds(cell: Benchmark, size: int) -> float:
+    # Below 64 pixels a step costs what its layers' starts cost; large layers train faster for their arithmetic.
+    share = max(1.0, (size / 64) ** 2)
     if cell.params.operator is None and (model := cell.params.model) in MODELS:
-        pixels *= _EPOCH_SHARE.get(MODELS[model].task, 1.0)
-    return _EPOCH_S * pixels * cell.params.width * _RELATIVE_COST.get(cell.params.model, 1.0)
+        share *= _EPOCH_SHARE.get(MODELS[model].task, 1.0)
+    cost: float = _RELATIVE_COST.get(cell.params.model, 1.0) ** 0.7
+    return _EPOCH_S * share * cell.params.width * cost
+
+
+def _head_epoch_seconds(cell: Benchmark) -> float:
+    return _HEAD_SHARE * _epoch_seconds(cell, cell.recipe.train_size)
 
 
 def work(plan: Plan, *, prepared: bool = False) -> dict[str, float]:
@@ -106,6 +121,9 @@ def work(plan: Plan, *, prepared: bool = False) -> dict[str, float]:
     targets = set()
     trained = set()
     for cell in plan.benchmarks:
+        if get_backend(cell.params.backend).unavailable():
+            found[cell.name] = 0.0
+            continue
         found[cell.name] = measure_seconds(cell)
         if not prepared and cell.params.operator is None and (target := target_of(cell)) not in targets:
             targets.add(target)

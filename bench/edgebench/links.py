@@ -39,7 +39,7 @@ def baseline(chain: Chain) -> Artifact:
 
     if recipe.head == "transfer":
         facts["head"] = recipe.model_dump(
-            include={"head_width", "dropout", "validation", "patience", "augment_with"}, mode="json"
+            include={"head_width", "dropout", "validation", "patience", "augment_with", "pretrain_size"}, mode="json"
         )
 
     def work(folder: Path, ledger: Ledger) -> Content:
@@ -51,7 +51,7 @@ def baseline(chain: Chain) -> Artifact:
             module, origin = build(
                 model, num_classes=chain.data.classes, seed=chain.seed, weights=weights, width_mult=width
             )
-        if origin.startswith("seeded") and recipe.pretrain_epochs:
+        if origin.startswith("seeded") and recipe.pretrain_epochs and recipe.head != "transfer":
             note = f"{recipe.pretrain_epochs} epochs on {chain.data.name}, in place of ImageNet weights"
             with phase("pretrain", ledger, chain.probes, note):
                 train(
@@ -250,8 +250,7 @@ def qat(chain: Chain, parent: Artifact) -> Artifact:
     facts = {"recipe": recipe.model_dump(), "data": chain.data.digest}
 
     def work(folder: Path, ledger: Ledger) -> Content:
-        import openvino
-
+        from edgebench.backends.lower import save_ir
         from edgebench.compress.checkpoint import load_checkpoint
         from edgebench.compress.quantise import qat, qat_note
 
@@ -269,7 +268,7 @@ def qat(chain: Chain, parent: Artifact) -> Artifact:
                 augment=recipe.augment,
                 subset=recipe.subset,
             )
-        openvino.save_model(model, folder / FILES["openvino"], compress_to_fp16=False)
+        save_ir(model, folder / FILES["openvino"])
         return Content(None, None, {})
 
     return chain.link("qat", "openvino", parent, facts, work)

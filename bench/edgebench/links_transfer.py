@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from edgebench.chain import Chain, Ledger
     from edgebench.compress.checkpoint import CheckpointSpec
 
-# A seeded base takes its layers' scales from this many training images.
-SCALING_IMAGES = 32
-SCALED = "each layer scaled to unit mean square"
+# A seeded base is standardised over this many training images.
+STANDARD_IMAGES = 32
+STANDARDISED = "each channel standardised"
 
 
 def attach(
@@ -24,9 +24,14 @@ def attach(
     """Return base and trained head, how to rebuild them, and where the weights come from."""
     import torch
 
-    from edgebench_suites.transfer import scale_layers, with_head
+    from edgebench.compress.prune import reestimate_batch_norm
+    from edgebench_suites.transfer import has_batch_norm, standardise_layers, with_head
 
     recipe, seed = chain.recipe, chain.seed
+    learns = origin.startswith("seeded") and bool(recipe.pretrain_epochs) and has_batch_norm(network)
+    if learns:
+        network, note = _pretrained(chain, ledger)
+        origin += f", then {note}"
     with phase("initialise", ledger, chain.probes), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = with_head(
@@ -36,9 +41,13 @@ def attach(
             width=recipe.head_width,
             dropout=recipe.dropout,
         )
-        if origin.startswith("seeded") and not recipe.pretrain_epochs:
-            scale_layers(module.get_submodule("base"), _images(chain))
-            origin += f", {SCALED} on training images"
+        base = module.get_submodule("base")
+        if learns:
+            # Their statistics are of smaller images.
+            reestimate_batch_norm(base, [_images(chain)])
+        elif origin.startswith("seeded"):
+            standardise_layers(base, _images(chain))
+            origin += f", {STANDARDISED} on training images"
     if recipe.epochs:
         with phase("train", ledger, chain.probes):
             note = chain.train_head(module, epochs=recipe.epochs, lr=recipe.lr)
@@ -46,26 +55,57 @@ def attach(
     return module, spec.then("transfer"), f"{origin}; base frozen, head trained"
 
 
+def _pretrained(chain: Chain, ledger: Ledger) -> tuple[Any, str]:
+    """Return a network that learned the digits the suite leaves out, and how; all ten where it takes other data.
+
+    So the base transfers from another task, as ImageNet's would. Only networks with batch norms learn in so few epochs.
+    """
+    from edgebench_suites.data import DataChoice, load_data
+    from edgebench_suites.recipes import train
+    from edgebench_suites.zoo import build
+
+    recipe, used = chain.recipe, chain.job["choice"]["digits"] if chain.job["data"] is None else ()
+    others = tuple(digit for digit in range(10) if digit not in used)
+    data = load_data(None, seed=chain.seed, choice=DataChoice(others if 1 < len(others) < 10 else ()))
+    note = (
+        f"{recipe.pretrain_epochs} epochs on {data.name} at {recipe.pretrain_size} pixels, in place of ImageNet weights"
+    )
+    network, _ = build(chain.job["model"], num_classes=data.classes, seed=chain.seed, width_mult=chain.job["width"])
+    with phase("pretrain", ledger, chain.probes, note):
+        train(
+            network,
+            data,
+            size=recipe.pretrain_size,
+            epochs=recipe.pretrain_epochs,
+            lr=recipe.pretrain_lr,
+            batch=recipe.batch,
+            seed=chain.seed,
+            augment=True,
+            schedule="one-cycle",
+        )
+    return network, note
+
+
 def prune(chain: Chain, parent: Artifact, module: Any, amount: float, ledger: Ledger) -> None:
     """Zero the smallest weights of every convolution and of the head's linear layers, then fine-tune the head.
 
-    Zeros shrink what a layer gives. A base that does not train makes up for it at once, on training images: by the
-    scales of its layers where those were set so, by its batch norms' statistics where it brought weights.
+    Zeros shrink what a layer gives. A base that does not train makes up for it at once, on training images: where it
+    was standardised it is again, and where it brought weights, its batch norms take new statistics.
     """
     from torch import nn
 
     from edgebench.compress.prune import l1_unstructured, make_permanent, reestimate_batch_norm
-    from edgebench_suites.transfer import scale_layers
+    from edgebench_suites.transfer import standardise_layers
 
     base = module.get_submodule("base")
     with phase("prune", ledger, chain.probes):
         l1_unstructured(module, amount, linear=True)
         # The base does not train: its zeros stand at once, and passes need no masks.
         make_permanent(base)
-        if SCALED in str(parent.notes.get("weights", "")):
-            scale_layers(base, _images(chain))
+        if STANDARDISED in str(parent.notes.get("weights", "")):
+            standardise_layers(base, _images(chain))
         else:
-            reestimate_batch_norm(base, chain.calibration())
+            reestimate_batch_norm(base, [_images(chain)])
 
     for layer in module.modules():
         if isinstance(layer, nn.Dropout):
@@ -81,4 +121,4 @@ def _images(chain: Chain) -> npt.NDArray[np.float32]:
     from edgebench_suites.data import calibration_batches
 
     size, seed = chain.recipe.train_size, chain.seed
-    return calibration_batches(chain.data, size=size, count=SCALING_IMAGES, seed=seed, batch=2 * SCALING_IMAGES)[0]
+    return calibration_batches(chain.data, size=size, count=STANDARD_IMAGES, seed=seed, batch=2 * STANDARD_IMAGES)[0]

@@ -103,13 +103,11 @@ def _convert(path: Path, form: str, family: str, target: Path) -> None:
         write = lower.to_openvino if family == "openvino" else lower.to_onnx
         write(load_program(path), (), target)
         return
-    import openvino
-
     from edgebench.backends.boundary import refusals
     from edgebench.backends.openvino import read_model
 
     with refusals("openvino", "to convert", path):
-        openvino.save_model(read_model(path), target, compress_to_fp16=False)
+        lower.save_ir(read_model(path), target)
 
 
 def _random_inputs(shapes: dict[str, tuple[int, ...]], count: int, seed: int, path: Path) -> list[Any]:

@@ -30,9 +30,8 @@ FAMILIES = {
     "litert": "tflite",
     "tensorrt": "tensorrt",
 }
-# A family that only the board itself can make (an engine) names the family of what it is built from: a bundle holds
-# that one, and the board's preparing job gets its record as `parent`.
-PORTABLE: dict[str, str] = {}
+# What only the board itself can make, and the family of the file it is built from: a bundle holds that one.
+PORTABLE = {"tensorrt": "onnx"}
 
 
 def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> Artifacts:
@@ -88,20 +87,18 @@ def _record(cell: Benchmark, outcome: Mapping[str, Any], log: Log, progress: Pro
 
 def target_of(cell: Benchmark) -> tuple[Any, ...]:
     """Return what makes an artifact: benchmarks with equal targets measure the same one."""
-    return _target(cell, wanted(cell)[1])
+    return _target(cell, *wanted(cell))
 
 
-def portable_of(cell: Benchmark) -> tuple[Any, ...] | None:
-    """Return the target that the board builds a benchmark's artifact from, for families that say so."""
-    family = PORTABLE.get(FAMILIES[cell.params.backend])
-    return None if family is None else _target(cell, family)
+def carried_target_of(cell: Benchmark) -> tuple[Any, ...]:
+    """Return the target of what a bundle holds for a benchmark."""
+    return _target(cell, *carried(cell))
 
 
-def _target(cell: Benchmark, family: str) -> tuple[Any, ...]:
-    params = cell.params
+def _target(cell: Benchmark, variant: str, family: str) -> tuple[Any, ...]:
     # An engine is made for the shapes that are measured; every other file serves all.
     shapes = tuple(engine_shapes(cell)) if family in ALWAYS_BUILT else ()
-    return params.model, params.width, wanted(cell)[0], family, cell.recipe, shapes
+    return cell.params.model, cell.params.width, variant, family, cell.recipe, shapes
 
 
 def wanted(cell: Benchmark) -> tuple[str, str]:
@@ -111,13 +108,19 @@ def wanted(cell: Benchmark) -> tuple[str, str]:
     return cell.params.variant, FAMILIES[cell.params.backend]
 
 
+def carried(cell: Benchmark) -> tuple[str, str]:
+    """Return the variant and family that a bundle holds: as `wanted`, or what the board builds that from."""
+    variant, family = wanted(cell)
+    return (base_variant(variant), PORTABLE[family]) if family in PORTABLE else (variant, family)
+
+
 def _from_bundle(bundle: Bundle, plan: Plan, cell: Benchmark, options: Options, log: Log) -> dict[str, Any]:
     """Return the artifact that a workstation made; only what must be built on the board is built."""
-    if (artifact := bundle.artifact(cell)) is not None:
-        return {"artifact": artifact}
-    if (parent := bundle.portable(cell)) is not None:
-        return make_artifact(plan, cell, options, log, parent=parent)
-    return {"missing": bundle.why_not(cell)}
+    if (record := bundle.artifact(cell)) is None:
+        return {"missing": bundle.why_not(cell)}
+    if carried(cell) == wanted(cell):
+        return {"artifact": record}
+    return make_artifact(plan, cell, options, log, parent=record)
 
 
 def make_artifact(
@@ -126,17 +129,17 @@ def make_artifact(
     options: Options,
     log: Log,
     *,
-    family: str | None = None,
+    for_bundle: bool = False,
     parent: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Make a benchmark's artifact (of another `family`, from a bundled `parent`) in a child; give it or the reason."""
+    """Make a benchmark's artifact in a child, on the board from a bundled `parent`; return it or the reason."""
     own = plan.own_model
-    variant, own_family = wanted(cell)
+    variant, family = carried(cell) if for_bundle else wanted(cell)
     job = {
         "model": cell.params.model,
         "width": cell.params.width,
         "variant": variant,
-        "family": family or own_family,
+        "family": family,
         "parent": parent,
         "recipe": cell.recipe.model_dump(),
         "shapes": engine_shapes(cell),

@@ -57,6 +57,7 @@ class Recipe(_Strict):
     )
     pretrain_epochs: int = Field(default=0, ge=0, le=1000, description="in place of ImageNet weights")
     pretrain_lr: float = Field(default=3e-3, gt=0, lt=1)
+    pretrain_size: int = Field(default=64, ge=16, le=1024, description="pixels a transfer network's base learns at")
     reestimate_batch_norm: bool = Field(
         default=False, description="after training: for networks whose running statistics follow slowly"
     )

@@ -71,33 +71,39 @@ def convolutional_base(network: nn.Module) -> nn.Module:
     return nn.Sequential(OrderedDict(list(network.named_children())[:-2]))
 
 
-def scale_layers(base: nn.Module, images: F32) -> None:
-    """Give every layer of a seeded base unit mean square over `images` ([n, 3, H, W]), first to last, in place.
+def has_batch_norm(network: nn.Module) -> bool:
+    """Return whether a network normalises by batch."""
+    from torch import nn
 
-    Layer-sequential unit variance (Mishkin and Matas 2015, arXiv:1511.06422), without its orthogonal start. A deep
-    base with its initial weights alone lets signals die out or explode (MobileNetV2: to 1e-9), so that no head could
-    learn from it; scaled, its random features suffice for an easy task. Batch norms are scaled where there are some,
-    else convolutions.
+    return any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
+
+
+def standardise_layers(base: nn.Module, images: F32) -> None:
+    """Give every channel of a seeded base mean 0 and variance 1 over `images` ([n, 3, H, W]), first to last, in place.
+
+    The data-dependent initialisation of Krähenbühl et al. (2016, arXiv:1511.06856), within layers only. With initial
+    weights alone the signal of a deep base dies out or explodes (MobileNetV2: to 1e-9); with its scale set but not its
+    mean, what all images have in common outweighs what tells them apart, and INT8 rounds the latter away. Batch norms
+    take the statistics where there are some, else convolutions their scale and bias.
     """
     import torch
     from torch import nn
 
-    def scale(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        if isinstance(layer, nn.BatchNorm2d):
-            # Its statistics: mean 0, the variance whose root brings the input to unit mean square.
-            layer.running_mean.zero_()  # type: ignore[union-attr]  # batch norms of the zoo keep statistics
-            layer.running_var.fill_(float(inputs[0].square().mean()))  # type: ignore[union-attr]  # as above
-            return nn.functional.batch_norm(
-                inputs[0], layer.running_mean, layer.running_var, layer.weight, layer.bias, eps=layer.eps
-            )
-        root = float(output.square().mean().sqrt()) or 1.0
-        layer.weight.div_(root)
-        if layer.bias is not None:
-            layer.bias.div_(root)
-        return output / root
+    def standardise(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        norm = isinstance(layer, nn.BatchNorm2d)
+        variance, mean = torch.var_mean(inputs[0] if norm else output, dim=(0, 2, 3), correction=0)
+        if norm:
+            layer.running_mean.copy_(mean)
+            layer.running_var.copy_(variance)
+            return nn.functional.batch_norm(inputs[0], mean, variance, layer.weight, layer.bias, eps=layer.eps)
+        # A channel without any weight left gives one value for all images: it stays as it is.
+        deviation = torch.where(variance > 0, variance, 1.0).sqrt()
+        layer.weight.div_(deviation[:, None, None, None])
+        layer.bias.sub_(mean).div_(deviation)
+        return (output - mean[:, None, None]) / deviation[:, None, None]
 
-    kind = nn.BatchNorm2d if any(isinstance(layer, nn.BatchNorm2d) for layer in base.modules()) else nn.Conv2d
-    handles = [layer.register_forward_hook(scale) for layer in base.modules() if isinstance(layer, kind)]
+    kind = nn.BatchNorm2d if has_batch_norm(base) else nn.Conv2d
+    handles = [layer.register_forward_hook(standardise) for layer in base.modules() if isinstance(layer, kind)]
     with torch.no_grad():
         base.eval()(torch.from_numpy(images))
     for handle in handles:

@@ -26,19 +26,19 @@ TURNS = 6
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """ResNet-50 with the study's head, seeded and scaled as the suite does, in its three forms."""
+    """ResNet-50 with the study's head, seeded and standardised as the suite does, in its three forms."""
     from edgebench.backends.lower_tflite import to_tflite
     from edgebench.compress.quantise_tflite import dynamic_tflite, static_tflite
     from edgebench_suites.data import DataChoice, calibration_batches, load_data
-    from edgebench_suites.transfer import scale_layers, with_head
+    from edgebench_suites.transfer import standardise_layers, with_head
     from edgebench_suites.zoo import build
 
     folder = tmp_path_factory.mktemp("resnet50")
     data = load_data(None, seed=42, choice=DataChoice((3, 8), 150))
     network, _ = build("resnet50", num_classes=2, seed=42)
     module = with_head(network, classes=2, size=224, width=128)
-    images = calibration_batches(data, size=224, count=16, seed=42)
-    scale_layers(module.get_submodule("base"), np.concatenate(images))
+    images = calibration_batches(data, size=224, count=32, seed=42)
+    standardise_layers(module.get_submodule("base"), np.concatenate(images))
     to_tflite(module, SHAPE, folder / "fp32.tflite")
     static_tflite(folder / "fp32.tflite", folder / "static.tflite", images)
     dynamic_tflite(folder / "fp32.tflite", folder / "dynamic.tflite")

@@ -48,12 +48,18 @@ def bundle(edgebench: Edgebench, suite: Path, no_energy: Path, tmp_path_factory:
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory, no_energy: Path) -> Edgebench:
-    """The command line as on a board: no torch, no scikit-learn, no onnx, and a cache of its own."""
-    folder = tmp_path_factory.mktemp("board")
-    python = make_board(folder / "venv", "onnxruntime")
+def board_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A board's Python: no torch, no scikit-learn, no onnx."""
+    python = make_board(tmp_path_factory.mktemp("board") / "venv", "onnxruntime")
     for absent in ("torch", "sklearn", "onnx", "openvino"):
         assert subprocess.run([python, "-c", f"import {absent}"], capture_output=True, check=False).returncode
+    return python
+
+
+@pytest.fixture(scope="module")
+def board(board_python: Path, tmp_path_factory: pytest.TempPathFactory, no_energy: Path) -> Edgebench:
+    """The command line as on a board, with a cache of its own."""
+    folder, python = tmp_path_factory.mktemp("board"), board_python
 
     def run(*arguments: object, stdin: str | None = None, **extra: str) -> Outcome:
         environment = {"PATH": os.environ["PATH"], "EDGEBENCH_CACHE": str(folder / "cache"), "COLUMNS": "160", **extra}
@@ -139,6 +145,48 @@ def test_what_a_bundle_lacks_is_skipped_and_force_adds_it(
     other = edgebench("prepare", suite, "--platform", "n150", "-o", folder, "--force", "--sysfs", no_energy)
     assert other.code == 2
     assert content(folder) == whole
+
+
+ENGINES = """
+import sys
+from pathlib import Path
+from edgebench.bundles.reading import open_bundle
+from edgebench.chain import Chain
+from edgebench.log import Log
+from edgebench.plan import Overrides, load_plan
+from edgebench.preparing import make_artifact
+from edgebench.report.journal import Journal
+from edgebench.session import Options
+
+suite, bundle, cache = sys.argv[1], open_bundle(Path(sys.argv[2])), Path(sys.argv[3])
+plan = load_plan(suite, dataset="digits", cores=1, overrides=Overrides(None, None, None, None, None))
+options = Options(cache, cache, (0,), data=bundle.data, bundle=bundle)
+log = Log(Journal.open(cache / "journal", plan.digest), [])
+for cell in plan.benchmarks:
+    print(make_artifact(plan, cell, options, log, parent=bundle.artifact(cell)))
+job = {"cache": cache, "data": bundle.data, "choice": {}, "seed": 42, "model": "mobilenet_v2"}
+print(len(Chain({**job, "recipe": plan.benchmarks[0].recipe.model_dump()}, ()).calibration()))
+"""
+
+
+def test_a_board_that_builds_engines_gets_the_file_they_are_built_from(
+    edgebench: Edgebench, board: Edgebench, board_python: Path, suite: Path, no_energy: Path, tmp_path: Path
+) -> None:
+    """As far as a board without a GPU goes: all that an engine is made of is there, without torch."""
+    engines = tmp_path / "engines.toml"
+    engines.write_text(suite.read_text(encoding="utf-8").replace('"onnxruntime", "torch"', '"tensorrt"'), "utf-8")
+    folder = tmp_path / "jetson"
+    done = edgebench("prepare", engines, "--platform", "jetson", "-o", folder, "--sysfs", no_energy)
+    assert done.code == 0, done.stderr
+    assert model(folder).is_file()
+    measured = board("suite", engines, "--bundle", folder, "--only", "mobilenet_v2*")
+    assert measured.code == 0, measured.stderr
+    assert all("tensorrt is not installed" in cell["reason"] for cell in measured.report["benchmarks"])
+    command = [str(board_python), "-c", ENGINES, str(engines), str(folder), str(tmp_path)]
+    fp32, int8, images = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "libcudart" in fp32
+    assert "libcudart" in int8
+    assert images == "8"
 
 
 def edited(bundle: Path, change: Callable[[dict[str, Any]], None]) -> None:

@@ -72,6 +72,7 @@ def test_a_slow_source_gets_the_window_it_needs(edgebench: Edgebench, one_backen
     done = edgebench("suite", one_backend, "--sysfs", tmp_path / "sys", "--probe", "hwmon:board?scope=board_dc&rate=10")
     assert done.code == 0, done.stderr
     (cell,) = done.report["benchmarks"]
+    assert "energy_gross_j" in cell["metrics"], cell["missing"]
     gross = cell["metrics"]["energy_gross_j"]
     assert gross["windows"]["samples"] >= 20
     assert gross["runs"][0][0] == pytest.approx(6.0 * gross["pass_s"][0][0], rel=0.01)

@@ -19,7 +19,7 @@ from edgebench.bundles.manifest import Manifest, compatible, read_manifest, seal
 from edgebench.bundles.reading import open_bundle
 from edgebench.errors import BundleError, UsageError
 from edgebench.plan import Benchmark, Params
-from edgebench.preparing import PORTABLE, portable_of, target_of
+from edgebench.preparing import carried, carried_target_of, target_of
 from edgebench.session import Options, same_bundle
 from edgebench.suitefile import Measure, Recipe
 from edgebench_suites.data import Dataset, arrays_digest, load_data
@@ -27,9 +27,9 @@ from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.saved import save_data
 
 
-def cell(backend: str) -> Benchmark:
-    params = Params("mobilenet_v2", "baseline", backend, "fp32", 1, 1, 224, 0.35)
-    return Benchmark("x", "inference", params, "g", Measure(), Recipe())
+def cell(backend: str, variant: str = "baseline", kind: str = "inference") -> Benchmark:
+    params = Params("mobilenet_v2", variant, backend, "fp32", 1, 1, 224, 0.35)
+    return Benchmark("x", kind, params, "g", Measure(), Recipe())
 
 
 def manifest(**changes: Any) -> Manifest:
@@ -121,12 +121,12 @@ def test_the_next_minor_version_is_another_format() -> None:
     assert not compatible(f"9{release}.0")
 
 
-def test_a_family_that_only_the_board_can_make_is_bundled_as_what_it_is_built_from(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert portable_of(cell("openvino")) is None
-    monkeypatch.setitem(PORTABLE, "openvino", "onnx")
-    assert portable_of(cell("openvino")) == target_of(cell("onnxruntime"))
+def test_a_family_that_only_the_board_can_make_is_bundled_as_what_it_is_built_from() -> None:
+    for variant in ("baseline", "fp16", "ptq-static"):
+        assert carried_target_of(cell("tensorrt", variant)) == target_of(cell("onnxruntime"))
+    assert carried(cell("tensorrt", "channels40+ptq-static")) == ("channels40", "onnx")
+    assert carried(cell("tensorrt", "fp16", "compress")) == ("baseline", "torch")
+    assert carried_target_of(cell("openvino", "fp16")) == target_of(cell("openvino", "fp16"))
 
 
 def test_a_stopped_session_goes_on_only_with_the_bundle_it_measured(tmp_path: Path) -> None:

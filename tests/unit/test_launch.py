@@ -314,9 +314,8 @@ def test_each_option_of_suite_reaches_the_container_with_its_paths(tmp_path: Pat
     arguments = build_parser().parse_args(
         [*words.split(), "--model", str(model), "--data", str(data), "--cache", "vol"]
     )
-    from edgebench import cli
 
-    order = cli_launch._order(arguments, ("replay:trace.csv",), cli._add_suite_options)
+    order = cli_launch._order(arguments, ("replay:trace.csv",))
     assert order.arguments == (
         "smoke", "--only", "a*", "--resume", "--model", "/input/model/my net.onnx", "--shape", "x=1x3",
         "--shape", "y=2", "--data", "/input/data", "--processes", "3", "--threads", "2", "--isa", "avx2", "-o", "-",

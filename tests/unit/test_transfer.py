@@ -17,7 +17,7 @@ from edgebench.compress.quantise import dynamic
 from edgebench_suites.augment import KINDS, augmented
 from edgebench_suites.data import DataChoice, Dataset, calibration_batches, load_data
 from edgebench_suites.recipes import evaluate
-from edgebench_suites.transfer import scale_layers, train_head, with_head
+from edgebench_suites.transfer import joined, standardise_layers, train_head, with_head
 from edgebench_suites.zoo import architecture
 
 SIZE = 64
@@ -32,36 +32,72 @@ def network(digits: Dataset, model: str = "mobilenet_v2", width: float = 0.35) -
     torch.manual_seed(42)
     made = with_head(architecture(model, num_classes=2, width_mult=width), classes=2, size=SIZE, width=16)
     (images,) = calibration_batches(digits, size=SIZE, count=16, seed=42, batch=64)
-    scale_layers(made.get_submodule("base"), images)
+    standardise_layers(made.get_submodule("base"), images)
     return made
 
 
+def shallow(digits: Dataset) -> nn.Module:
+    """A base of two convolutions, whose random features tell two signs apart."""
+    torch.manual_seed(42)
+    base = nn.Sequential(nn.Conv2d(3, 16, 5, stride=4), nn.ReLU(), nn.Conv2d(16, 32, 3, stride=2), nn.ReLU())
+    (images,) = calibration_batches(digits, size=SIZE, count=16, seed=42, batch=64)
+    standardise_layers(base, images)
+    return joined(base, base(torch.from_numpy(images[:1])).numel(), 16, 2)
+
+
 def test_only_the_head_learns_and_the_best_epoch_is_kept(digits: Dataset) -> None:
-    made = network(digits)
+    made = shallow(digits)
     before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
     done = train_head(made, digits, size=SIZE, epochs=6, lr=3e-3, batch=32, seed=42, patience=6)
     assert 1 <= done.best <= done.epochs == 6
     assert str(done) == f"6 epochs, kept the weights of epoch {done.best}"
     changed = {name.split(".")[0] for name, tensor in made.state_dict().items() if not tensor.equal(before[name])}
     assert changed == {"head"}
-    # 0 against 1: two signs that random features of a scaled base tell apart; a coin would give 0.5.
+    # 0 against 1: a coin would give 0.5.
     assert evaluate(made, digits, SIZE).accuracy_top1 > 0.85
 
 
 def test_training_stops_where_validation_does_not_improve(digits: Dataset) -> None:
-    made = network(digits)
+    made = shallow(digits)
     # A learning rate that can only do harm.
     done = train_head(made, digits, size=SIZE, epochs=20, lr=0.9, batch=32, seed=42, patience=2)
     assert done.epochs == done.best + 2 < 20
 
 
 @pytest.mark.parametrize("model", ["mobilenet_v2", "vgg19"])
-def test_scaled_layers_neither_die_out_nor_explode(digits: Dataset, model: str) -> None:
+def test_every_channel_of_a_seeded_base_is_standardised_and_is_again_when_half_of_it_is_zero(
+    digits: Dataset, model: str
+) -> None:
     made = network(digits, model, 0.35 if model == "mobilenet_v2" else 1.0)
+    base = made.get_submodule("base")
     (images,) = calibration_batches(digits, size=SIZE, count=16, seed=42, batch=64)
-    with torch.no_grad():
-        root = float(made.get_submodule("base")(torch.from_numpy(images)).square().mean().sqrt())
-    assert 0.3 < root < 3
+    kind = nn.BatchNorm2d if model == "mobilenet_v2" else nn.Conv2d
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def mean_and_deviation(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        del layer, inputs
+        seen.append((output.mean((0, 2, 3)), output.std((0, 2, 3))))
+
+    for pruned in (False, True):
+        if pruned:
+            l1_unstructured(base, 0.5)
+            make_permanent(base)
+            standardise_layers(base, images)
+            assert (sparsity(base) or 0.0) > 0.45
+        outputs = [
+            layer.register_forward_hook(mean_and_deviation) for layer in base.modules() if isinstance(layer, kind)
+        ]
+        seen.clear()
+        with torch.no_grad():
+            base(torch.from_numpy(images))
+        for handle in outputs:
+            handle.remove()
+        assert len(seen) == len(outputs) > 10
+        for mean, deviation in seen:
+            assert mean.abs().max() < 0.02
+            # Less where a batch norm's epsilon counts, or nothing of a channel is left.
+            assert deviation.max() < 1.02
+            assert ((deviation - 1).abs() < 0.02).float().mean() > 0.8
 
 
 def test_a_network_comes_back_from_its_checkpoint(digits: Dataset, tmp_path: Path) -> None:

@@ -26,11 +26,11 @@ from edgebench.bundles.reading import bundled, open_bundle, replaced, within
 from edgebench.energy import opened
 from edgebench.errors import BundleError, CompressionError, UsageError
 from edgebench.log import Log
-from edgebench.preparing import FAMILIES, PORTABLE, make_artifact, portable_of, target_of
+from edgebench.preparing import FAMILIES, carried, carried_target_of, make_artifact
 from edgebench.report.journal import Journal
 
 if TYPE_CHECKING:
-    from edgebench.plan import Benchmark, Plan
+    from edgebench.plan import Plan
     from edgebench.session import Options, Progress
     from edgebench_suites.data import Dataset
 
@@ -144,12 +144,13 @@ def _prepare(plan: Plan, options: Options, progress: Progress) -> tuple[list[dic
         journal = Journal.open(Path(scratch, "journal"), plan.digest)
         log = Log(journal, [])
         for cell in plan.benchmarks:
-            target, family = _portable_target(cell)
+            target = carried_target_of(cell)
             if target in done:
                 continue
             done.append(target)
-            progress.step("prepare", f"{cell.params.model} {cell.params.variant} for {family}")
-            outcome = make_artifact(plan, cell, options, log, family=family)
+            variant, family = carried(cell)
+            progress.step("prepare", f"{cell.params.model} {variant} for {family}")
+            outcome = make_artifact(plan, cell, options, log, for_bundle=True)
             progress.advance(f"prepare {cell.name}")
             entry = {"target": target_json(target), "benchmark": cell.name}
             if "error" in outcome:
@@ -159,13 +160,6 @@ def _prepare(plan: Plan, options: Options, progress: Progress) -> tuple[list[dic
                 made.append({**entry, "artifact": outcome["artifact"], "prepared_on": _here(family)})
         journal.close()
     return made, failed
-
-
-def _portable_target(cell: Benchmark) -> tuple[tuple[Any, ...], str]:
-    """Return what of a benchmark's artifact can be made here, and its family."""
-    family = FAMILIES[cell.params.backend]
-    portable = portable_of(cell)
-    return (target_of(cell), family) if portable is None else (portable, PORTABLE[family])
 
 
 def _here(family: str) -> dict[str, Any]:

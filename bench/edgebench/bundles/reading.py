@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.bundles.manifest import MANIFEST_FILE, PREFIX, Manifest, read_manifest, target_json
 from edgebench.errors import BundleError
 from edgebench.plan import digest_of
-from edgebench.preparing import portable_of, target_of
+from edgebench.preparing import carried_target_of
 
 if TYPE_CHECKING:
     from edgebench.plan import Benchmark, Plan
@@ -43,17 +43,15 @@ class Bundle:
         }
 
     def artifact(self, cell: Benchmark) -> dict[str, Any] | None:
-        """Return the record of a benchmark's artifact, with paths on this machine and its phases marked; or None."""
-        return self._record(target_of(cell))
+        """Return the record of a benchmark's artifact, or of what the board builds it from; or None.
 
-    def portable(self, cell: Benchmark) -> dict[str, Any] | None:
-        """Return the record of what a benchmark's artifact is built from on the board, where its family says so."""
-        target = portable_of(cell)
-        return None if target is None else self._record(target)
+        Paths are on this machine, phases marked as cached.
+        """
+        return self._records.get(digest_of(target_json(carried_target_of(cell))))
 
     def why_not(self, cell: Benchmark) -> str:
         """Say why a benchmark has no artifact here."""
-        reason = self._failures.get(digest_of(target_json(target_of(cell))))
+        reason = self._failures.get(digest_of(target_json(carried_target_of(cell))))
         if reason is not None:
             return f"not in the bundle {self.folder}, as preparing it failed: {reason}"
         return (
@@ -84,17 +82,10 @@ class Bundle:
             if used is None or within(path, used):
                 _check_file(self.folder, path, facts.size_bytes, facts.sha256)
 
-    def _record(self, target: tuple[Any, ...]) -> dict[str, Any] | None:
-        return self._records.get(digest_of(target_json(target)))
-
     def _used(self, plan: Plan) -> set[str]:
         """Return the paths and folders of the bundle that the plan's benchmarks open."""
         wanted = {
-            digest_of(target_json(target))
-            for cell in plan.benchmarks
-            if cell.params.operator is None
-            for target in (target_of(cell), portable_of(cell))
-            if target is not None
+            digest_of(target_json(carried_target_of(cell))) for cell in plan.benchmarks if cell.params.operator is None
         }
         used = set() if self.manifest.data is None else {self.manifest.data.file}
         for entry in self.manifest.targets:

@@ -1,0 +1,120 @@
+"""Options that several commands share, and the types of their values."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+
+def add_suite_options(suite: argparse.ArgumentParser) -> None:
+    """Add what `suite` and `run` have in common."""
+    suite.add_argument("-o", "--output", metavar="FILE", help="where the report goes; - is standard output")
+    suite.add_argument("--only", metavar="GLOB", help="only the benchmarks whose name matches")
+    suite.add_argument("--dry-run", action="store_true", help="print the plan and an estimated time, run nothing")
+    suite.add_argument("--resume", action="store_true", help="go on where a stopped session of this plan ended")
+    model = suite.add_argument_group("model and data")
+    model.add_argument("--model", metavar="FILE", type=Path, help="measure this .onnx, .xml, .tflite or .pt2 instead")
+    model.add_argument(
+        "--shape", metavar="[INPUT=]1x3x224x224", action="append", default=[], help="fix an input's shape (of --model)"
+    )
+    model.add_argument("--bundle", metavar="DIR", help="models and data from 'edgebench prepare' (EDGEBENCH_BUNDLE)")
+    add_training_options(model)
+    measuring = suite.add_argument_group("measuring")
+    measuring.add_argument("--processes", metavar="N", type=count, help="runs (worker processes) a benchmark")
+    measuring.add_argument("--values", metavar="N", type=count, help="timed values a run")
+    measuring.add_argument("--passes", metavar="N", type=count, help="timed passes a run (and at most as many before)")
+    measuring.add_argument("--threads", metavar="N", type=count, help="threads (default: usable physical cores)")
+    measuring.add_argument(
+        "--resources-hz", metavar="HZ", type=rate, help="samples a second of the resources in use (default 2; 0: off)"
+    )
+    measuring.add_argument(
+        "--isa", choices=("avx2", "avx2_vnni", "avx512_core", "avx512_core_vnni"), help="ISA ceiling"
+    )
+    add_probe_options(suite)
+
+
+def add_training_options(group: Any) -> None:
+    """Add what every command that prepares models takes."""
+    data = os.environ.get("EDGEBENCH_DATA")
+    group.add_argument(
+        "--data",
+        metavar="DIR",
+        type=Path,
+        default=Path(data) if data else None,
+        help="CIFAR-10, or a folder of images (EDGEBENCH_DATA)",
+    )
+    group.add_argument("--weights", metavar="FILE", type=Path, help="a state dict for the suite's model")
+
+
+def add_probe_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that measures energy takes."""
+    group = parser.add_argument_group("energy")
+    group.add_argument(
+        "--probe",
+        metavar="SPEC",
+        action="append",
+        default=None,
+        help="NAME[:ADDRESS][?option=value], may be repeated (EDGEBENCH_PROBE, separated by spaces)",
+    )
+    group.add_argument(
+        "--sysfs",
+        metavar="ROOT",
+        default=os.environ.get("EDGEBENCH_SYSFS", "/sys"),
+        help="where sysfs is mounted (EDGEBENCH_SYSFS)",
+    )
+
+
+def add_verdict_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `compare` and `ab` have in common."""
+    group = parser.add_argument_group("verdict")
+    group.add_argument("--format", choices=("table", "json", "markdown", "junit"), default="table")
+    group.add_argument("-o", "--output", metavar="FILE", type=Path, help="a file instead of standard output")
+    group.add_argument(
+        "--budget",
+        metavar="[METRIC=]5%",
+        action="append",
+        default=[],
+        help="largest change for the worse that passes (default 5%%; see docs/compare.md)",
+    )
+    group.add_argument("--margin", metavar="1%", help="a change up to this is no regression (default 1%%)")
+    group.add_argument("--metric", metavar="NAME", action="append", default=[], help="compare only this, repeatable")
+    group.add_argument("--config", metavar="FILE", type=Path, help="budgets (default: edgebench.toml, where it is)")
+    group.add_argument(
+        "--allow",
+        metavar="WHAT",
+        action="append",
+        default=[],
+        choices=("inconclusive", "removed"),
+        help="exit 0 for it",
+    )
+
+
+def count(text: str) -> int:
+    """Return a whole number of at least 1."""
+    if not text.isdigit() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000000")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Return a positive time of a day at most."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to a day")
+    return value
+
+
+def rate(text: str) -> float:
+    """Return samples a second, 0 for none."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 20:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 20")
+    return value

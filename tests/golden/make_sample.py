@@ -1,7 +1,7 @@
 """Write sample.json and the golden outputs beside this file.
 
 The sample is a complete report whose figures are made up; no machine ever showed them. Run it after a change of the
-model or of what is shown, and read the difference: `python tests/golden/make_sample.py`.
+model or of what is shown, and read the difference: `python -m tests.golden.make_sample`.
 """
 
 from __future__ import annotations

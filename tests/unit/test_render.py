@@ -40,7 +40,7 @@ def report() -> Report:
 
 def test_the_sample_is_what_its_maker_makes(report: Report) -> None:
     made, kept = (_rounded(json.loads(dumps(one))) for one in (sample(), report))
-    assert made == kept, "run `python tests/golden/make_sample.py`"
+    assert made == kept, "run `python -m tests.golden.make_sample`"
 
 
 def _rounded(value: Any) -> Any:
@@ -54,7 +54,7 @@ def _rounded(value: Any) -> Any:
 
 def test_outputs_are_the_golden_ones(report: Report) -> None:
     for name, text in outputs(report).items():
-        assert text == (GOLDEN / name).read_text(encoding="utf-8"), f"{name}: run `python tests/golden/make_sample.py`"
+        assert text == (GOLDEN / name).read_text(encoding="utf-8"), f"{name}: run `python -m tests.golden.make_sample`"
 
 
 @pytest.mark.parametrize("width", [80, 100, 160])

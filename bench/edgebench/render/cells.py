@@ -153,6 +153,15 @@ def contrast_cell(contrast: Contrast | None) -> str:
     return shown if ends is None else f"{shown} [{ends[0]}, {ends[1]}]"
 
 
+def all_unmeasured(report: Report) -> list[str]:
+    """Return why benchmarks have no figures, each reason once, with the benchmarks it holds for."""
+    found: dict[str, list[str]] = {}
+    for benchmark in report.benchmarks:
+        if benchmark.status != "ok":
+            found.setdefault(f"{benchmark.status}: {benchmark.reason}", []).append(benchmark.name)
+    return [reason + _where(names, len(report.benchmarks)) for reason, names in found.items()]
+
+
 def all_warnings(report: Report) -> list[str]:
     """Return every warning once, the session's first, with the benchmarks it belongs to."""
     found: dict[tuple[str, str], list[str]] = {_key(notice): [] for notice in report.warnings}

@@ -11,7 +11,7 @@ from edgebench.render.units import quantity
 from edgebench.report.model import Benchmark
 
 ROW_HEIGHT = 22
-LABEL_WIDTH, BAR_WIDTH, STRIP_WIDTH = 300, 330, 220
+LABEL_WIDTH, BAR_WIDTH, STRIP_WIDTH = 340, 330, 220
 MAX_ROWS = 60
 # Deviations beyond this (per cent) stand at the edge: one hiccup must not squeeze all others into a line.
 MAX_REACH = 30.0

@@ -69,7 +69,7 @@ def sections(report: Report, *, sparks: bool = True) -> list[Section]:
 
 def remarks(report: Report) -> list[Section]:
     """Return what was not measured, the warnings, and what is missing with its fix."""
-    failed = tuple((f"{row.name} {row.status}: {row.reason}", "") for row in report.benchmarks if row.status != "ok")
+    failed = tuple((text, "") for text in cells.all_unmeasured(report))
     warnings = tuple((text, "") for text in cells.all_warnings(report))
     missing = tuple(cells.all_missing(report))
     found = [

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker import DockerClient
 
 from tests.container.conftest import IMAGE, TINY, Edgebench, Sshd, command, docker, ours
 from tests.simulators.board import board as simulated_board
@@ -229,14 +230,15 @@ def test_an_image_of_another_version_is_a_warning_and_one_of_newer_reports_is_re
     edgebench: Edgebench, tiny: Path, tmp_path: Path
 ) -> None:
     tag = "edgebench-test-newer"
-    labels = ["--label", "org.opencontainers.image.version=9.0.0"]
+    labels = {"org.opencontainers.image.version": "9.0.0"}
+    images = DockerClient.from_env().images  # whichever docker is the first on the path may want a plug-in to build
     (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\n", encoding="utf-8")
     try:
-        docker("build", "--quiet", "--tag", tag, *labels, str(tmp_path))
+        images.build(path=str(tmp_path), tag=tag, labels=labels)
         done = edgebench("run", "n150", tiny, "--image", tag)
         assert done.code == 0, done.stderr
         assert f"the image {tag} holds edgebench 9.0.0, this is" in done.stderr
-        docker("build", "--quiet", "--tag", tag, *labels, "--label", "org.edgebench.report=2", str(tmp_path))
+        images.build(path=str(tmp_path), tag=tag, labels={**labels, "org.edgebench.report": "2"})
         refused = edgebench("run", "n150", tiny, "--image", tag)
         assert refused.code == 2
         assert "writes reports of the schema edgebench.report/2" in refused.stderr

@@ -110,7 +110,7 @@ def worker_job(model: Path, *, energy: dict[str, Any] | None = None) -> dict[str
         "seed": 42,
         "operator": None, "artifact": {"path": str(model), "format": "openvino"}, "shapes": {"*": (1, 3, 224, 224)},
         "loops": 0, "passes": 600, "warmup_passes": 100, "values": 20, "min_value_s": 0.0, "energy": energy,
-        "describe": False, "evaluate": None,
+        "sustained_s": 0, "tokens": None, "weights_only": False, "describe": False, "evaluate": None,
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import pytest
 from edgebench.jobs import child_environment, run_job
 from edgebench.machine import usable_cpus
 from tests.bench.conftest import Record
+from tests.bench.test_figures import worker_job
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("litert_torch")
@@ -48,19 +49,18 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def worker_job(model: Path, precision: str, *, describe: bool = False) -> dict[str, Any]:
-    return {
-        "name": "figure", "backend": "litert", "precision": precision, "threads": 1, "cpus": usable_cpus()[:1],
-        "seed": 42, "operator": None, "artifact": {"path": str(model), "format": "tflite"}, "shapes": {"*": SHAPE},
-        "loops": 0, "passes": 60, "warmup_passes": 10, "values": 10, "min_value_s": 0.0, "energy": None,
-        "describe": describe, "evaluate": None,
+def litert_job(model: Path, precision: str, *, describe: bool = False) -> dict[str, Any]:
+    artifact = {"path": str(model), "format": "tflite"}
+    return worker_job(model) | {
+        "backend": "litert", "precision": precision, "artifact": artifact, "shapes": {"*": SHAPE},
+        "passes": 60, "warmup_passes": 10, "values": 10, "describe": describe,
     }  # fmt: skip
 
 
 def ours(model: Path, precision: str, *, describe: bool = False) -> dict[str, Any]:
     outcome = run_job(
         "edgebench.worker",
-        worker_job(model, precision, describe=describe),
+        litert_job(model, precision, describe=describe),
         environment=child_environment(threads=1, isa="none", seed=42),
         limit_s=300,
     )
@@ -90,20 +90,18 @@ def test_size_layers_and_outputs(files: Path, figure: Record) -> None:
 
     whole = (files / "fp32.tflite").stat().st_size
     image, expected = np.load(files / "image.npy"), np.load(files / "expected.npy")
-    scale = float(np.abs(expected).max())
-    for name, precision, tolerance in (("fp32", "fp32", 1e-4), ("static", "int8", 0.1), ("dynamic", "int8", 0.1)):
+    for name, precision in (("static", "int8"), ("dynamic", "int8")):
         path = files / f"{name}.tflite"
-        if name != "fp32":
-            share = path.stat().st_size / whole
-            figure(f"ResNet-50 .tflite, {name} INT8 against FP32 in size", f"{share:.2%}", "<= 26 %", share <= 0.26)
-            layers = ours(path, precision, describe=True)["layers"]
-            counts, total = layers["counts"], sum(layers["counts"].values())
-            met = counts.get("int8") == total
-            figure(f"its layers executed in INT8, {name}", f"{counts.get('int8', 0)} of {total}", "all", met)
-        model = get_backend("litert").load(LoadSpec(path, "tflite", 1, precision, {"*": SHAPE}))
-        error = float(np.abs(model.run({"*": image})[0] - expected).max()) / scale
-        figure(f"its outputs, {name}, against torch FP32", f"{error:.2e} of the largest", f"<= {tolerance:g}",
-               error <= tolerance)  # fmt: skip
+        share = path.stat().st_size / whole
+        figure(f"ResNet-50 .tflite, {name} INT8 against FP32 in size", f"{share:.2%}", "<= 26 %", share <= 0.26)
+        layers = ours(path, precision, describe=True)["layers"]
+        counts, total = layers["counts"], sum(layers["counts"].values())
+        met = counts.get("int8") == total
+        figure(f"its layers executed in INT8, {name}", f"{counts.get('int8', 0)} of {total}", "all", met)
+    # Random features say nothing of INT8's error: every session's agreement_cosine does, on networks that learned.
+    model = get_backend("litert").load(LoadSpec(files / "fp32.tflite", "tflite", 1, "fp32", {"*": SHAPE}))
+    error = float(np.abs(model.run({"*": image})[0] - expected).max() / np.abs(expected).max())
+    figure("its FP32 outputs against torch's", f"{error:.2e} of the largest", "<= 1e-3", error <= 1e-3)
 
 
 def test_int8_against_fp32_and_the_runtimes_own_benchmark(files: Path, figure: Record) -> None:

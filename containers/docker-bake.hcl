@@ -42,7 +42,7 @@ target "pi" {
 
 target "pi-torch" {
   inherits = ["pi"]
-  args = { PACKAGES = "constraints-torch.txt" }
+  args = { PACKAGES = "constraints-torch.txt", BUNDLE_PLATFORM = "any" }
   tags = ["edgebench-pi:${TAG}-torch"]
 }
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
@@ -21,6 +22,7 @@ SOCKET = Path("/run/jtop.sock")
 INTERVAL_S = 0.5  # jetson-stats advises no less; the service keeps the interval of its first client
 ANSWER_S = 10.0
 INSTALL = "install the extra with `pip install 'edgebench[jtop]'`"
+UNREADY = ("", "Error connection")  # no answer (queue.Empty), or no value, within the client's three intervals
 START = "run `sudo systemctl restart jtop.service` on the board"
 
 
@@ -43,14 +45,7 @@ class JtopSource(Source):
         """Connect to the service; raises ProbeError."""
         check()
         self.close()
-        jtop = import_module("jtop")  # ships no types
-        client = jtop.jtop(interval=self._interval_s)
-        try:
-            _apart(client.start)
-        except jtop.JtopException as error:
-            raise _refused(" ".join(str(error).split())) from None
-        except (OSError, EOFError) as error:
-            raise ProbeError(f"the jtop service does not answer: {error}", START) from None
+        client = self._connected()
         self._client, self._seen = client, None
         total = client.power.get("tot", {})
         if "power" not in total:
@@ -71,6 +66,28 @@ class JtopSource(Source):
         known = (("nvpmodel", client.nvpmodel), ("jetson_clocks", client.jetson_clocks))
         notes = tuple((name, str(value)) for name, value in known if value is not None)
         self._info = SourceInfo(info, accuracy_source=ACCURACY_SOURCE, notes=notes)
+
+    def _connected(self) -> Any:
+        """A client that has its first value.
+
+        The client itself waits only three intervals for it, and a service that has just started may take longer.
+        """
+        jtop = import_module("jtop")  # ships no types
+        end = time.monotonic() + ANSWER_S
+        while True:
+            client = jtop.jtop(interval=self._interval_s)
+            try:
+                _apart(client.start)
+            except (jtop.JtopException, Empty) as error:
+                text = " ".join(str(error).split())
+                if text not in UNREADY:
+                    raise _refused(text) from None
+                if time.monotonic() > end:
+                    raise ProbeError(f"the jtop service has measured nothing for {ANSWER_S:.0f} s", START) from None
+            except (OSError, EOFError) as error:
+                raise ProbeError(f"the jtop service does not answer: {error}", START) from None
+            else:
+                return client
 
     def read(self) -> list[Sample]:
         """Wait for the service's next value. A value seen before is none: the client hands out old ones in a stall."""

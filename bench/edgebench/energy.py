@@ -15,7 +15,7 @@ from edgebench_probes.base import ProbeError
 from edgebench_probes.window import per_inference
 
 if TYPE_CHECKING:
-    from edgebench_probes.base import Mark, Probe
+    from edgebench_probes.base import Mark, Probe, WindowEnergy
 
 # A window is measured again when it is invalid; a source that fails this often in a row is reported missing.
 MAX_TRIES = 3
@@ -81,6 +81,35 @@ class PassesWindow:
     index: int
     begin_s: float
     end_s: float
+
+    @classmethod
+    def of(
+        cls, probe: Probe, start: Mark, end: Mark, energy: WindowEnergy, passes: int, passes_s: float, index: int
+    ) -> PassesWindow:
+        """Return the window between two marks in which `passes` passes took `passes_s` in all.
+
+        The edges wait for the counter's refresh, up to a millisecond of the window that belongs to no pass: the
+        window's power times the passes' own time leaves it out.
+        """
+        share = passes_s / energy.seconds
+        joules, sigma = per_inference(energy, passes)
+        return cls(
+            probe=probe.info.name,
+            scope=str(probe.info.scope),
+            energy_j=joules * share,
+            uncertainty_j=sigma * share,
+            systematic_j=energy.systematic_j / passes * share,
+            parts_j={name: part / passes * share for name, part in energy.parts.items()},
+            seconds=passes_s,
+            passes=passes,
+            power_w=energy.power_w,
+            samples=energy.samples,
+            max_gap_s=energy.max_gap_s,
+            coverage=energy.coverage,
+            index=index,
+            begin_s=start.t_ns / 1e9,
+            end_s=end.t_ns / 1e9,
+        )
 
 
 @dataclass(slots=True)
@@ -172,29 +201,7 @@ def _one_window(
         except ProbeError as error:
             invalid.append((probe, str(error)))
             continue
-        # The edges wait for the counter's refresh, up to a millisecond of the window that belongs to no pass: the
-        # window's power times the passes' own time leaves it out.
-        share = passes_s / energy.seconds
-        joules, sigma = per_inference(energy, passes)
-        windows.append(
-            PassesWindow(
-                probe=probe.info.name,
-                scope=str(probe.info.scope),
-                energy_j=joules * share,
-                uncertainty_j=sigma * share,
-                systematic_j=energy.systematic_j / passes * share,
-                parts_j={name: part / passes * share for name, part in energy.parts.items()},
-                seconds=passes_s,
-                passes=passes,
-                power_w=energy.power_w,
-                samples=energy.samples,
-                max_gap_s=energy.max_gap_s,
-                coverage=energy.coverage,
-                index=index,
-                begin_s=start.t_ns / 1e9,
-                end_s=end.t_ns / 1e9,
-            )
-        )
+        windows.append(PassesWindow.of(probe, start, end, energy, passes, passes_s, index))
     return ([] if invalid else windows), invalid
 
 

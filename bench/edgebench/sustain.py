@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.energy import PassesWindow
 from edgebench_probes.base import ProbeError
-from edgebench_probes.window import per_inference
 
 if TYPE_CHECKING:
     from edgebench_probes.base import Mark, Probe
@@ -136,25 +135,4 @@ def _window(
 ) -> dict[str, Any]:
     if start is None or end is None:
         raise ProbeError("the source could not be read at an edge of the window")
-    energy = probe.energy(start, end)
-    share = passes_s / energy.seconds
-    joules, sigma = per_inference(energy, passes)
-    return asdict(
-        PassesWindow(
-            probe=probe.info.name,
-            scope=str(probe.info.scope),
-            energy_j=joules * share,
-            uncertainty_j=sigma * share,
-            systematic_j=energy.systematic_j / passes * share,
-            parts_j={name: part / passes * share for name, part in energy.parts.items()},
-            seconds=passes_s,
-            passes=passes,
-            power_w=energy.power_w,
-            samples=energy.samples,
-            max_gap_s=energy.max_gap_s,
-            coverage=energy.coverage,
-            index=index,
-            begin_s=start.t_ns / 1e9,
-            end_s=end.t_ns / 1e9,
-        )
-    )
+    return asdict(PassesWindow.of(probe, start, end, probe.energy(start, end), passes, passes_s, index))

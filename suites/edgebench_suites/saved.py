@@ -20,6 +20,12 @@ from edgebench_suites.errors import SuiteDataError
 # CIFAR-10 has 184 MB unpacked; a file that claims far more is no data set of ours.
 MAX_UNPACKED_BYTES = 4 * 2**30
 
+# What zipfile and NumPy raise on a file that is not what it should be.
+_FOREIGN = (
+    ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError, zlib.error, zipfile.BadZipFile,
+    NotImplementedError, RuntimeError, SyntaxError, RecursionError,
+)  # fmt: skip
+
 
 def save_data(data: Dataset, path: Path) -> None:
     """Write a data set to `path`."""
@@ -48,9 +54,7 @@ def read_data(path: Path) -> Dataset:
         raise SuiteDataError(f"{path}: there is no such file: name a data set that edgebench saved") from None
     except OSError as error:
         raise SuiteDataError(f"{path}: cannot be read ({error.strerror or error}): check the file") from None
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError, zlib.error, zipfile.BadZipFile):
-        whole = False
-    except (NotImplementedError, RuntimeError, SyntaxError, RecursionError):  # a zip or header of another kind
+    except _FOREIGN:
         whole = False
     if not whole:
         raise SuiteDataError(f"{path}: is no data set that edgebench saved, or was changed since: save it again")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -10,13 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.session.conftest import Edgebench, Outcome
 from tests.simulators import powercap as simulator
 
 IMAGE = os.environ.get("EDGEBENCH_TEST_IMAGE", "edgebench-n150")
@@ -38,21 +37,6 @@ operator = ["copy-cache"]
 backend = ["openvino"]
 precision = ["fp32"]
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def report(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.stdout)
-        return found
-
-
-Edgebench = Callable[..., Outcome]
 
 
 def docker(*words: str) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from docker import DockerClient
 
-from tests.container.conftest import IMAGE, TINY, Edgebench, Sshd, command, docker, ours
+from tests.container.conftest import IMAGE, TINY, Sshd, command, docker, ours
+from tests.session.conftest import Edgebench
 from tests.simulators.board import board as simulated_board
 from tests.simulators.meters.bench import Wave
 from tests.simulators.meters.devices import DEVICES

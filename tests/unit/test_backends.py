@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.small_net import SHAPE, expected, make_net, picture
 from torch import nn
 
 from edgebench.backends import lower, macs, pt2
@@ -27,33 +28,7 @@ from edgebench.backends.registry import BACKENDS, get_backend
 from edgebench.backends.torch import wrap_module
 from edgebench.errors import BackendError
 
-SHAPE = (1, 3, 32, 32)
 SMALL = (1, 3, 16, 16)
-
-
-def make_net() -> nn.Sequential:
-    torch.manual_seed(42)
-    return nn.Sequential(
-        nn.Conv2d(3, 16, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(16, 16, 3, padding=1, groups=16),
-        nn.ReLU(),
-        nn.Conv2d(16, 32, 1),
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(32, 10),
-    ).eval()
-
-
-def picture(shape: tuple[int, ...] = SHAPE) -> np.ndarray:
-    return np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
-
-
-def expected(shape: tuple[int, ...] = SHAPE) -> np.ndarray:
-    with torch.no_grad():
-        result: np.ndarray = make_net()(torch.from_numpy(picture(shape))).numpy()
-    return result
 
 
 @pytest.fixture(scope="module")

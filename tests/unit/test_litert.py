@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.unit.small_net import SHAPE, expected, make_net, picture
 from torch import nn
 
 from edgebench.backends.base import LoadSpec
@@ -21,33 +22,7 @@ from edgebench.errors import BackendError, CompressionError
 
 pytest.importorskip("litert_torch")
 
-SHAPE = (1, 3, 32, 32)
 OTHER = (2, 3, 48, 40)
-
-
-def make_net() -> nn.Sequential:
-    torch.manual_seed(42)
-    return nn.Sequential(
-        nn.Conv2d(3, 16, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(16, 16, 3, padding=1, groups=16),
-        nn.ReLU(),
-        nn.Conv2d(16, 32, 1),
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(32, 10),
-    ).eval()
-
-
-def picture(shape: tuple[int, ...] = SHAPE, seed: int = 1) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-
-
-def expected(shape: tuple[int, ...] = SHAPE) -> np.ndarray:
-    with torch.no_grad():
-        result: np.ndarray = make_net()(torch.from_numpy(picture(shape))).numpy()
-    return result
 
 
 @pytest.fixture(scope="module")

@@ -16,18 +16,15 @@ MAX_PERCENT = 95
 class StepKind:
     """One kind of step. `rank` orders them: a variant's steps have strictly rising ranks.
 
-    `trains`, `calibrates`: whether it needs training images to train on or to calibrate with. `backends`: where the
-    result runs. `lowered`: applied by each backend's own quantiser or converter to what that backend opens (for torch
-    to the torch model), not to a torch model that is lowered afterwards; `lowered_in` names the artifact families where
-    that is so although torch has the step too.
+    `backends`: where the result runs. `lowered`: applied by each backend's own quantiser or converter to what that
+    backend opens (for torch to the torch model), not to a torch model that is lowered afterwards; `lowered_in` names
+    the artifact families where that is so although torch has the step too.
     """
 
     kind: str
     rank: int
     summary: str
     backends: tuple[str, ...]
-    trains: bool = False
-    calibrates: bool = False
     lowered: bool = False
     lowered_in: tuple[str, ...] = ()
     takes_percent: bool = False
@@ -39,11 +36,9 @@ _ALL = ("torch", "torch-compile", "openvino", "onnxruntime", "litert", *_GPU)
 STEPS: dict[str, StepKind] = {
     step.kind: step
     for step in (
-        StepKind("distil", 0, "knowledge distillation into a narrower model", _ALL, trains=True),
-        StepKind("channels", 1, "NN % of channels removed, then fine-tuned", _ALL, trains=True, takes_percent=True),
-        StepKind(
-            "prune", 2, "NN % of convolution weights zeroed, then recovered", _ALL, trains=True, takes_percent=True
-        ),
+        StepKind("distil", 0, "knowledge distillation into a narrower model", _ALL),
+        StepKind("channels", 1, "NN % of channels removed, then fine-tuned", _ALL, takes_percent=True),
+        StepKind("prune", 2, "NN % of convolution weights zeroed, then recovered", _ALL, takes_percent=True),
         StepKind(
             "fp16",
             3,
@@ -63,7 +58,6 @@ STEPS: dict[str, StepKind] = {
             3,
             "INT8 weights and activations, calibrated",
             ("torch", "openvino", "onnxruntime", "litert", "tensorrt"),
-            calibrates=True,
             lowered=True,
         ),
         StepKind(
@@ -73,7 +67,7 @@ STEPS: dict[str, StepKind] = {
             ("openvino", "onnxruntime"),
             lowered=True,
         ),
-        StepKind("qat", 3, "INT8, trained with simulated quantisation", ("openvino",), trains=True, calibrates=True),
+        StepKind("qat", 3, "INT8, trained with simulated quantisation", ("openvino",)),
     )
 }
 

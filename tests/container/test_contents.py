@@ -24,7 +24,8 @@ COPYLEFT = {JETSON: {"jetson-stats"}}
 CHUNK = 1 << 20
 
 
-@pytest.mark.parametrize(("image", "limit"), [(N150, 1.6e9), (PI, 450e6)])
+# The promise is 450 MB for the pi image; here it lacks the 31 MB of models of the suite `full`.
+@pytest.mark.parametrize(("image", "limit"), [(N150, 1.6e9), (PI, 419e6)])
 def test_an_image_is_small(image: str, limit: float) -> None:
     assert int(docker("image", "inspect", "--format={{.Size}}", image).stdout) < limit
 

@@ -102,6 +102,22 @@ def test_a_loaded_checkpoint_computes_the_same(
     assert (tmp_path / WEIGHTS_FILE).stat().st_size == len(state_bytes(module))
 
 
+def test_arm_s_engine_runs_the_dynamic_artifact_and_refuses_the_static_one(
+    tmp_path: Path, trained: nn.Module, calibration: list[npt.NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = quantise.dynamic(trained)
+    save_checkpoint(tmp_path, made, SPEC.then("ptq-dynamic"))
+    expected = outputs(made, calibration[0])
+    monkeypatch.setattr(torch.backends.quantized, "engine", "x86")  # put back afterwards
+    monkeypatch.setattr(type(torch.backends.quantized), "supported_engines", ["qnnpack"])
+    loaded, _ = load_checkpoint(tmp_path)
+    assert torch.backends.quantized.engine == "qnnpack"
+    found = outputs(loaded, calibration[0])
+    assert np.abs(found - expected).max() <= 0.02 * np.ptp(expected)
+    with pytest.raises(CompressionError, match="no 'x86' engine"):
+        quantise.static_torch(trained, calibration)
+
+
 def test_pruned_weights_stay_zero_through_recovery(trained: nn.Module, data: Dataset) -> None:
     from edgebench_suites.recipes import train
 

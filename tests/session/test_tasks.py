@@ -157,7 +157,9 @@ def test_a_prompt_and_single_steps_are_measured_apart_with_one_set_of_weights(
     assert len(digests) == 1
     trained = [cell["artifact"]["ledger"][1] for cell in found.values()]
     assert len({phase["seconds"] for phase in trained}) == 1, "both were made of one trained model"
-    assert "tokens" in edgebench("show", "-", stdin=done.stdout).stdout
+    shown = edgebench("show", "-", stdin=done.stdout).stdout
+    assert "tokens" in shown
+    assert "test texts" in shown
 
 
 def test_what_a_task_has_no_recipe_for_is_refused_with_its_line(edgebench: Edgebench, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def head(report: Report) -> list[tuple[str, str]]:
         ("temperature", f"{' before, '.join(known)} after" if any(value is not None for value in warm) else ""),
         ("throttled", "yes" if machine.throttled else ""),
         ("threads", _threads(report)),
-        ("data", "" if report.data is None else f"{report.data.name}, {report.data.test_images} test images"),
+        ("data", _data(report)),
         ("energy", ", ".join(f"{probe.name} ({probe.scope})" for probe in report.probes) or "not measured"),
         ("took", _took(report)),
     ]
@@ -100,6 +100,15 @@ def essentials(report: Report) -> Section | None:
     if len(everything) > len(rows):
         notes.append(f"and {len(everything) - len(rows)} more: see them with 'edgebench show'")
     return Section("", (columns,), notes=tuple(notes))
+
+
+def _data(report: Report) -> str:
+    """Name the data behind the accuracy; a language model's are texts, whatever the field is called."""
+    if report.data is None:
+        return ""
+    params = (row.params for row in report.benchmarks)
+    texts = any(each.get("task") == "language" and each.get("data") == report.data.name for each in params)
+    return f"{report.data.name}, {report.data.test_images} test {'texts' if texts else 'images'}"
 
 
 def _threads(report: Report) -> str:

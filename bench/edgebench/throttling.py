@@ -35,13 +35,15 @@ _GIVEN = 0.5
 class Fall:
     """A lasting fall: it begins at `begin_s` from the first sample; `share` of the level before is lost.
 
-    The lower level holds for the bins from `place` up to `until`.
+    The lower level holds for the bins from `place` up to `until`. At `back_s` a later level is no longer lower by what
+    counts as a fall; None if none is.
     """
 
     begin_s: float
     share: float
     place: int
     until: int
+    back_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,15 @@ def lasting_fall(rates: Sequence[float], seconds: Sequence[float]) -> Fall | Non
     cuts = [0, *_segments(logs, least), len(logs)]
     levels = [float(np.median(logs[a:b])) for a, b in pairwise(cuts)]  # a short dip is no level
     spread = _residual_sd(logs, cuts)
-    highest = levels[0]
+    highest, least_drop = levels[0], max(-math.log(1 - LEAST_FALL), _LEAST_SD * spread)
     for index in range(1, len(levels)):
         drop = highest - levels[index]
-        if drop >= max(-math.log(1 - LEAST_FALL), _LEAST_SD * spread):
-            return Fall(float(sum(seconds[: cuts[index]])), 1 - math.exp(-drop), cuts[index], cuts[index + 1])
+        if drop >= least_drop:
+            begin_s = float(sum(seconds[: cuts[index]]))
+            later = range(index + 1, len(levels))
+            back = next((cuts[place] for place in later if highest - levels[place] < least_drop), None)
+            back_s = None if back is None else float(sum(seconds[:back]))
+            return Fall(begin_s, 1 - math.exp(-drop), cuts[index], cuts[index + 1], back_s)
         highest = max(highest, levels[index])
     return None
 
@@ -110,7 +116,7 @@ def judge(rates: Sequence[float], seconds: Sequence[float], threads: int, seen: 
     total_s = sum(seconds)
     fall = lasting_fall(rates, seconds)
     rise_s = _first_rise(seen.events)
-    lost = "" if fall is None else f"throughput fell by {fall.share:.0%} at {fall.begin_s:.0f} s"
+    lost = "" if fall is None else _told(fall)
     share = None if fall is None else fall.share
     if rise_s is not None or seen.counted:
         onset_s = rise_s if rise_s is not None else None if fall is None else fall.begin_s
@@ -127,6 +133,11 @@ def judge(rates: Sequence[float], seconds: Sequence[float], threads: int, seen: 
         return Verdict("throttled", text, fall.begin_s, share)
     why = "the frequency did not fall with it" if clocked is not None else "this machine does not show its frequency"
     return Verdict("slowed", f"{lost}: {why}, and no throttle counter rose", fall.begin_s, share)
+
+
+def _told(fall: Fall) -> str:
+    back = "" if fall.back_s is None else f", was back at {fall.back_s:.0f} s"
+    return f"throughput fell by {fall.share:.0%} at {fall.begin_s:.0f} s{back}"
 
 
 def _disturbance(fall: Fall, threads: int, seen: Evidence) -> str | None:

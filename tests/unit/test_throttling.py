@@ -49,6 +49,14 @@ def test_a_rise_after_warming_up_and_a_short_dip_are_no_onset() -> None:
     assert lasting_fall(list(rates), [1.0] * 120).begin_s == pytest.approx(90, abs=2)  # type: ignore[union-attr]
 
 
+def test_a_level_that_comes_back_is_told() -> None:
+    rates = 800 * noise(3, 200, 0.01)
+    rates[60:110] *= 0.8
+    assert "fell by 20% at 60 s, was back at 110 s" in judge(list(rates), [1.0] * 200, 1, Evidence()).text
+    rates[110:] *= 0.8
+    assert "back" not in judge(list(rates), [1.0] * 200, 1, Evidence()).text
+
+
 def test_the_cause_comes_before_the_claim() -> None:
     rates = 800 * noise(2, 100, 0.01)
     rates[50:] *= 0.8

@@ -116,28 +116,24 @@ def judge(rates: Sequence[float], seconds: Sequence[float], threads: int, seen: 
     total_s = sum(seconds)
     fall = lasting_fall(rates, seconds)
     rise_s = _first_rise(seen.events)
-    lost = "" if fall is None else _told(fall)
+    lost = "" if fall is None else f"throughput fell by {fall.share:.0%} at {fall.begin_s:.0f} s"
+    back = "" if fall is None or fall.back_s is None else f"; it was back at {fall.back_s:.0f} s"
     share = None if fall is None else fall.share
     if rise_s is not None or seen.counted:
         onset_s = rise_s if rise_s is not None else None if fall is None else fall.begin_s
         told = "the processor's throttle counter or firmware says it was held back"
-        return Verdict("throttled", "; ".join(filter(None, (told, lost))), onset_s, share)
+        return Verdict("throttled", "; ".join(filter(None, (told, lost))) + back, onset_s, share)
     if fall is None:
         return Verdict("none", f"no throttling seen in {total_s:.0f} s{_unseen(seen)}{_unsure(rates)}")
     disturbed = _disturbance(fall, threads, seen)
     if disturbed is not None:
-        return Verdict("disturbed", f"{lost}, but {disturbed}", None, share)
+        return Verdict("disturbed", f"{lost}, but {disturbed}{back}", None, share)
     clocked = _levels(seen.frequency_hz, fall.begin_s)
     if clocked is not None and clocked[1] <= clocked[0] * (1 - _FREQUENCY_FALL):
-        text = f"{lost}, and the frequency by {1 - clocked[1] / clocked[0]:.0%}"
+        text = f"{lost}, and the frequency by {1 - clocked[1] / clocked[0]:.0%}{back}"
         return Verdict("throttled", text, fall.begin_s, share)
     why = "the frequency did not fall with it" if clocked is not None else "this machine does not show its frequency"
-    return Verdict("slowed", f"{lost}: {why}, and no throttle counter rose", fall.begin_s, share)
-
-
-def _told(fall: Fall) -> str:
-    back = "" if fall.back_s is None else f", was back at {fall.back_s:.0f} s"
-    return f"throughput fell by {fall.share:.0%} at {fall.begin_s:.0f} s{back}"
+    return Verdict("slowed", f"{lost}: {why}, and no throttle counter rose{back}", fall.begin_s, share)
 
 
 def _disturbance(fall: Fall, threads: int, seen: Evidence) -> str | None:

@@ -68,7 +68,7 @@ class JtopSource(Source):
         self._info = SourceInfo(info, accuracy_source=ACCURACY_SOURCE, notes=notes)
 
     def _connected(self) -> Any:
-        """A client that has its first value.
+        """Return a client that has its first value; raises ProbeError.
 
         The client itself waits only three intervals for it, and a service that has just started may take longer.
         """
@@ -84,6 +84,7 @@ class JtopSource(Source):
                     raise _refused(text) from None
                 if time.monotonic() > end:
                     raise ProbeError(f"the jtop service has measured nothing for {ANSWER_S:.0f} s", START) from None
+                time.sleep(self._interval_s)  # it may also have said so at once
             except (OSError, EOFError) as error:
                 raise ProbeError(f"the jtop service does not answer: {error}", START) from None
             else:

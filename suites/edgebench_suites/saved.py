@@ -23,7 +23,7 @@ MAX_UNPACKED_BYTES = 4 * 2**30
 # What zipfile and NumPy raise on a file that is not what it should be.
 _FOREIGN = (
     ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError, zlib.error, zipfile.BadZipFile,
-    NotImplementedError, RuntimeError, SyntaxError, RecursionError,
+    RuntimeError, SyntaxError,
 )  # fmt: skip
 
 

@@ -90,18 +90,21 @@ def test_size_layers_and_outputs(files: Path, figure: Record) -> None:
 
     whole = (files / "fp32.tflite").stat().st_size
     image, expected = np.load(files / "image.npy"), np.load(files / "expected.npy")
-    for name, precision in (("static", "int8"), ("dynamic", "int8")):
+    scale = float(np.abs(expected).max())
+    # These weights are random; docs/pi.md has the agreement of networks that learned.
+    for name, precision, tolerance in (("fp32", "fp32", 1e-4), ("static", "int8", 0.1), ("dynamic", "int8", 0.1)):
         path = files / f"{name}.tflite"
-        share = path.stat().st_size / whole
-        figure(f"ResNet-50 .tflite, {name} INT8 against FP32 in size", f"{share:.2%}", "<= 26 %", share <= 0.26)
-        layers = ours(path, precision, describe=True)["layers"]
-        counts, total = layers["counts"], sum(layers["counts"].values())
-        met = counts.get("int8") == total
-        figure(f"its layers executed in INT8, {name}", f"{counts.get('int8', 0)} of {total}", "all", met)
-    # Random features say nothing of INT8's error: every session's agreement_cosine does, on networks that learned.
-    model = get_backend("litert").load(LoadSpec(files / "fp32.tflite", "tflite", 1, "fp32", {"*": SHAPE}))
-    error = float(np.abs(model.run({"*": image})[0] - expected).max() / np.abs(expected).max())
-    figure("its FP32 outputs against torch's", f"{error:.2e} of the largest", "<= 1e-3", error <= 1e-3)
+        if name != "fp32":
+            share = path.stat().st_size / whole
+            figure(f"ResNet-50 .tflite, {name} INT8 against FP32 in size", f"{share:.2%}", "<= 26 %", share <= 0.26)
+            layers = ours(path, precision, describe=True)["layers"]
+            counts, total = layers["counts"], sum(layers["counts"].values())
+            met = counts.get("int8") == total
+            figure(f"its layers executed in INT8, {name}", f"{counts.get('int8', 0)} of {total}", "all", met)
+        model = get_backend("litert").load(LoadSpec(path, "tflite", 1, precision, {"*": SHAPE}))
+        error = float(np.abs(model.run({"*": image})[0] - expected).max()) / scale
+        figure(f"its outputs, {name}, against torch FP32", f"{error:.2e} of the largest", f"<= {tolerance:g}",
+               error <= tolerance)  # fmt: skip
 
 
 def test_int8_against_fp32_and_the_runtimes_own_benchmark(files: Path, figure: Record) -> None:

@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 
     F32 = npt.NDArray[np.float32]
 
-# What torch packs INT8 weights for: x86 chooses oneDNN or fbgemm by the CPU. On Arm torch has qnnpack only; its linear
-# layers agree with x86's, its padded convolutions did not when tried (on x86), so static INT8 is not left to it.
-STATIC_ENGINES = ("x86",)
-DYNAMIC_ENGINES = ("x86", "qnnpack")
 # As ONNX Runtime documents for TensorRT.
 _FOR_ENGINE = {"ActivationSymmetric": True, "WeightSymmetric": True, "AddQDQPairToWeight": True, "QuantizeBias": False}
 
@@ -41,7 +37,7 @@ def dynamic(model: nn.Module) -> nn.Module:
     with quiet():
         from torch.ao.quantization import quantize_dynamic
 
-        _use_engine(DYNAMIC_ENGINES)
+        _use_engine("x86", "qnnpack")
         result: nn.Module = quantize_dynamic(copy.deepcopy(model).eval(), {torch.nn.Linear}, dtype=torch.qint8)
     return result.eval()
 
@@ -58,7 +54,7 @@ def static_torch(model: nn.Module, calibration: Sequence[F32]) -> nn.Module:
         from torch.ao.quantization import get_default_qconfig_mapping
         from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
-        _use_engine(STATIC_ENGINES)
+        _use_engine("x86")
         example = (torch.zeros(1, 3, 64, 64),)
         prepared = prepare_fx(copy.deepcopy(model).eval(), get_default_qconfig_mapping("x86"), example)
         with torch.inference_mode():
@@ -68,14 +64,18 @@ def static_torch(model: nn.Module, calibration: Sequence[F32]) -> nn.Module:
     return converted.eval()
 
 
-def _use_engine(wanted: Sequence[str]) -> None:
-    """Set the first engine that this torch has. What is stored is packed for none: any engine can load it."""
+def _use_engine(*wanted: str) -> None:
+    """Set the first engine that this torch has. What is stored is packed for none: any engine can load it.
+
+    x86 chooses oneDNN or fbgemm by the CPU. On Arm torch has qnnpack: its linear layers agree with x86's, its padded
+    convolutions did not when tried (on x86), so static INT8 is not left to it.
+    """
     import torch
 
     engine = next((name for name in wanted if name in torch.backends.quantized.supported_engines), None)
     if engine is None:
         raise CompressionError(
-            f"this torch has no {wanted[0]!r} engine for INT8: measure ptq variants with openvino or onnxruntime"
+            f"this torch has no {wanted[0]!r} engine for INT8: measure it with onnxruntime, openvino or litert"
         )
     torch.backends.quantized.engine = engine
 

@@ -24,7 +24,7 @@ def probes(arguments: argparse.Namespace, specs: Sequence[str], stdout: Console,
     if arguments.watch:
         return _watch(specs, sysfs, stdout)
     from edgebench.render.probes import as_json, probes_table
-    from edgebench_probes.discover import discover, examine
+    from edgebench_probes.catalogue.discover import discover, examine
 
     findings = examine(specs, sysfs) if specs else discover(sysfs)
     if arguments.json:
@@ -69,7 +69,7 @@ def _serve(arguments: argparse.Namespace, specs: Sequence[str], sysfs: Path, con
     """Serve one meter until ctrl-C."""
     import contextlib
 
-    from edgebench_probes.discover import source_of
+    from edgebench_probes.catalogue.discover import source_of
     from edgebench_probes.remote import read_token
     from edgebench_probes.serve import serve
 

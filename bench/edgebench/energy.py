@@ -35,7 +35,7 @@ class ProbeSettings:
 
         Samplers keep off `workload_cpus` where the machine has a processor to spare.
         """
-        from edgebench_probes.discover import open_probes
+        from edgebench_probes.catalogue.discover import open_probes
 
         probes, findings = open_probes(self.specs, Path(self.sysfs), workload_cpus=workload_cpus)
         missing = [
@@ -156,7 +156,7 @@ def measure_passes(
 
 def _length_s(run: Callable[[], object], probe: Probe, passes: int, target: float) -> float:
     """Return the window a probe needs at the power of this workload: of a short trial, or of its latest sample."""
-    from edgebench_probes.discover import reading, shortest_window
+    from edgebench_probes.catalogue.discover import reading, shortest_window
     from edgebench_probes.sampler import SampledProbe
 
     start = None if isinstance(probe, SampledProbe) else probe.mark()
@@ -247,7 +247,7 @@ def measure_idle(probes: Sequence[Probe], seconds: float, when: str) -> tuple[li
 
 def _idle_window_s(probe: Probe) -> float:
     """Return what a window of idle power needs to hold enough samples, whatever the power; 0 for a counter."""
-    from edgebench_probes.discover import shortest_window
+    from edgebench_probes.catalogue.discover import shortest_window
     from edgebench_probes.sampler import SampledProbe
 
     return 1.05 * shortest_window(probe, math.inf) if isinstance(probe, SampledProbe) else 0.0

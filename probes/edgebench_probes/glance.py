@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgebench_probes.base import Mark, Probe, ProbeError, ProbeInfo
-from edgebench_probes.discover import Finding, closed_probes
+from edgebench_probes.catalogue.discover import Finding, closed_probes
 from edgebench_probes.host import Host
 from edgebench_probes.sampler import SampledProbe
 from edgebench_probes.source import PolledSource

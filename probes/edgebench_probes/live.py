@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgebench_probes.base import Mark, Probe, ProbeError, Scope, WindowInvalid
-from edgebench_probes.discover import open_probes
+from edgebench_probes.catalogue.discover import open_probes
 from edgebench_probes.host import Host
 from edgebench_probes.replay import record as record_probe
 from edgebench_probes.sampler import SampledProbe

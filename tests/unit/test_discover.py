@@ -14,7 +14,7 @@ from tests.simulators.board import board
 from tests.simulators.powercap import DEVICES, Options, powercap, unavailable
 
 from edgebench_probes.base import ProbeError, Scope
-from edgebench_probes.discover import Finding, discover, open_probes
+from edgebench_probes.catalogue.discover import Finding, discover, open_probes
 from edgebench_probes.host import Host, read_host
 from edgebench_probes.hwmon import HwmonSource
 from edgebench_probes.live import live, record
@@ -72,7 +72,8 @@ def test_masked_by_the_container_engine(tmp_path: Path) -> None:
 def in_namespace(mounts: str, sysfs: Path) -> list[dict[str, str]]:
     """Findings for `sysfs` in a mount namespace of its own, as in a container."""
     script = (
-        "import dataclasses, json, sys; from pathlib import Path; from edgebench_probes.discover import discover\n"
+        "import dataclasses, json, sys; from pathlib import Path\n"
+        "from edgebench_probes.catalogue.discover import discover\n"
         "from edgebench_probes.host import Host\n"
         "host = Host('x86_64', 'GenuineIntel', False, True, 2, False)\n"
         "print(json.dumps([dataclasses.asdict(f) for f in discover(Path(sys.argv[1]), host)]))\n"

@@ -169,7 +169,7 @@ AGREE = """
 import time, sys
 from pathlib import Path
 from edgebench_probes.base import Scope
-from edgebench_probes.discover import open_probes
+from edgebench_probes.catalogue.discover import open_probes
 probes, missing = open_probes(["rapl?scope=package", "pyrapl"])
 assert [p.info.name for p in probes] == ["rapl", "pyrapl"], missing
 starts = [p.mark() for p in probes]

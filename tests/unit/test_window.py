@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope, WindowEnergy, WindowInvalid
-from edgebench_probes.discover import Spec, parse_spec
+from edgebench_probes.catalogue.discover import Spec, parse_spec
 from edgebench_probes.window import counter_delta, net_per_inference, per_inference, shortest_window_s
 
 COUNTS = st.integers(2, 2**62)

@@ -18,7 +18,7 @@ from edgebench.render.units import quantity
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from edgebench_probes.discover import Finding
+    from edgebench_probes.catalogue.discover import Finding
 
 SPARK = "▁▂▃▄▅▆▇█"
 SPARKS = 40

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from edgebench_probes.base import Probe, ProbeError, ProbeInfo, Scope, WindowInvalid
-from edgebench_probes.catalogue_power import POWER, attached, meters
-from edgebench_probes.catalogue_rapl import perf_refused, perf_scopes, pyrapl_scopes, rapl_scopes
+from edgebench_probes.catalogue.power import POWER, attached, meters
+from edgebench_probes.catalogue.rapl import perf_refused, perf_scopes, pyrapl_scopes, rapl_scopes
 from edgebench_probes.entry import Entry
 from edgebench_probes.finding import Finding
 from edgebench_probes.host import Host, read_host

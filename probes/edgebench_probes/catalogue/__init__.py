@@ -1,0 +1,1 @@
+"""What this machine offers: every source with its state, its reason and its fix."""

@@ -70,8 +70,8 @@ def _serve(arguments: argparse.Namespace, specs: Sequence[str], sysfs: Path, con
     import contextlib
 
     from edgebench_probes.catalogue.discover import source_of
-    from edgebench_probes.remote import read_token
-    from edgebench_probes.serve import serve
+    from edgebench_probes.remote.server import serve
+    from edgebench_probes.remote.source import read_token
 
     if len(specs) != 1:
         raise UsageError("serve takes one meter: name it with --probe, as in --probe shizuku:/dev/ttyACM0")

@@ -25,14 +25,14 @@ from hypothesis import strategies as st
 from tests.simulators.meters.bench import Wave
 
 from edgebench_probes.base import ProbeError, WindowInvalid
-from edgebench_probes.linkclock import ClockJumped, LinkClock, exchange
 from edgebench_probes.meters import METERS
-from edgebench_probes.remote import RemoteSource, serve
+from edgebench_probes.remote.clock import ClockJumped, LinkClock, exchange
+from edgebench_probes.remote.server import GREETING, info_from, info_to
+from edgebench_probes.remote.source import RemoteSource, serve
+from edgebench_probes.remote.wire import NONCE, Channel, Decoder, WireError, encode, exactly, link_key
 from edgebench_probes.sampler import SampledProbe
-from edgebench_probes.serve import GREETING, info_from, info_to
 from edgebench_probes.source import Sample, Source, SourceInfo, SourceLost
 from edgebench_probes.spec import parse_spec
-from edgebench_probes.wire import NONCE, Channel, Decoder, WireError, encode, exactly, link_key
 
 ROOT = Path(__file__).parents[2]
 WAVE = Wave(2.0, 9.0, 0.5)

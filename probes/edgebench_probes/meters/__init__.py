@@ -21,7 +21,7 @@ from edgebench_probes.meters.plugs import PlugSource
 from edgebench_probes.meters.ppk2 import Ppk2Source
 from edgebench_probes.meters.scpi import ScpiSource
 from edgebench_probes.meters.usb import Plugged, missing, plugged
-from edgebench_probes.remote import RemoteSource
+from edgebench_probes.remote.source import RemoteSource
 from edgebench_probes.source import Source, SourceLost
 from edgebench_probes.spec import Spec
 from edgebench_probes.window import shortest_window_s

@@ -15,7 +15,7 @@ import time
 
 from edgebench_probes.base import ProbeError
 from edgebench_probes.meters import METERS
-from edgebench_probes.remote import read_token, serve
+from edgebench_probes.remote.source import read_token, serve
 from edgebench_probes.spec import parse_spec
 from tests.simulators.meters.bench import Wave
 from tests.simulators.meters.devices import Shizuku

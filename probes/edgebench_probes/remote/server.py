@@ -19,8 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
-from edgebench_probes.source import Sample, Source, SourceInfo
-from edgebench_probes.wire import (
+from edgebench_probes.remote.wire import (
     NONCE,
     SHORTEST_TOKEN,
     Channel,
@@ -32,6 +31,7 @@ from edgebench_probes.wire import (
     text,
     whole,
 )
+from edgebench_probes.source import Sample, Source, SourceInfo
 
 GREETING, BUSY = b"EDGEPRB1", b"EDGEBUSY"
 HANDSHAKE_S = 3.0

@@ -1,0 +1,1 @@
+"""A meter on another machine: server, client, their wire and their clocks."""

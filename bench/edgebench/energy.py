@@ -157,7 +157,7 @@ def measure_passes(
 def _length_s(run: Callable[[], object], probe: Probe, passes: int, target: float) -> float:
     """Return the window a probe needs at the power of this workload: of a short trial, or of its latest sample."""
     from edgebench_probes.catalogue.discover import reading, shortest_window
-    from edgebench_probes.sampler import SampledProbe
+    from edgebench_probes.sampling.probe import SampledProbe
 
     start = None if isinstance(probe, SampledProbe) else probe.mark()
     for _ in range(passes):
@@ -248,7 +248,7 @@ def measure_idle(probes: Sequence[Probe], seconds: float, when: str) -> tuple[li
 def _idle_window_s(probe: Probe) -> float:
     """Return what a window of idle power needs to hold enough samples, whatever the power; 0 for a counter."""
     from edgebench_probes.catalogue.discover import shortest_window
-    from edgebench_probes.sampler import SampledProbe
+    from edgebench_probes.sampling.probe import SampledProbe
 
     return 1.05 * shortest_window(probe, math.inf) if isinstance(probe, SampledProbe) else 0.0
 
@@ -265,14 +265,14 @@ def read_cost_s(probe: Probe, reads: int = 50) -> float:
 
 def sampler_share(probe: Probe) -> float | None:
     """Return the share of one processor that a probe's sampler used since it was opened; None without a sampler."""
-    from edgebench_probes.sampler import SampledProbe
+    from edgebench_probes.sampling.probe import SampledProbe
 
     return probe.sampler_share() if isinstance(probe, SampledProbe) else None
 
 
 def describe(probe: Probe) -> dict[str, Any]:
     """Return the report's entry of an open probe, with the measured cost of a read."""
-    from edgebench_probes.sampler import SampledProbe
+    from edgebench_probes.sampling.probe import SampledProbe
 
     info = probe.info
     found: dict[str, Any] = {

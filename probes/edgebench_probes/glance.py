@@ -13,8 +13,8 @@ from pathlib import Path
 from edgebench_probes.base import Mark, Probe, ProbeError, ProbeInfo
 from edgebench_probes.catalogue.discover import Finding, closed_probes
 from edgebench_probes.host import Host
-from edgebench_probes.sampler import SampledProbe
-from edgebench_probes.source import PolledSource
+from edgebench_probes.sampling.probe import SampledProbe
+from edgebench_probes.sampling.source import PolledSource
 
 EXCLUSIVE = "only the energy windows read it: a second reader is not possible, or would disturb them"
 

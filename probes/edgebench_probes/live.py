@@ -11,7 +11,7 @@ from edgebench_probes.base import Mark, Probe, ProbeError, Scope, WindowInvalid
 from edgebench_probes.catalogue.discover import open_probes
 from edgebench_probes.host import Host
 from edgebench_probes.replay import record as record_probe
-from edgebench_probes.sampler import SampledProbe
+from edgebench_probes.sampling.probe import SampledProbe
 
 INTERVAL_S = 0.5
 STALE_REFRESHES = 5

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
-from edgebench_probes.source import PolledSource, Sample, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import PolledSource, Sample, SourceInfo, SourceLost
 
 POLL_S = 0.01
 POWER_S = 0.1  # nvmlDeviceGetPowerUsage is refreshed ten times a second or so

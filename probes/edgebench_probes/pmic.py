@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
-from edgebench_probes.source import PolledSource, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import PolledSource, SourceInfo, SourceLost
 
 IOCTL_PROPERTY = 0xC0086400  # _IOWR(100, 0, char *) of a 64-bit kernel
 GENCMD = 0x00030080

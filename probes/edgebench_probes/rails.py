@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
-from edgebench_probes.source import PolledSource, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import PolledSource, SourceInfo, SourceLost
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from edgebench_probes.base import Mark, Probe, ProbeError, ProbeInfo, Scope
-from edgebench_probes.sampler import SampledProbe
-from edgebench_probes.source import Sample, Source, SourceInfo, SourceLost
+from edgebench_probes.sampling.probe import SampledProbe
+from edgebench_probes.sampling.source import Sample, Source, SourceInfo, SourceLost
 
 FORMAT = "edgebench.trace/1"
 MAX_BYTES = 256 << 20

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench_probes.base import ProbeInfo, Scope, WindowInvalid
-from edgebench_probes.integrate import integrate
-from edgebench_probes.source import SourceInfo
+from edgebench_probes.sampling.integrate import integrate
+from edgebench_probes.sampling.source import SourceInfo
 from edgebench_probes.window import counter_delta
 
 Array = NDArray[np.float64]

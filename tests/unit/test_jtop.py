@@ -23,8 +23,8 @@ import json, sys, time
 from pathlib import Path
 from edgebench_probes.base import ProbeError, WindowInvalid
 from edgebench_probes.jtop import JtopSource
-from edgebench_probes.sampler import SampledProbe
-from edgebench_probes.source import SourceLost
+from edgebench_probes.sampling.probe import SampledProbe
+from edgebench_probes.sampling.source import SourceLost
 CHIP = Path("/fake_sys/bus/i2c/devices/1-0040/hwmon/hwmon3")
 def order(text):
     Path("/fake_sys/service").write_text(text)

@@ -15,9 +15,9 @@ from tests.simulators.meters.bench import Wave
 from tests.simulators.meters.network import Network
 
 from edgebench_probes.base import ProbeError, Scope
-from edgebench_probes.integrate import SMOOTHINGS
 from edgebench_probes.meters import METERS, joulescope
-from edgebench_probes.source import Source, SourceLost
+from edgebench_probes.sampling.integrate import SMOOTHINGS
+from edgebench_probes.sampling.source import Source, SourceLost
 from edgebench_probes.spec import parse_spec
 
 pytest.importorskip("pyvisa_sim", reason="the package pyvisa-sim is not installed")

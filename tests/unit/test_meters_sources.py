@@ -22,8 +22,8 @@ from tests.simulators.meters.devices import DEVICES, Fnirsi, RdUm, Shizuku, Witr
 from edgebench_probes.base import Probe, ProbeError, WindowInvalid
 from edgebench_probes.meters import METERS, find_meters, meter, usb
 from edgebench_probes.meters.link import HidLink
-from edgebench_probes.sampler import SampledProbe
-from edgebench_probes.source import Sample, Source, SourceLost
+from edgebench_probes.sampling.probe import SampledProbe
+from edgebench_probes.sampling.source import Sample, Source, SourceLost
 from edgebench_probes.spec import parse_spec
 
 ROOT = Path(__file__).parents[2]

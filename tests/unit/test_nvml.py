@@ -23,7 +23,7 @@ import json, os, time
 from pathlib import Path
 from edgebench_probes.base import ProbeError
 from edgebench_probes.nvml import NvmlSource, count
-from edgebench_probes.sampler import SampledProbe
+from edgebench_probes.sampling.probe import SampledProbe
 card = Path(os.environ["FAKE_NVML"])
 def said(call):
     try:

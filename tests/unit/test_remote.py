@@ -30,8 +30,8 @@ from edgebench_probes.remote.clock import ClockJumped, LinkClock, exchange
 from edgebench_probes.remote.server import GREETING, info_from, info_to
 from edgebench_probes.remote.source import RemoteSource, serve
 from edgebench_probes.remote.wire import NONCE, Channel, Decoder, WireError, encode, exactly, link_key
-from edgebench_probes.sampler import SampledProbe
-from edgebench_probes.source import Sample, Source, SourceInfo, SourceLost
+from edgebench_probes.sampling.probe import SampledProbe
+from edgebench_probes.sampling.source import Sample, Source, SourceInfo, SourceLost
 from edgebench_probes.spec import parse_spec
 
 ROOT = Path(__file__).parents[2]

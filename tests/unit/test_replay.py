@@ -15,8 +15,8 @@ from tests.simulators.powercap import Options, powercap, unavailable
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope, WindowInvalid
 from edgebench_probes.rapl import RaplProbe, zones_by_scope
 from edgebench_probes.replay import FORMAT, ReplaySource, load, record, save
-from edgebench_probes.sampler import SampledProbe
-from edgebench_probes.source import Sample, SourceInfo, SourceLost
+from edgebench_probes.sampling.probe import SampledProbe
+from edgebench_probes.sampling.source import Sample, SourceInfo, SourceLost
 
 needs_fuse = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
 INFO = SourceInfo(

@@ -21,13 +21,13 @@ from tests.simulators.peers import counter_peers, sampled_errors
 from tests.simulators.powercap import unavailable
 
 from edgebench_probes.base import Mark, ProbeError, ProbeInfo, Scope, WindowEnergy, WindowInvalid
-from edgebench_probes.clockfit import fit_clock
 from edgebench_probes.hwmon import HwmonSource
-from edgebench_probes.integrate import integrate
 from edgebench_probes.replay import ReplaySource, save
-from edgebench_probes.ring import RingReader, RingWriter, size_of
-from edgebench_probes.sampler import SampledProbe, State
-from edgebench_probes.source import Sample, SourceInfo
+from edgebench_probes.sampling.clockfit import fit_clock
+from edgebench_probes.sampling.integrate import integrate
+from edgebench_probes.sampling.probe import SampledProbe, State
+from edgebench_probes.sampling.ring import RingReader, RingWriter, size_of
+from edgebench_probes.sampling.source import Sample, SourceInfo
 
 needs_fuse = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
 IDLE_W, LOAD_W = 3.0, 12.0
@@ -251,7 +251,7 @@ def settled(probe: SampledProbe) -> WindowEnergy:
 
 @needs_fuse
 def test_a_source_lost_for_good_is_said_at_the_mark(faulty: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgebench_probes.sampler.RETURN_S", 0.3)
+    monkeypatch.setattr("edgebench_probes.sampling.probe.RETURN_S", 0.3)
     with amdgpu(faulty.root, 50) as probe:
         start = probe.mark()
         faulty.control("vanish")

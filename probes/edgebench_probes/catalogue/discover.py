@@ -14,9 +14,9 @@ from edgebench_probes.catalogue.rapl import perf_refused, perf_scopes, pyrapl_sc
 from edgebench_probes.entry import Entry
 from edgebench_probes.finding import Finding
 from edgebench_probes.host import Host, read_host
-from edgebench_probes.integrate import SMOOTHINGS
-from edgebench_probes.sampler import SampledProbe
-from edgebench_probes.source import Source
+from edgebench_probes.sampling.integrate import SMOOTHINGS
+from edgebench_probes.sampling.probe import SampledProbe
+from edgebench_probes.sampling.source import Source
 from edgebench_probes.spec import Spec, parse_spec
 from edgebench_probes.window import shortest_window_s
 

@@ -16,8 +16,8 @@ from edgebench_probes.host import Host
 from edgebench_probes.ina3221 import Ina3221Source
 from edgebench_probes.pmic import Firmware, Mailbox, PmicSource, Vcgencmd
 from edgebench_probes.replay import ReplaySource
-from edgebench_probes.sampler import SampledProbe
-from edgebench_probes.source import Source
+from edgebench_probes.sampling.probe import SampledProbe
+from edgebench_probes.sampling.source import Source
 from edgebench_probes.spec import Spec
 
 METER = "attach a power meter (docs/energy.md lists those supported)"

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from edgebench_probes.base import ProbeError
 from edgebench_probes.finding import Finding
-from edgebench_probes.integrate import SMOOTHINGS
 from edgebench_probes.meters import usbmeters
 from edgebench_probes.meters.fnirsi import MODELS
 from edgebench_probes.meters.joulescope import JoulescopeSource
@@ -22,7 +21,8 @@ from edgebench_probes.meters.ppk2 import Ppk2Source
 from edgebench_probes.meters.scpi import ScpiSource
 from edgebench_probes.meters.usb import Plugged, missing, plugged
 from edgebench_probes.remote.source import RemoteSource
-from edgebench_probes.source import Source, SourceLost
+from edgebench_probes.sampling.integrate import SMOOTHINGS
+from edgebench_probes.sampling.source import Source, SourceLost
 from edgebench_probes.spec import Spec
 from edgebench_probes.window import shortest_window_s
 

@@ -18,7 +18,7 @@ from typing import Any
 from edgebench_probes.base import ProbeError, ProbeInfo
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import ProtocolError, Reading, active_power
-from edgebench_probes.source import Sample, Source, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import Sample, Source, SourceInfo, SourceLost
 from edgebench_probes.spec import Spec
 
 CLOCKS = {"js110": 2_000_000, "js220": 1_000_000}  # what `scnt` counts

@@ -20,7 +20,7 @@ from typing import Any
 
 from edgebench_probes.base import ProbeError
 from edgebench_probes.meters import usb
-from edgebench_probes.source import SourceLost
+from edgebench_probes.sampling.source import SourceLost
 
 CHUNK = 4096
 WRITE_TIMEOUT_S = 1.0

@@ -13,7 +13,7 @@ from typing import Protocol as Shape
 from edgebench_probes.base import ProbeError
 from edgebench_probes.meters.link import Link
 from edgebench_probes.meters.protocol import ProtocolError, Reading
-from edgebench_probes.source import Sample, Source, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import Sample, Source, SourceInfo, SourceLost
 
 SILENT_S = 2.0  # and 10 refreshes: a meter without a valid reading for this long is lost
 JUMP_S = 0.1

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import ProtocolError, Reading, active_power
-from edgebench_probes.source import PolledSource, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import PolledSource, SourceInfo, SourceLost
 from edgebench_probes.spec import Spec
 
 REFRESH_S = 1.0

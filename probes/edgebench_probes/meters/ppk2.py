@@ -20,7 +20,7 @@ from edgebench_probes.meters import usb
 from edgebench_probes.meters.link import open_error
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import ProtocolError, electrical
-from edgebench_probes.source import Sample, Source, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import Sample, Source, SourceInfo, SourceLost
 from edgebench_probes.spec import Spec
 
 REFRESH_S = 0.010

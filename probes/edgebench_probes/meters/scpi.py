@@ -16,7 +16,7 @@ from typing import Any
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import ProtocolError, Reading, active_power
-from edgebench_probes.source import PolledSource, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import PolledSource, SourceInfo, SourceLost
 from edgebench_probes.spec import Spec
 
 RATES_MS = {"100": "100MS", "250": "250MS", "500": "500MS", "1000": "1S", "2000": "2S", "5000": "5S"}

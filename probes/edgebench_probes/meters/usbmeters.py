@@ -18,7 +18,7 @@ from edgebench_probes.meters.link import HidLink, Link, SerialLink
 from edgebench_probes.meters.meter import MeterSource, ReportFramer, Talk
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import Reading
-from edgebench_probes.source import SourceInfo
+from edgebench_probes.sampling.source import SourceInfo
 from edgebench_probes.spec import Spec
 
 NOMINAL_V = 20.0

@@ -31,7 +31,7 @@ from edgebench_probes.remote.wire import (
     text,
     whole,
 )
-from edgebench_probes.source import Sample, Source, SourceInfo
+from edgebench_probes.sampling.source import Sample, Source, SourceInfo
 
 GREETING, BUSY = b"EDGEPRB1", b"EDGEBUSY"
 HANDSHAKE_S = 3.0

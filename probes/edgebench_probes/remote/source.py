@@ -21,7 +21,7 @@ from edgebench_probes.base import ProbeError
 from edgebench_probes.remote.clock import ClockJumped, LinkClock, exchange
 from edgebench_probes.remote.server import BUSY, GREETING, info_from, serve
 from edgebench_probes.remote.wire import NONCE, SHORTEST_TOKEN, Channel, WireError, exactly, link_key, real, text, whole
-from edgebench_probes.source import Sample, Source, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import Sample, Source, SourceInfo, SourceLost
 from edgebench_probes.spec import Spec
 
 __all__ = ["RemoteSource", "read_token", "serve"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebench_probes.base import WindowEnergy, WindowInvalid
-from edgebench_probes.source import SourceInfo
+from edgebench_probes.sampling.source import SourceInfo
 from edgebench_probes.window import MIN_SAMPLES, uniform_sigma
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from types import FrameType
 
 from edgebench_probes.base import ProbeError
-from edgebench_probes.ring import RingWriter
-from edgebench_probes.source import Source, SourceInfo, SourceLost
+from edgebench_probes.sampling.ring import RingWriter
+from edgebench_probes.sampling.source import Source, SourceInfo, SourceLost
 
 HELD_S = 1800.0  # the ring holds half an hour, within these bounds
 CAPACITY_MIN, CAPACITY_MAX = 1 << 12, 1 << 19

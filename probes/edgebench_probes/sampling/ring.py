@@ -14,7 +14,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgebench_probes.source import Sample
+from edgebench_probes.sampling.source import Sample
 
 if TYPE_CHECKING:
     import numpy as np

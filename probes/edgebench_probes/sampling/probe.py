@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebench_probes.base import Mark, Probe, ProbeError, ProbeInfo, WindowEnergy, WindowInvalid
-from edgebench_probes.clockfit import fit_clock
 from edgebench_probes.counter import SUSPEND_NS
-from edgebench_probes.integrate import MAX_GAP_REFRESHES, Timing, integrate
-from edgebench_probes.ring import RingReader
-from edgebench_probes.sampling import Job, Ready, Refused
-from edgebench_probes.source import Sample, Source, SourceInfo
+from edgebench_probes.sampling.clockfit import fit_clock
+from edgebench_probes.sampling.integrate import MAX_GAP_REFRESHES, Timing, integrate
+from edgebench_probes.sampling.process import Job, Ready, Refused
+from edgebench_probes.sampling.ring import RingReader
+from edgebench_probes.sampling.source import Sample, Source, SourceInfo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PROGRAM = "from edgebench_probes.sampling import main; main()"  # not -m: its classes must keep their module
+PROGRAM = "from edgebench_probes.sampling.process import main; main()"  # not -m: its classes must keep their module
 OPEN_S = 20.0  # a driver library may scan the bus for seconds
 CLOSE_S = 2.0
 FRESH_S = 0.25  # mark() waits for a sample unless the last one is younger than this or 5 refreshes

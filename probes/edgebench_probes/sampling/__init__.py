@@ -1,0 +1,1 @@
+"""Sampled power: a process of its own, its ring, and the integral over a window."""

@@ -138,7 +138,7 @@ def disturbance(before: State, after: State, own_cpu_s: float) -> Disturbance:
 
 def describe(cpus: Iterable[int]) -> dict[str, Any]:
     """Return the report's `machine` (without temperatures): what this machine is, absent where it does not tell."""
-    from edgebench_probes.jetson import clocks, power_mode
+    from edgebench_probes.sources.jetson import clocks, power_mode
 
     info = _cpuinfo()
     flags = set((info.get("flags") or info.get("Features") or "").split())
@@ -256,7 +256,7 @@ def _pi_limits() -> tuple[str, ...] | None:
     if "Raspberry Pi" not in (board() or ""):
         return None
     from edgebench_probes.base import ProbeError
-    from edgebench_probes.pmic import Mailbox, Vcgencmd, throttled, under_voltage
+    from edgebench_probes.sources.pmic import Mailbox, Vcgencmd, throttled, under_voltage
 
     for firmware in (Mailbox(), Vcgencmd()):
         try:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from edgebench_probes.base import Mark, Probe, ProbeError, Scope, WindowInvalid
 from edgebench_probes.catalogue.discover import open_probes
 from edgebench_probes.host import Host
-from edgebench_probes.replay import record as record_probe
 from edgebench_probes.sampling.probe import SampledProbe
+from edgebench_probes.sources.replay import record as record_probe
 
 INTERVAL_S = 0.5
 STALE_REFRESHES = 5

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgebench_probes.pmic import Device
+from edgebench_probes.sources.pmic import Device
 
 # One line of each kind as a Pi 5 prints them; the numbers in brackets do not pair.
 ADC = """ 3V7_WL_SW_A current(0)=0.00390372A

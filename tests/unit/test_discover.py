@@ -16,9 +16,9 @@ from tests.simulators.powercap import DEVICES, Options, powercap, unavailable
 from edgebench_probes.base import ProbeError, Scope
 from edgebench_probes.catalogue.discover import Finding, discover, open_probes
 from edgebench_probes.host import Host, read_host
-from edgebench_probes.hwmon import HwmonSource
 from edgebench_probes.live import live, record
-from edgebench_probes.replay import load
+from edgebench_probes.sources.hwmon import HwmonSource
+from edgebench_probes.sources.replay import load
 
 needs_fuse = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
 METAL = Host(machine="x86_64", vendor="GenuineIntel", virtual=False, container=False, paranoid=2, perfmon=False)

@@ -12,7 +12,7 @@ from tests.simulators.powercap import unavailable
 
 from edgebench_probes.base import ProbeError, Scope
 from edgebench_probes.counter import CounterProbe
-from edgebench_probes.hwmon import EnergyCounter, HwmonSource, SupplySource, channels, energies, supplies
+from edgebench_probes.sources.hwmon import EnergyCounter, HwmonSource, SupplySource, channels, energies, supplies
 
 pytestmark = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
 

@@ -9,9 +9,9 @@ from tests.simulators.board import board
 from tests.simulators.powercap import unavailable
 
 from edgebench_probes.base import ProbeError, Scope
-from edgebench_probes.ina3221 import Ina3221Source
-from edgebench_probes.jetson import clocks, power_mode
 from edgebench_probes.sampling.source import SourceLost
+from edgebench_probes.sources.ina3221 import Ina3221Source
+from edgebench_probes.sources.jetson import clocks, power_mode
 
 pytestmark = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
 STEP_W = 0.008 * 4.984

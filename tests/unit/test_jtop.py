@@ -16,13 +16,13 @@ import pytest
 from tests.simulators.jtop import board_files
 
 from edgebench_probes.base import ProbeError
-from edgebench_probes.jtop import check
+from edgebench_probes.sources.jtop import check
 
 HEAD = """
 import json, sys, time
 from pathlib import Path
 from edgebench_probes.base import ProbeError, WindowInvalid
-from edgebench_probes.jtop import JtopSource
+from edgebench_probes.sources.jtop import JtopSource
 from edgebench_probes.sampling.probe import SampledProbe
 from edgebench_probes.sampling.source import SourceLost
 CHIP = Path("/fake_sys/bus/i2c/devices/1-0040/hwmon/hwmon3")

@@ -22,7 +22,7 @@ HEAD = """
 import json, os, time
 from pathlib import Path
 from edgebench_probes.base import ProbeError
-from edgebench_probes.nvml import NvmlSource, count
+from edgebench_probes.sources.nvml import NvmlSource, count
 from edgebench_probes.sampling.probe import SampledProbe
 card = Path(os.environ["FAKE_NVML"])
 def said(call):

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from edgebench_probes.base import ProbeError, Scope, WindowInvalid
 from edgebench_probes.catalogue.discover import discover, open_probes
 from edgebench_probes.host import Host, read_host
-from edgebench_probes.perf import Event, EventCounter, PerfProbe, cpu_list, events, perf_event_open, scaled
+from edgebench_probes.sources.perf import Event, EventCounter, PerfProbe, cpu_list, events, perf_event_open, scaled
 
 POWER = 7.0
 SOFTWARE_PMU = 1

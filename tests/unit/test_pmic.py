@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.simulators.vcio import ADC, REST_W, SocketDevice, firmware, vcgencmd
 
 from edgebench_probes.base import ProbeError
-from edgebench_probes.pmic import Device, Mailbox, PmicSource, Vcgencmd, parse_adc, throttled, under_voltage
 from edgebench_probes.sampling.source import SourceLost
+from edgebench_probes.sources.pmic import Device, Mailbox, PmicSource, Vcgencmd, parse_adc, throttled, under_voltage
 
 
 def test_twelve_rails_pair_by_name_and_the_others_do_not_count() -> None:

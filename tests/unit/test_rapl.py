@@ -16,8 +16,8 @@ from tests.simulators.powercap import LSB_NJ, Options, Simulator, powercap, unav
 
 from edgebench_probes.base import Mark, Scope, WindowEnergy, WindowInvalid
 from edgebench_probes.counter import State
-from edgebench_probes.powercap import step_nj, walk
-from edgebench_probes.rapl import RaplProbe, zones_by_scope
+from edgebench_probes.sources.powercap import step_nj, walk
+from edgebench_probes.sources.rapl import RaplProbe, zones_by_scope
 
 pytestmark = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
 

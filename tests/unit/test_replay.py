@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tests.simulators.powercap import Options, powercap, unavailable
 
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope, WindowInvalid
-from edgebench_probes.rapl import RaplProbe, zones_by_scope
-from edgebench_probes.replay import FORMAT, ReplaySource, load, record, save
 from edgebench_probes.sampling.probe import SampledProbe
 from edgebench_probes.sampling.source import Sample, SourceInfo, SourceLost
+from edgebench_probes.sources.rapl import RaplProbe, zones_by_scope
+from edgebench_probes.sources.replay import FORMAT, ReplaySource, load, record, save
 
 needs_fuse = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
 INFO = SourceInfo(

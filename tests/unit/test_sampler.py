@@ -21,13 +21,13 @@ from tests.simulators.peers import counter_peers, sampled_errors
 from tests.simulators.powercap import unavailable
 
 from edgebench_probes.base import Mark, ProbeError, ProbeInfo, Scope, WindowEnergy, WindowInvalid
-from edgebench_probes.hwmon import HwmonSource
-from edgebench_probes.replay import ReplaySource, save
 from edgebench_probes.sampling.clockfit import fit_clock
 from edgebench_probes.sampling.integrate import integrate
 from edgebench_probes.sampling.probe import SampledProbe, State
 from edgebench_probes.sampling.ring import RingReader, RingWriter, size_of
 from edgebench_probes.sampling.source import Sample, SourceInfo
+from edgebench_probes.sources.hwmon import HwmonSource
+from edgebench_probes.sources.replay import ReplaySource, save
 
 needs_fuse = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
 IDLE_W, LOAD_W = 3.0, 12.0

@@ -49,7 +49,7 @@ class Nvml(Reader):
     """The first NVIDIA graphics unit, by its driver's library."""
 
     def __init__(self) -> None:
-        from edgebench_probes import nvml
+        from edgebench_probes.sources import nvml
 
         try:
             self._nvml: Any = nvml.load()

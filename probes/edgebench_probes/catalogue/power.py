@@ -7,17 +7,17 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from edgebench_probes import hwmon, jtop, nvml
 from edgebench_probes.base import Probe, ProbeError, Scope
 from edgebench_probes.counter import CounterProbe
 from edgebench_probes.entry import Candidate, Entry
 from edgebench_probes.finding import Finding
 from edgebench_probes.host import Host
-from edgebench_probes.ina3221 import Ina3221Source
-from edgebench_probes.pmic import Firmware, Mailbox, PmicSource, Vcgencmd
-from edgebench_probes.replay import ReplaySource
 from edgebench_probes.sampling.probe import SampledProbe
 from edgebench_probes.sampling.source import Source
+from edgebench_probes.sources import hwmon, jtop, nvml
+from edgebench_probes.sources.ina3221 import Ina3221Source
+from edgebench_probes.sources.pmic import Firmware, Mailbox, PmicSource, Vcgencmd
+from edgebench_probes.sources.replay import ReplaySource
 from edgebench_probes.spec import Spec
 
 METER = "attach a power meter (docs/energy.md lists those supported)"

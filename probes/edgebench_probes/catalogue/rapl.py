@@ -11,9 +11,9 @@ from pathlib import Path
 from edgebench_probes.base import ProbeError, Scope
 from edgebench_probes.entry import Candidate
 from edgebench_probes.host import Host, masked
-from edgebench_probes.perf import PMU, PerfProbe, events
-from edgebench_probes.pyrapl import SYSFS, PyRaplProbe
-from edgebench_probes.rapl import RaplProbe, zones_by_scope
+from edgebench_probes.sources.perf import PMU, PerfProbe, events
+from edgebench_probes.sources.pyrapl import SYSFS, PyRaplProbe
+from edgebench_probes.sources.rapl import RaplProbe, zones_by_scope
 from edgebench_probes.spec import Spec
 
 BINDS = " ".join(f"-v /sys/{p}:/host/sys/{p}:ro" for p in ("class/powercap", "devices/virtual/powercap"))

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from edgebench_probes.base import ProbeError, Scope
-from edgebench_probes.rails import Measuring, Rail, RailSource, number, text
+from edgebench_probes.sources.rails import Measuring, Rail, RailSource, number, text
 
 # Rails that are the input of the whole module; the others lie behind them. (Jetson Nano and TX1: POM_5V_IN.)
 TOTALS = ("VDD_IN", "POM_5V_IN")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgebench_probes.base import ProbeError, Scope, WindowInvalid
 from edgebench_probes.counter import Counter
-from edgebench_probes.rails import Measuring, Rail, RailSource, number, text
+from edgebench_probes.sources.rails import Measuring, Rail, RailSource, number, text
 
 # What the joules of a chip cover, where its driver's document says so.
 SCOPES = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from edgebench_probes.base import ProbeError, Scope, WindowInvalid
 from edgebench_probes.counter import CounterProbe
-from edgebench_probes.powercap import Zone, ZoneCounter
+from edgebench_probes.sources.powercap import Zone, ZoneCounter
 
 SYSFS = Path("/sys")
 

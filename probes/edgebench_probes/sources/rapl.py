@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgebench_probes.base import ProbeError, Scope
 from edgebench_probes.counter import CounterProbe
-from edgebench_probes.powercap import Zone, ZoneCounter, walk
+from edgebench_probes.sources.powercap import Zone, ZoneCounter, walk
 
 ZERO_WAIT_S = 0.02
 

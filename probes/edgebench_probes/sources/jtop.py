@@ -15,8 +15,8 @@ from queue import Empty
 from typing import Any
 
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
-from edgebench_probes.ina3221 import ACCURACY, ACCURACY_SOURCE, LSB_MA, TOTALS
 from edgebench_probes.sampling.source import Sample, Source, SourceInfo, SourceLost
+from edgebench_probes.sources.ina3221 import ACCURACY, ACCURACY_SOURCE, LSB_MA, TOTALS
 
 SOCKET = Path("/run/jtop.sock")
 INTERVAL_S = 0.5  # jetson-stats advises no less; the service keeps the interval of its first client

@@ -1,0 +1,1 @@
+"""Sources of energy and power that this machine has itself."""

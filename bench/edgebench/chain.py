@@ -84,7 +84,7 @@ class Chain:
     @property
     def task(self) -> Task:
         """The task of the job's model."""
-        from edgebench_suites.tasks import task_of
+        from edgebench_suites.zoo import task_of
 
         return task_of(self.job["model"])
 

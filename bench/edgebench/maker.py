@@ -22,7 +22,7 @@ from edgebench.energy import ProbeSettings, opened
 from edgebench.errors import EdgebenchError
 from edgebench.lowering import EXPORTS, Build, build_file, export_file, measured_bytes, preload
 from edgebench_suites.errors import SuiteDataError
-from edgebench_suites.tasks import task_of
+from edgebench_suites.zoo import task_of
 
 if TYPE_CHECKING:
     from edgebench_probes.base import Probe

@@ -265,7 +265,7 @@ def _check_names(matrix: Matrix, index: int, path: Path, text: str) -> None:
 
 def _refused(matrix: Matrix, steps: set[str]) -> str | None:
     """Say which model of a table has no recipe for one of its steps, or None."""
-    from edgebench_suites.tasks import task_of
+    from edgebench_suites.zoo import task_of
 
     for model in matrix.model:
         if without := steps & task_of(model).refuses:
@@ -341,7 +341,7 @@ def _expand(
 
 
 def _speaks(model: str) -> bool:
-    from edgebench_suites.tasks import task_of
+    from edgebench_suites.zoo import task_of
 
     return task_of(model).name.startswith("language")
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from edgebench.agreement import compare
 from edgebench.errors import BackendError
 from edgebench.reference import read_reference
-from edgebench_suites.tasks import task_of
 from edgebench_suites.tasks.base import REFERENCE_IMAGES
+from edgebench_suites.zoo import task_of
 
 if TYPE_CHECKING:
     import numpy as np

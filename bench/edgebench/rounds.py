@@ -14,7 +14,7 @@ from edgebench.jobs import JobResult, child_environment, run_job
 from edgebench.machine import cpus_for, disturbance, read_state
 from edgebench.making import evaluation_job, make_once
 from edgebench.preparing import FAMILIES
-from edgebench_suites.tasks import task_of
+from edgebench_suites.zoo import task_of
 
 if TYPE_CHECKING:
     from edgebench.log import Log

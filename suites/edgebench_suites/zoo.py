@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench_suites.errors import SuiteDataError
+from edgebench_suites.tasks import TASKS
+from edgebench_suites.tasks.base import Task
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -254,3 +256,8 @@ def _load_into(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
         module.load_state_dict(state)
     except (RuntimeError, ValueError):
         raise SuiteDataError(f"{path}: its tensors do not fit the model: choose the model it was saved from") from None
+
+
+def task_of(model: str) -> Task:
+    """Return the task of a model of the zoo."""
+    return TASKS[MODELS[model].task]

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import jaccard_score
 
-from edgebench_suites.tasks import TASKS, task_of
+from edgebench_suites.tasks import TASKS
 from edgebench_suites.tasks.detection import Detections, decode, detect, iou, mean_average_precision, suppress
 from edgebench_suites.tasks.language import next_byte
 from edgebench_suites.tasks.scenes import SHAPES, make_scenes
 from edgebench_suites.tasks.segmentation import confusion, mean_iou, pixel_accuracy
-from edgebench_suites.zoo import MODELS, weights_of
+from edgebench_suites.zoo import MODELS, task_of, weights_of
 
 torch = pytest.importorskip("torch")
 

@@ -213,7 +213,7 @@ def read_module(spec: LoadSpec) -> tuple[Any, list[ModelInput]]:
         program = load_program(spec.path)
         return program.module(check_guards=False), inputs_of(program)
     from edgebench.compress.checkpoint import load_checkpoint
-    from edgebench_suites.tasks import task_of
+    from edgebench_suites.zoo import task_of
 
     module, made = load_checkpoint(spec.path)
     if not spec.shapes:

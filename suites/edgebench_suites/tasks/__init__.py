@@ -9,10 +9,3 @@ from edgebench_suites.tasks.language import DECODE, PREFILL
 from edgebench_suites.tasks.segmentation import SEGMENTATION
 
 TASKS: dict[str, Task] = {task.name: task for task in (CLASSIFICATION, DETECTION, SEGMENTATION, PREFILL, DECODE)}
-
-
-def task_of(model: str) -> Task:
-    """Return the task of a model of the zoo."""
-    from edgebench_suites.zoo import MODELS
-
-    return TASKS[MODELS[model].task]

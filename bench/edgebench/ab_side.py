@@ -99,7 +99,7 @@ def _plan(request: Mapping[str, Any]) -> Plan:
 
     dataset = "digits"
     if request["data"]:
-        from edgebench_suites.data import load_data
+        from edgebench_suites.data.load import load_data
 
         dataset = load_data(Path(request["data"]), seed=0).name
     overrides = Overrides(request["only"], None, None, request["threads"], None)

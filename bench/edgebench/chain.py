@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from edgebench.compress.checkpoint import CheckpointSpec
     from edgebench_probes.base import Probe
-    from edgebench_suites.data import Dataset
+    from edgebench_suites.data.dataset import Dataset
     from edgebench_suites.tasks.base import Material, Task
 
     F32 = npt.NDArray[np.float32]
@@ -61,7 +61,8 @@ class Chain:
     def data(self) -> Dataset:
         """The data set, loaded when first needed."""
         if self._data is None:
-            from edgebench_suites.data import DataChoice, load_data
+            from edgebench_suites.data.dataset import DataChoice
+            from edgebench_suites.data.load import load_data
 
             folder, choice = self.job["data"], DataChoice.of(self.job["choice"])
             self._data = load_data(Path(folder) if folder else None, seed=self.seed, choice=choice)

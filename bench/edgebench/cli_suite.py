@@ -84,7 +84,7 @@ def make_plan(arguments: argparse.Namespace, *, dataset: str | None = None) -> P
         dataset = "digits"
     if arguments.data is not None:
         from edgebench.suitefile import find_suite, read_suite
-        from edgebench_suites.data import load_data
+        from edgebench_suites.data.load import load_data
 
         head, _ = read_suite(find_suite(arguments.suite))
         dataset = load_data(arguments.data, seed=head.seed, choice=head.data.choice).name

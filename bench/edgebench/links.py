@@ -76,7 +76,7 @@ def baseline(chain: Chain) -> Artifact:
                 chain.train(module)
         if recipe.reestimate_batch_norm:
             from edgebench.compress.prune import reestimate_batch_norm
-            from edgebench_suites.data import calibration_batches
+            from edgebench_suites.data.load import calibration_batches
 
             images = calibration_batches(chain.data, size=recipe.train_size, count=256, seed=chain.seed, batch=64)
             with phase("re-estimate", ledger, chain.probes, "batch norms' statistics, over training images"):

@@ -60,7 +60,8 @@ def _pretrained(chain: Chain, ledger: Ledger) -> tuple[Any, str]:
 
     So the base transfers from another task, as ImageNet's would. Only networks with batch norms learn in so few epochs.
     """
-    from edgebench_suites.data import DataChoice, load_data
+    from edgebench_suites.data.dataset import DataChoice
+    from edgebench_suites.data.load import load_data
     from edgebench_suites.recipes import train
     from edgebench_suites.zoo import build
 
@@ -118,7 +119,7 @@ def prune(chain: Chain, parent: Artifact, module: Any, amount: float, ledger: Le
 
 def _images(chain: Chain) -> npt.NDArray[np.float32]:
     """One batch of training images, the same each time."""
-    from edgebench_suites.data import calibration_batches
+    from edgebench_suites.data.load import calibration_batches
 
     size, seed = chain.recipe.train_size, chain.seed
     return calibration_batches(chain.data, size=size, count=STANDARD_IMAGES, seed=seed, batch=2 * STANDARD_IMAGES)[0]

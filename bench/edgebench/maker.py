@@ -63,7 +63,8 @@ def _build(job: Mapping[str, Any], probes: Sequence[Probe]) -> dict[str, Any]:
     preload(job["family"], build.step)
     calibration = []
     if build.calibrates:
-        from edgebench_suites.data import DataChoice, calibration_batches, load_data
+        from edgebench_suites.data.dataset import DataChoice
+        from edgebench_suites.data.load import calibration_batches, load_data
 
         folder, choice = job["data"], DataChoice.of(job["choice"])
         data = load_data(Path(folder) if folder else None, seed=job["seed"], choice=choice)

@@ -40,7 +40,8 @@ def evaluate(load: Load, asked: Mapping[str, Any], *, seed: int) -> dict[str, An
         return evaluate_task(load, asked, task, known, seed=seed)
     import numpy as np
 
-    from edgebench_suites.data import DataChoice, load_data
+    from edgebench_suites.data.dataset import DataChoice
+    from edgebench_suites.data.load import load_data
     from edgebench_suites.scoring import score
 
     folder, choice = asked["data"], DataChoice.of(asked["choice"])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.artifact import Artifact, phase
 from edgebench.errors import BackendError
-from edgebench_suites.data import preprocess
+from edgebench_suites.data.load import preprocess
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,7 +16,7 @@ from edgebench.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgebench_suites.data import DataChoice
+    from edgebench_suites.data.dataset import DataChoice
 
 MAX_SUITE_BYTES = 1_000_000
 
@@ -121,7 +121,7 @@ class DataTable(_Strict):
     @property
     def choice(self) -> DataChoice:
         """As what reads the data takes it."""
-        from edgebench_suites.data import DataChoice
+        from edgebench_suites.data.dataset import DataChoice
 
         return DataChoice(tuple(self.digits), self.test_images)
 

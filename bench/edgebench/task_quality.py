@@ -69,7 +69,7 @@ def _run_scenes(load: Load, task: Task, scenes: Scenes, size: int) -> list[Array
     """Return each output over all scenes, run in the reference's batch so that one compiled model does both."""
     import numpy as np
 
-    from edgebench_suites.data import preprocess
+    from edgebench_suites.data.load import preprocess
 
     model = load(task.shapes(REFERENCE_SCENES, size))
     parts = []

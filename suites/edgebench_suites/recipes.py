@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgebench_suites.data import Dataset, preprocess, stratified_subset
+from edgebench_suites.data.dataset import Dataset, stratified_subset
+from edgebench_suites.data.load import preprocess
 from edgebench_suites.scoring import Evaluation, score
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgebench_suites.data import Dataset, preprocess
+from edgebench_suites.data.dataset import Dataset
+from edgebench_suites.data.load import preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgebench_suites.augment import augmented
-from edgebench_suites.data import Dataset, preprocess, stratified_subset
+from edgebench_suites.data.augment import augmented
+from edgebench_suites.data.dataset import Dataset, stratified_subset
+from edgebench_suites.data.load import preprocess
 from edgebench_suites.recipes import seed_everything
 
 if TYPE_CHECKING:

@@ -30,7 +30,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ResNet-50 with the study's head, seeded and standardised as the suite does, in its three forms."""
     from edgebench.backends.lower_tflite import to_tflite
     from edgebench.compress.quantise_tflite import dynamic_tflite, static_tflite
-    from edgebench_suites.data import DataChoice, calibration_batches, load_data
+    from edgebench_suites.data.dataset import DataChoice
+    from edgebench_suites.data.load import calibration_batches, load_data
     from edgebench_suites.transfer import standardise_layers, with_head
     from edgebench_suites.zoo import build
 

@@ -116,7 +116,7 @@ def test_int8_is_faster_than_fp32(six: Cells, figure: Record, engine: str) -> No
 @pytest.mark.parametrize("engine", ENGINES)
 def test_outputs_agree_with_torch(six: Cells, cache: Path, figure: Record, engine: str) -> None:
     """The engine's outputs against torch's of the very checkpoint its file was exported from, over 40 test images."""
-    from edgebench_suites.data import load_data, preprocess
+    from edgebench_suites.data.load import load_data, preprocess
 
     images = preprocess(load_data(None, seed=42).test_images[:40], 32)
     shape = {"*": images.shape}

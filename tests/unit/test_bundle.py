@@ -22,9 +22,10 @@ from edgebench.plan import Benchmark, Params
 from edgebench.preparing import carried, carried_target_of, target_of
 from edgebench.session import Options, same_bundle
 from edgebench.suitefile import Measure, Recipe
-from edgebench_suites.data import Dataset, arrays_digest, load_data
+from edgebench_suites.data.dataset import Dataset, arrays_digest
+from edgebench_suites.data.load import load_data
+from edgebench_suites.data.saved import save_data
 from edgebench_suites.errors import SuiteDataError
-from edgebench_suites.saved import save_data
 
 
 def cell(backend: str, variant: str = "baseline", kind: str = "inference") -> Benchmark:

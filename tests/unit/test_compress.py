@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from edgebench.compress.steps import parse_variant, runs_on
 from edgebench.errors import CompressionError, UsageError
-from edgebench_suites.data import calibration_batches, load_data
+from edgebench_suites.data.load import calibration_batches, load_data
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-    from edgebench_suites.data import Dataset
+    from edgebench_suites.data.dataset import Dataset
 
 torch = pytest.importorskip("torch")
 

@@ -16,15 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from edgebench_suites.data import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    Dataset,
-    calibration_batches,
-    load_data,
-    preprocess,
-    stratified_subset,
-)
+from edgebench_suites.data.dataset import Dataset, stratified_subset
+from edgebench_suites.data.load import IMAGENET_MEAN, IMAGENET_STD, calibration_batches, load_data, preprocess
 from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.scoring import score
 
@@ -244,7 +237,7 @@ def test_scoring_counts_what_is_right_and_agrees_with_torch(digits: Dataset) -> 
 def test_scoring_imports_no_torch() -> None:
     code = """
 import sys
-from edgebench_suites.data import load_data
+from edgebench_suites.data.load import load_data
 from edgebench_suites.scoring import score
 result = score(lambda images: images[:, 0, :2, :5].reshape(len(images), 10), load_data(None, seed=1), 8)
 assert 0 <= result.accuracy_top1 < 1

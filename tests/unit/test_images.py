@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgebench_suites.data import DataChoice, load_data
+from edgebench_suites.data.dataset import DataChoice
+from edgebench_suites.data.images import MAX_FILE_BYTES, SIDE, holds_images
+from edgebench_suites.data.load import load_data
 from edgebench_suites.errors import SuiteDataError
-from edgebench_suites.images import MAX_FILE_BYTES, SIDE, holds_images
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,9 @@ from torch import nn
 from edgebench.compress.checkpoint import CheckpointSpec, load_checkpoint, save_checkpoint
 from edgebench.compress.prune import l1_unstructured, make_permanent, sparsity
 from edgebench.compress.quantise import dynamic
-from edgebench_suites.augment import KINDS, augmented
-from edgebench_suites.data import DataChoice, Dataset, calibration_batches, load_data
+from edgebench_suites.data.augment import KINDS, augmented
+from edgebench_suites.data.dataset import DataChoice, Dataset
+from edgebench_suites.data.load import calibration_batches, load_data
 from edgebench_suites.recipes import evaluate
 from edgebench_suites.transfer import joined, standardise_layers, train_head, with_head
 from edgebench_suites.zoo import architecture

@@ -32,7 +32,7 @@ from edgebench.report.journal import Journal
 if TYPE_CHECKING:
     from edgebench.plan import Plan
     from edgebench.session import Options, Progress
-    from edgebench_suites.data import Dataset
+    from edgebench_suites.data.dataset import Dataset
 
 # The backends that a platform's image has; None: every backend there is.
 PLATFORMS: Mapping[str, tuple[str, ...] | None] = {
@@ -77,7 +77,7 @@ def make_bundle(
     if not made:
         raise CompressionError(f"nothing could be prepared, as {failed[0]['reason']}")
     progress.step("prepare", "writing the bundle")
-    from edgebench_suites.data import load_data
+    from edgebench_suites.data.load import load_data
 
     with _writing(folder) as work:
         writer = _Writer(work, options.cache / _ARTIFACTS)
@@ -212,7 +212,7 @@ class _Writer:
 
     def add_data(self, dataset: Dataset) -> Data:
         """Write the data set, unless it is there already, and return what the manifest says of it."""
-        from edgebench_suites.saved import save_data
+        from edgebench_suites.data.saved import save_data
 
         name = f"{_DATA}/{dataset.digest}.npz"
         path = self.folder / name

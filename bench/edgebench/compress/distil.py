@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
-    from edgebench_suites.data import Dataset
+    from edgebench_suites.data.dataset import Dataset
     from edgebench_suites.recipes import Progress
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-    from edgebench_suites.data import Dataset
+    from edgebench_suites.data.dataset import Dataset
     from edgebench_suites.recipes import Progress
 
     F32 = npt.NDArray[np.float32]

@@ -1,11 +1,12 @@
-"""Classification of images: the task of the studies, on the data sets of `edgebench_suites.data`."""
+"""Classification of images: the task of the studies, on the data sets of `edgebench_suites.data.load`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebench_suites.data import Dataset, calibration_batches
+from edgebench_suites.data.dataset import Dataset
+from edgebench_suites.data.load import calibration_batches
 from edgebench_suites.tasks.base import REFERENCE_IMAGES, InputInfo, Task
 
 if TYPE_CHECKING:

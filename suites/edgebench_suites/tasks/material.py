@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgebench_suites.data import preprocess
+from edgebench_suites.data.load import preprocess
 from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.tasks import scenes
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgebench_suites.data import preprocess
+from edgebench_suites.data.load import preprocess
 from edgebench_suites.recipes import seed_everything
 
 if TYPE_CHECKING:

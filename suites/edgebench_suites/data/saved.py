@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebench_suites.data import Dataset, arrays_digest
+from edgebench_suites.data.dataset import Dataset, arrays_digest
 from edgebench_suites.errors import SuiteDataError
 
 # CIFAR-10 has 184 MB unpacked; a file that claims far more is no data set of ours.

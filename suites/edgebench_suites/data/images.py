@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import platformdirs
 
-from edgebench_suites.data import Dataset, arrays_digest, limited_rows, stratified_subset
+from edgebench_suites.data.dataset import Dataset, arrays_digest, limited_rows, stratified_subset
 from edgebench_suites.errors import SuiteDataError
 
 if TYPE_CHECKING:

@@ -5,19 +5,16 @@ A measuring process that runs OpenVINO or ONNX Runtime evaluates accuracy withou
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgebench_suites.data.dataset import DataChoice, Dataset, arrays_digest, limited_rows, stratified_subset
 from edgebench_suites.errors import SuiteDataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy.typing as npt
 
     U8 = npt.NDArray[np.uint8]
@@ -28,43 +25,6 @@ if TYPE_CHECKING:
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 DIGITS_TEST_IMAGES = 360
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """Images uint8 [N, channels (1 or 3), height, width] as stored, not upscaled; labels int64 [N] below `classes`.
-
-    `digest` is the SHA-256 over arrays and labels; `note` says in words where the images came from.
-    """
-
-    name: str
-    classes: int
-    train_images: U8
-    train_labels: I64
-    test_images: U8
-    test_labels: I64
-    digest: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class DataChoice:
-    """What a suite takes of a data set: some `digits` of the embedded ten (none: all), and how many `test_images`.
-
-    0 test images stands for all of them.
-    """
-
-    digits: tuple[int, ...] = ()
-    test_images: int = 0
-
-    @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> DataChoice:
-        """Return the choice that a job carries as JSON."""
-        return cls(tuple(facts["digits"]), facts["test_images"])
-
-    def name_of(self, dataset: str) -> str:
-        """Return the data set's name with what is taken of it, e.g. ``digits-3-8``."""
-        return "-".join([dataset, *map(str, self.digits)]) if dataset == "digits" else dataset
 
 
 def load_data(folder: Path | None, *, seed: int, choice: DataChoice | None = None) -> Dataset:
@@ -78,14 +38,14 @@ def load_data(folder: Path | None, *, seed: int, choice: DataChoice | None = Non
     if folder is None:
         return _digits(seed, choice)
     if folder.suffix == ".npz":
-        from edgebench_suites.saved import read_data
+        from edgebench_suites.data.saved import read_data
 
         return read_data(folder)
-    from edgebench_suites.images import holds_images, read_images
+    from edgebench_suites.data.images import holds_images, read_images
 
     if holds_images(folder):
         return read_images(folder, seed=seed, tested=choice.test_images)
-    from edgebench_suites.cifar import read_cifar10
+    from edgebench_suites.data.cifar import read_cifar10
 
     train_images, train_labels, test_images, test_labels, note = read_cifar10(folder)
     data = _dataset("cifar10", 10, train_images, train_labels, test_images, test_labels, note)
@@ -107,12 +67,6 @@ def _limited(data: Dataset, count: int, seed: int) -> Dataset:
         data.test_labels[kept],
         f"{data.note}; {len(kept)} of {total} test images",
     )
-
-
-def limited_rows(labels: I64, count: int, seed: int) -> I64:
-    """Return the sorted indices of `count` images, as many of each class as their share."""
-    share = min(1.0, (count + len(np.unique(labels))) / len(labels))
-    return np.sort(np.random.default_rng(seed).permutation(stratified_subset(labels, share, seed))[:count])
 
 
 def _digits(seed: int, choice: DataChoice) -> Dataset:
@@ -148,15 +102,6 @@ def _dataset(
     return Dataset(name, classes, train_images, train_labels, test_images, test_labels, digest, note)
 
 
-def arrays_digest(*arrays: npt.NDArray[np.generic]) -> str:
-    """SHA-256 over types, shapes and contents: what makes two data sets the same."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
-
-
 @lru_cache(maxsize=64)
 def _resize_matrix(source: int, target: int) -> F32:
     """Weights [target, source] of bilinear resizing with antialiasing, as in Pillow and torchvision's Resize.
@@ -185,22 +130,6 @@ def preprocess(images: U8, size: int) -> F32:
     std = np.asarray(IMAGENET_STD, dtype=np.float32).reshape(1, 3, 1, 1)
     result: F32 = np.ascontiguousarray((resized / np.float32(255.0) - mean) / std, dtype=np.float32)
     return result
-
-
-def stratified_subset(labels: I64, fraction: float, seed: int) -> I64:
-    """Return sorted indices of a seeded random subset with the share `fraction` of every class (at least one each).
-
-    Raises ValueError unless 0 < fraction <= 1.
-    """
-    if not 0 < fraction <= 1:
-        raise ValueError("fraction must be above 0 and at most 1")
-    rng = np.random.default_rng(seed)
-    chosen = []
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        count = max(1, round(fraction * len(members)))
-        chosen.append(rng.permutation(members)[:count])
-    return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
 def calibration_batches(dataset: Dataset, *, size: int, count: int, seed: int, batch: int = 1) -> list[F32]:

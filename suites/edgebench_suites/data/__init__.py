@@ -1,0 +1,1 @@
+"""Data sets: the embedded one and those of one's own."""

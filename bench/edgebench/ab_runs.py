@@ -14,7 +14,7 @@ from edgebench.compare.policy import PERCENTILES, gauge_of
 from edgebench.errors import UsageError
 from edgebench.figures import widest_scope
 from edgebench.jobs import child_environment, run_job
-from edgebench.machine import disturbance, read_state
+from edgebench.machine.facts import disturbance, read_state
 from edgebench.report.metric import info_of
 
 # A processor this much warmer than at the start (degrees Celsius) is waited for, so long at most, before each run.

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import edgebench
-from edgebench.child import die_with_parent
 from edgebench.errors import EdgebenchError
+from edgebench.machine.child import die_with_parent
 from edgebench_suites.errors import SuiteDataError
 
 if TYPE_CHECKING:

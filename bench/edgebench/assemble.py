@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import edgebench
-from edgebench import figures, figures_compress, machine, sustained
+from edgebench import figures, figures_compress, sustained
 from edgebench.contrasts import contrasts
+from edgebench.machine import facts as machine
 from edgebench.metering import closures, metering, sampler_share
 from edgebench.notices import cell_notices, emulation, session_notices
 from edgebench.plan import digest_of

@@ -32,7 +32,7 @@ def prepare(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Conso
     from edgebench.cli_suite import make_plan
     from edgebench.energy import ProbeSettings
     from edgebench.estimate import work
-    from edgebench.machine import usable_cpus
+    from edgebench.machine.facts import usable_cpus
     from edgebench.render.bundle import summary
     from edgebench.render.progress import LiveProgress, PlainProgress
     from edgebench.session import Options

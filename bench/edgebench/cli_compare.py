@@ -72,7 +72,7 @@ def ab(arguments: argparse.Namespace, probes: tuple[str, ...]) -> int:
 
     from edgebench.ab import MIN_PAIRS, Request, plan_text, prepare, run_ab
     from edgebench.ab_runs import environment_of
-    from edgebench.machine import usable_cpus
+    from edgebench.machine.facts import usable_cpus
 
     policy, allowed = _policy(arguments)
     if arguments.pairs < MIN_PAIRS:

@@ -37,7 +37,7 @@ def suite(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console
     from edgebench.artifact import cache_folder
     from edgebench.energy import ProbeSettings
     from edgebench.estimate import total_seconds, work
-    from edgebench.machine import usable_cpus
+    from edgebench.machine.facts import usable_cpus
     from edgebench.render.progress import LiveProgress, PlainProgress
     from edgebench.render.terminal import closing
     from edgebench.report.io import dumps, write_report
@@ -77,7 +77,7 @@ def suite(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console
 
 def make_plan(arguments: argparse.Namespace, *, dataset: str | None = None) -> Plan:
     """Return the plan that the command line asks for; `dataset` is the name of a bundle's data set."""
-    from edgebench.machine import usable_cpus
+    from edgebench.machine.facts import usable_cpus
     from edgebench.plan import Overrides, load_plan
 
     if dataset is None:

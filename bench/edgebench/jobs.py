@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgebench.child import run_child
-from edgebench.machine import ISA_ENVIRONMENT
+from edgebench.machine.child import run_child
+from edgebench.machine.facts import ISA_ENVIRONMENT
 
 # What a result may at most be: a hostile model must not make the session read gigabytes.
 MAX_RESULT_BYTES = 64 * 2**20

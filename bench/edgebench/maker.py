@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.artifact import content_digest, phase
 from edgebench.chain import FILES
-from edgebench.child import die_with_parent
 from edgebench.energy import ProbeSettings, opened
 from edgebench.errors import EdgebenchError
 from edgebench.lowering import EXPORTS, Build, build_file, export_file, measured_bytes, preload
+from edgebench.machine.child import die_with_parent
 from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.zoo import task_of
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.compress.steps import BASELINE, parse_variant
 from edgebench.jobs import JobResult, child_environment, run_job
 from edgebench.lowering import ALWAYS_BUILT, EXPORTS
-from edgebench.machine import cpus_for
+from edgebench.machine.facts import cpus_for
 from edgebench_suites.tasks.base import REFERENCE_IMAGES
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from typing import Any
 from edgebench import links, links_tflite, task_links
 from edgebench.artifact import Artifact
 from edgebench.chain import Chain
-from edgebench.child import die_with_parent
 from edgebench.compress.steps import Step, parse_variant
 from edgebench.energy import ProbeSettings, opened
 from edgebench.errors import EdgebenchError
 from edgebench.lowering import ALWAYS_BUILT, EXPORTS
+from edgebench.machine.child import die_with_parent
 from edgebench.making import lowered_step
 from edgebench.own import make_own
 from edgebench.reference import reference

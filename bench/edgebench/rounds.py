@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.figures import widest_scope
 from edgebench.jobs import JobResult, child_environment, run_job
-from edgebench.machine import cpus_for, disturbance, read_state
+from edgebench.machine.facts import cpus_for, disturbance, read_state
 from edgebench.making import evaluation_job, make_once
 from edgebench.preparing import FAMILIES
 from edgebench_suites.zoo import task_of

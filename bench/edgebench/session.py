@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
-from edgebench import machine
 from edgebench.assemble import assemble
 from edgebench.energy import ProbeSettings, describe, measure_idle, opened
 from edgebench.errors import UsageError
 from edgebench.log import Log
+from edgebench.machine import facts as machine
 from edgebench.preparing import prepare_all
 from edgebench.report.io import Reservation, reserve
 from edgebench.report.journal import Journal

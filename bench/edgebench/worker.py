@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 from edgebench.artifact import peak_memory_bytes
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.executed import count_compute, is_compute
-from edgebench.child import die_with_parent
 from edgebench.energy import ProbeSettings, measure_passes, opened, sampler_share
 from edgebench.errors import BackendError, EdgebenchError
+from edgebench.machine.child import die_with_parent
 from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.operators import OPERATORS
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from edgebench.jobs import child_environment, run_job
-from edgebench.machine import usable_cpus
+from edgebench.machine.facts import usable_cpus
 from edgebench.worker import TimedPasses
 from tests.bench.conftest import Record
 from tests.session.conftest import Edgebench

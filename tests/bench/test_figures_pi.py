@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edgebench.jobs import child_environment, run_job
-from edgebench.machine import usable_cpus
+from edgebench.machine.facts import usable_cpus
 from tests.bench.conftest import Record
 from tests.bench.test_figures import worker_job
 

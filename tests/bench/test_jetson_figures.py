@@ -22,7 +22,7 @@ import pytest
 
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.registry import get_backend
-from edgebench.machine import usable_cpus
+from edgebench.machine.facts import usable_cpus
 from tests.bench.conftest import Record
 from tests.bench.test_figures import our_median_s, worker_job
 from tests.session.conftest import Edgebench

@@ -13,10 +13,10 @@ from typing import Any
 from edgebench.energy import ProbeSettings
 from edgebench.jobs import child_environment, run_job
 from edgebench.log import Log
-from edgebench.machine import usable_cpus
+from edgebench.machine.facts import usable_cpus
+from edgebench.machine.sampling import find_readers, samples
 from edgebench.report.journal import Journal
 from edgebench.resources.recorder import recorded
-from edgebench.resources.sampling import find_readers, samples
 from tests.bench.conftest import Record
 from tests.bench.test_figures import fp32_ir, plain, worker_job
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgebench.child import run_child
+from edgebench.machine.child import run_child
 
 
 def python(code: str, *, limit_s: float = 60.0, lines: list[str] | None = None) -> str | None:
@@ -61,11 +61,11 @@ def test_a_hanging_child_is_killed_with_its_own_children(tmp_path: Path) -> None
 def test_a_killed_parent_takes_its_worker_along(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     worker = (
-        "import os, time; from edgebench.child import die_with_parent; die_with_parent(); "
+        "import os, time; from edgebench.machine.child import die_with_parent; die_with_parent(); "
         f"open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(1000)"
     )
     code = (
-        "import os, sys; from edgebench.child import run_child; "
+        "import os, sys; from edgebench.machine.child import run_child; "
         f"run_child([sys.executable, '-c', {worker!r}], environment=os.environ, limit_s=1000)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebench import machine
+from edgebench.machine import facts as machine
 
 
 def program(folder: Path, name: str, text: str) -> None:

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from tests.unit.reports import report
 
 from edgebench.log import Log
+from edgebench.machine.readers import Absent, frequency, temperature, throttling
 from edgebench.render.timeline import session_timeline, sparkline
 from edgebench.report.journal import Journal
 from edgebench.report.model import Report, ResourceSeries
-from edgebench.resources.readers import Absent, frequency, temperature, throttling
 from edgebench.resources.series import MAX_POINTS, Line, binned, resource_metrics, resources, summary, timeline
 from edgebench_probes.glance import open_glances
 
@@ -149,7 +149,7 @@ def sample(tmp_path: Path, seconds: float, **environment: str) -> tuple[dict[str
     with (tmp_path / "out").open("w+b") as out:
         job = {"rate_hz": 10, "specs": [], "sysfs": str(tmp_path)}
         process = subprocess.Popen(
-            [sys.executable, "-m", "edgebench.resources.sampling", str(out.fileno()), json.dumps(job)],
+            [sys.executable, "-m", "edgebench.machine.sampling", str(out.fileno()), json.dumps(job)],
             pass_fds=[out.fileno()],
             env={**os.environ, **environment},
         )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgebench.energy import ProbeSettings
     from edgebench.log import Log, Record
 
-MODULE = "edgebench.resources.sampling"
+MODULE = "edgebench.machine.sampling"
 STOP_S = 2.0
 # The steps of a session after which its samples so far are put on disk.
 STEPS = frozenset({"idle", "prepared", "run", "discarded", "failed"})

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgebench.resources.readers import Absent, Files, Reader, SeriesInfo, Values, Why
+from edgebench.machine.readers import Absent, Files, Reader, SeriesInfo, Values, Why
 from edgebench_probes.base import ProbeError
 from edgebench_probes.glance import Glance, open_glances
 

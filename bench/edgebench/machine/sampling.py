@@ -1,4 +1,4 @@
-"""The sampler's process: `python -m edgebench.resources.sampling FD JOB` writes its samples to a shared memory file.
+"""The sampler's process: `python -m edgebench.machine.sampling FD JOB` writes its samples to a shared memory file.
 
 A process of its own at the lowest priority, so that the session's threads, and the workload's, never wait for a read.
 It writes lines of JSON: first what it has, then a sample a line. Nobody has to read them while something is measured.
@@ -18,9 +18,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from edgebench.child import die_with_parent
-from edgebench.resources import power, readers
-from edgebench.resources.readers import Absent, Reader, Values, Why
+from edgebench.machine import power, readers
+from edgebench.machine.child import die_with_parent
+from edgebench.machine.readers import Absent, Reader, Values, Why
 from edgebench_probes.base import ProbeError
 
 NICEST = 19

@@ -1,0 +1,1 @@
+"""The machine: its facts, how its resources are read, and child processes."""

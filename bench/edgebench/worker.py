@@ -184,7 +184,7 @@ def _calibrate(run: Callable[[], object], loops: int, min_value_s: float) -> int
 
 def _load(backend: Backend, job: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]] | None = None) -> LoadedModel:
     if job["operator"]:
-        from edgebench.backends.operators import make
+        from edgebench.backends.operators.operators import make
 
         return make(job["operator"], backend=job["backend"], precision=job["precision"], threads=job["threads"])
     if shapes is None:

@@ -10,7 +10,8 @@ pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 from edgebench.backends.executed import is_compute
-from edgebench.backends.operators import ACTIVATION_SCALE, OUTPUT_SCALE, make
+from edgebench.backends.operators.grid import ACTIVATION_SCALE, OUTPUT_SCALE
+from edgebench.backends.operators.operators import make
 
 ARITHMETIC = [name for name, operator in OPERATORS.items() if operator.kind in {"conv", "matmul", "pool"}]
 

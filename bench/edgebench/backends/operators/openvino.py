@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.boundary import refusals
 from edgebench.backends.openvino import OpenVINOBackend, compile_model
-from edgebench.backends.operators import ACTIVATION_SCALE, OUTPUT_SCALE, WEIGHT_SCALE, integer_weights
+from edgebench.backends.operators.grid import ACTIVATION_SCALE, OUTPUT_SCALE, WEIGHT_SCALE, integer_weights
 from edgebench.errors import BackendError
 
 if TYPE_CHECKING:

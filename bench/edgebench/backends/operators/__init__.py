@@ -1,0 +1,1 @@
+"""Single operators, as each runtime runs them."""

@@ -22,7 +22,7 @@ from edgebench_suites.errors import SuiteDataError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgebench.plan import Plan
+    from edgebench.plan.plan import Plan
     from edgebench.session import Options
 
 PROTOCOL = 1
@@ -95,7 +95,7 @@ def prepared(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plan(request: Mapping[str, Any]) -> Plan:
-    from edgebench.plan import Overrides, load_plan
+    from edgebench.plan.plan import Overrides, load_plan
 
     dataset = "digits"
     if request["data"]:
@@ -107,7 +107,7 @@ def _plan(request: Mapping[str, Any]) -> Plan:
 
 
 def _cell(plan: Plan, options: Options, name: str, artifact: dict[str, Any] | None, reasons: Mapping[str, str]) -> Any:
-    from edgebench.estimate import measure_seconds
+    from edgebench.plan.estimate import measure_seconds
     from edgebench.rounds import make_job
 
     cell = next(cell for cell in plan.benchmarks if cell.name == name)

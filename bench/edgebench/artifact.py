@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from edgebench.errors import CompressionError, UsageError
-from edgebench.plan import digest_of
+from edgebench.plan.digest import digest_of
 
 if TYPE_CHECKING:
     from edgebench_probes.base import Probe

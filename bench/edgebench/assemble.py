@@ -12,14 +12,14 @@ from edgebench.contrasts import contrasts
 from edgebench.machine import facts as machine
 from edgebench.metering import closures, metering, sampler_share
 from edgebench.notices import cell_notices, emulation, session_notices
-from edgebench.plan import digest_of
+from edgebench.plan.digest import digest_of
 from edgebench.quality_figures import quality_data
 from edgebench.report import model as report
 from edgebench.resources.series import Timeline, resource_metrics, resources, summary, timeline
 
 if TYPE_CHECKING:
     from edgebench.log import Log, Record
-    from edgebench.plan import Benchmark, Plan
+    from edgebench.plan.plan import Benchmark, Plan
 
 
 def assemble(plan: Plan, log: Log) -> report.Report:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from edgebench.compare.policy import DEFAULT_METRICS, GAUGES, PERCENTILES, Policy, Rule, gauge_of
 from edgebench.errors import UsageError
-from edgebench.suitefile import schema_sentence
+from edgebench.plan.toml import schema_sentence
 
 MAX_BYTES = 1_000_000
 _SHARE = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)\s*(%?)")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifact import Artifact, Store, recipe_key
-from edgebench.suitefile import Recipe
+from edgebench.plan.suitefile import Recipe
 
 if TYPE_CHECKING:
     import numpy as np

@@ -31,8 +31,8 @@ def prepare(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Conso
     from edgebench.bundles.making import for_platform, make_bundle
     from edgebench.cli_suite import make_plan
     from edgebench.energy import ProbeSettings
-    from edgebench.estimate import work
     from edgebench.machine.facts import usable_cpus
+    from edgebench.plan.estimate import work
     from edgebench.render.bundle import summary
     from edgebench.render.progress import LiveProgress, PlainProgress
     from edgebench.session import Options
@@ -88,6 +88,6 @@ def bundle_of(arguments: argparse.Namespace) -> Bundle | None:
             "'edgebench prepare'"
         )
     from edgebench.bundles.reading import find_bundle
-    from edgebench.suitefile import find_suite, read_suite
+    from edgebench.plan.suitefile import find_suite, read_suite
 
     return find_bundle(Path(given), read_suite(find_suite(arguments.suite))[0].name)

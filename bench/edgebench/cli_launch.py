@@ -161,7 +161,7 @@ def _order(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
     from edgebench.launch.container import Limits
     from edgebench.launch.order import Order
     from edgebench.launch.profile import find_profile
-    from edgebench.suitefile import builtin_suites, find_suite, read_suite
+    from edgebench.plan.suitefile import builtin_suites, find_suite, read_suite
 
     remote = _remote(arguments)
     profile = find_profile(arguments.platform)

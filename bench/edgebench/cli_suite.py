@@ -15,7 +15,8 @@ from edgebench.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from edgebench.plan import BringYourOwn, Plan
+    from edgebench.plan.own import BringYourOwn
+    from edgebench.plan.plan import Plan
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 
@@ -28,7 +29,7 @@ def suite(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console
     if bundle is not None:
         bundle.check(plan)
     if arguments.dry_run:
-        from edgebench.estimate import total_seconds
+        from edgebench.plan.estimate import total_seconds
         from edgebench.render.plan import plan_table
 
         stdout.print(plan_table(plan, total_seconds(plan, prepared=prepared)))
@@ -36,8 +37,8 @@ def suite(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console
     target, folder = report_target(arguments.output, plan.name)
     from edgebench.artifact import cache_folder
     from edgebench.energy import ProbeSettings
-    from edgebench.estimate import total_seconds, work
     from edgebench.machine.facts import usable_cpus
+    from edgebench.plan.estimate import total_seconds, work
     from edgebench.render.progress import LiveProgress, PlainProgress
     from edgebench.render.terminal import closing
     from edgebench.report.io import dumps, write_report
@@ -78,12 +79,12 @@ def suite(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console
 def make_plan(arguments: argparse.Namespace, *, dataset: str | None = None) -> Plan:
     """Return the plan that the command line asks for; `dataset` is the name of a bundle's data set."""
     from edgebench.machine.facts import usable_cpus
-    from edgebench.plan import Overrides, load_plan
+    from edgebench.plan.plan import Overrides, load_plan
 
     if dataset is None:
         dataset = "digits"
     if arguments.data is not None:
-        from edgebench.suitefile import find_suite, read_suite
+        from edgebench.plan.suitefile import find_suite, read_suite
         from edgebench_suites.data.load import load_data
 
         head, _ = read_suite(find_suite(arguments.suite))
@@ -109,7 +110,7 @@ def make_plan(arguments: argparse.Namespace, *, dataset: str | None = None) -> P
 
 
 def _own_model(path: Path | None, shapes: Sequence[str]) -> BringYourOwn | None:
-    from edgebench.plan import own_model
+    from edgebench.plan.own import own_model
 
     if path is None:
         if shapes:
@@ -145,8 +146,8 @@ def report_target(output: str | None, suite: str) -> tuple[Path | None, Path]:
 
 def list_suites(stdout: Console, stderr: Console) -> int:
     """Print the suites that ship."""
+    from edgebench.plan.suitefile import builtin_suites, read_suite
     from edgebench.render.plan import suites_table
-    from edgebench.suitefile import builtin_suites, read_suite
 
     stdout.print(suites_table([read_suite(path)[0] for path in builtin_suites().values()]))
     stderr.print("run one with: edgebench suite NAME", highlight=False)

@@ -17,7 +17,7 @@ from edgebench_probes.window import net_per_inference, per_inference
 
 if TYPE_CHECKING:
     from edgebench.log import Record
-    from edgebench.plan import Benchmark
+    from edgebench.plan.plan import Benchmark
     from edgebench.report.model import Report
 
 # Phases that make the model itself; the others are what compressing it costs on top.

@@ -13,7 +13,7 @@ from edgebench.report.model import Artifact, Metric, Missing
 
 if TYPE_CHECKING:
     from edgebench.log import Record
-    from edgebench.plan import Benchmark
+    from edgebench.plan.plan import Benchmark
 
     Entry = Mapping[str, Any]
 

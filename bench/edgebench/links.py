@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.artifact import Artifact, phase
 from edgebench.chain import FILES, Chain, Content, family_versions, file_digest
 from edgebench.lowering import Build, build_file, export_file, halve_file, measured_bytes, quantise_file
-from edgebench.plan import digest_of
+from edgebench.plan.digest import digest_of
 
 if TYPE_CHECKING:
     import numpy as np

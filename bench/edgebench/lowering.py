@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 # The family that a family's build starts from, made by the export.
 EXPORTS = {"openvino": "openvino", "onnx": "onnx", "tensorrt": "onnx"}
-# Families whose unchanged model is built as well: an engine is compiled even in FP32.
-ALWAYS_BUILT = frozenset({"tensorrt"})
 
 _MODULES: dict[tuple[str, str | None], tuple[str, ...]] = {
     ("openvino", None): ("openvino",),

@@ -6,26 +6,14 @@ import tempfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from edgebench.compress.steps import BASELINE, parse_variant
 from edgebench.jobs import JobResult, child_environment, run_job
-from edgebench.lowering import ALWAYS_BUILT, EXPORTS
+from edgebench.lowering import EXPORTS
 from edgebench.machine.facts import cpus_for
-from edgebench_suites.tasks.base import REFERENCE_IMAGES
+from edgebench.plan.targets import ALWAYS_BUILT, engine_shapes, lowered_step
 
 if TYPE_CHECKING:
-    from edgebench.plan import Benchmark, Plan
+    from edgebench.plan.plan import Benchmark, Plan
     from edgebench.session import Options
-
-
-def base_variant(variant: str) -> str:
-    """Return the part of a variant that is done in torch: what the export starts from."""
-    steps = [step.name for step in parse_variant(variant) if not step.kind.lowered]
-    return "+".join(steps) or BASELINE
-
-
-def lowered_step(variant: str) -> str | None:
-    """Return the step that a runtime's own converter or quantiser does, or None."""
-    return next((step.kind.kind for step in parse_variant(variant) if step.kind.lowered), None)
 
 
 def make_once(
@@ -78,12 +66,6 @@ def _job(plan: Plan, cell: Benchmark, options: Options, family: str) -> dict[str
         "operator": None,
         "probes": {"specs": options.probes.specs, "sysfs": options.probes.sysfs},
     }
-
-
-def engine_shapes(cell: Benchmark) -> list[tuple[int, ...]]:
-    """Return the shapes an engine is built for: the measured one first, then the one accuracy is taken at."""
-    pixels, scored = cell.params.image_size, cell.recipe.train_size
-    return [(cell.params.batch, 3, pixels, pixels), (REFERENCE_IMAGES, 3, scored, scored)]
 
 
 def evaluation_job(

@@ -11,7 +11,7 @@ from edgebench.report.model import Notice, Report
 
 if TYPE_CHECKING:
     from edgebench.log import Log, Record
-    from edgebench.plan import Benchmark
+    from edgebench.plan.plan import Benchmark
 
 # The study reports at most 1.8 % between replications; three times that is a noisy machine.
 NOISY_SPREAD = 0.054

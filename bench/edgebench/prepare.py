@@ -20,10 +20,10 @@ from edgebench.chain import Chain
 from edgebench.compress.steps import Step, parse_variant
 from edgebench.energy import ProbeSettings, opened
 from edgebench.errors import EdgebenchError
-from edgebench.lowering import ALWAYS_BUILT, EXPORTS
+from edgebench.lowering import EXPORTS
 from edgebench.machine.child import die_with_parent
-from edgebench.making import lowered_step
 from edgebench.own import make_own
+from edgebench.plan.targets import ALWAYS_BUILT, lowered_step
 from edgebench.reference import reference
 from edgebench_suites.errors import SuiteDataError
 

@@ -7,31 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.registry import get_backend
 from edgebench.jobs import child_environment, run_job
-from edgebench.lowering import ALWAYS_BUILT
-from edgebench.making import base_variant, engine_shapes
 from edgebench.own import why_not
+from edgebench.plan.targets import FAMILIES, carried, engine_shapes, target_of, wanted
 
 if TYPE_CHECKING:
     from edgebench.bundles.reading import Bundle
     from edgebench.log import Log
-    from edgebench.plan import Benchmark, Plan
+    from edgebench.plan.plan import Benchmark, Plan
     from edgebench.session import Options, Progress
 
 Artifacts = dict[str, dict[str, Any] | None]
-
-# The artifact family a backend measures: benchmarks that share it share the artifact.
-FAMILIES = {
-    "torch": "torch",
-    "torch-compile": "torch",
-    "torch-cuda": "torch",
-    "openvino": "openvino",
-    "onnxruntime": "onnx",
-    "onnxruntime-cuda": "onnx",
-    "litert": "tflite",
-    "tensorrt": "tensorrt",
-}
-# What only the board itself can make, and the family of the file it is built from: a bundle holds that one.
-PORTABLE = {"tensorrt": "onnx"}
 
 
 def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> Artifacts:
@@ -83,35 +68,6 @@ def _record(cell: Benchmark, outcome: Mapping[str, Any], log: Log, progress: Pro
         progress.note(f"{cell.name} is skipped: {outcome['missing']}")
     elif not earlier:
         log.add("artifact", cell=cell.name, artifact=outcome["artifact"])
-
-
-def target_of(cell: Benchmark) -> tuple[Any, ...]:
-    """Return what makes an artifact: benchmarks with equal targets measure the same one."""
-    return _target(cell, *wanted(cell))
-
-
-def carried_target_of(cell: Benchmark) -> tuple[Any, ...]:
-    """Return the target of what a bundle holds for a benchmark."""
-    return _target(cell, *carried(cell))
-
-
-def _target(cell: Benchmark, variant: str, family: str) -> tuple[Any, ...]:
-    # An engine is made for the shapes that are measured; every other file serves all.
-    shapes = tuple(engine_shapes(cell)) if family in ALWAYS_BUILT else ()
-    return cell.params.model, cell.params.width, variant, family, cell.recipe, shapes
-
-
-def wanted(cell: Benchmark) -> tuple[str, str]:
-    """Return the variant and family to prepare: for kind ``compress`` only what the making starts from."""
-    if cell.kind == "compress":
-        return base_variant(cell.params.variant), "torch"
-    return cell.params.variant, FAMILIES[cell.params.backend]
-
-
-def carried(cell: Benchmark) -> tuple[str, str]:
-    """Return the variant and family that a bundle holds: as `wanted`, or what the board builds that from."""
-    variant, family = wanted(cell)
-    return (base_variant(variant), PORTABLE[family]) if family in PORTABLE else (variant, family)
 
 
 def _from_bundle(bundle: Bundle, plan: Plan, cell: Benchmark, options: Options, log: Log) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from edgebench.report.metric import single_value
 from edgebench.report.model import Metric, Missing
 
 if TYPE_CHECKING:
-    from edgebench.plan import Benchmark
+    from edgebench.plan.plan import Benchmark
 
 
 def quality_metrics(

@@ -23,7 +23,7 @@ from edgebench.rounds import measure_all
 
 if TYPE_CHECKING:
     from edgebench.bundles.reading import Bundle
-    from edgebench.plan import Plan
+    from edgebench.plan.plan import Plan
     from edgebench.report.model import Report
 
 # Room for the report and the journal: found missing before measuring starts, not after.

@@ -18,7 +18,7 @@ from edgebench.throttling import Evidence, Verdict, judge, ratio
 if TYPE_CHECKING:
     from edgebench.figures import Metrics, Reasons
     from edgebench.log import Record
-    from edgebench.plan import Benchmark
+    from edgebench.plan.plan import Benchmark
     from edgebench.resources.series import Points, Timeline
 
 PHASES = ("cold", "hot")

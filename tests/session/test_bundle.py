@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from edgebench.plan import digest_of
+from edgebench.plan.digest import digest_of
 from tests.session.board import make_board
 from tests.session.conftest import RECIPE, Edgebench, Outcome
 from tests.simulators import powercap as simulator
@@ -153,7 +153,7 @@ from pathlib import Path
 from edgebench.bundles.reading import open_bundle
 from edgebench.chain import Chain
 from edgebench.log import Log
-from edgebench.plan import Overrides, load_plan
+from edgebench.plan.plan import Overrides, load_plan
 from edgebench.preparing import make_artifact
 from edgebench.report.journal import Journal
 from edgebench.session import Options

@@ -42,7 +42,7 @@ ARROWS: dict[str, set[str]] = {
     "edgebench.backends": {"errors", "compress.checkpoint", "compress.half"},
     "edgebench.compress": {"errors"},
     # The suite file's reader names file and line of what is wrong in TOML; profiles do so by it.
-    "edgebench.launch": {"errors", "machine", "report", "suitefile"},
+    "edgebench.launch": {"errors", "machine", "report", "plan.toml"},
 }
 
 

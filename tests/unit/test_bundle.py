@@ -18,10 +18,10 @@ from edgebench import __version__
 from edgebench.bundles.manifest import Manifest, compatible, read_manifest, sealed, target_json
 from edgebench.bundles.reading import open_bundle
 from edgebench.errors import BundleError, UsageError
-from edgebench.plan import Benchmark, Params
-from edgebench.preparing import carried, carried_target_of, target_of
+from edgebench.plan.plan import Benchmark, Params
+from edgebench.plan.suitefile import Measure, Recipe
+from edgebench.plan.targets import carried, carried_target_of, target_of
 from edgebench.session import Options, same_bundle
-from edgebench.suitefile import Measure, Recipe
 from edgebench_suites.data.dataset import Dataset, arrays_digest
 from edgebench_suites.data.load import load_data
 from edgebench_suites.data.saved import save_data

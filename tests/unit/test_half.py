@@ -12,7 +12,7 @@ from edgebench.backends.executed import count_compute
 from edgebench.backends.registry import get_backend
 from edgebench.compress.steps import runs_on
 from edgebench.errors import BackendError, CompressionError
-from edgebench.plan import load_plan
+from edgebench.plan.plan import load_plan
 
 torch = pytest.importorskip("torch")
 openvino = pytest.importorskip("openvino")

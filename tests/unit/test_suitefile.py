@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebench.errors import UsageError
-from edgebench.plan import Overrides, load_plan
-from edgebench.suitefile import builtin_suites, read_suite
+from edgebench.plan.plan import Overrides, load_plan
+from edgebench.plan.suitefile import builtin_suites, read_suite
 
 HEAD = 'name = "mine"\n'
 CELL = '[[benchmark]]\nmodel = ["mobilenet_v2"]\n'

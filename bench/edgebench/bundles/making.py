@@ -27,11 +27,12 @@ from edgebench.energy import opened
 from edgebench.errors import BundleError, CompressionError, UsageError
 from edgebench.log import Log
 from edgebench.machine import facts as machine
-from edgebench.preparing import FAMILIES, carried, carried_target_of, make_artifact
+from edgebench.plan.targets import FAMILIES, carried, carried_target_of
+from edgebench.preparing import make_artifact
 from edgebench.report.journal import Journal
 
 if TYPE_CHECKING:
-    from edgebench.plan import Plan
+    from edgebench.plan.plan import Plan
     from edgebench.session import Options, Progress
     from edgebench_suites.data.dataset import Dataset
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints, Valida
 
 from edgebench import __version__
 from edgebench.errors import BundleError
-from edgebench.plan import digest_of
+from edgebench.plan.digest import digest_of
 from edgebench.report.base import Count, Few, Name, Part, Table, Text
 from edgebench.report.model import PreparedOn
 

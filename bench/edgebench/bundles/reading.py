@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.bundles.manifest import MANIFEST_FILE, PREFIX, Manifest, read_manifest, target_json
 from edgebench.errors import BundleError
-from edgebench.plan import digest_of
-from edgebench.preparing import carried_target_of
+from edgebench.plan.digest import digest_of
+from edgebench.plan.targets import carried_target_of
 
 if TYPE_CHECKING:
-    from edgebench.plan import Benchmark, Plan
+    from edgebench.plan.plan import Benchmark, Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgebench.errors import UsageError
-from edgebench.suitefile import schema_sentence
+from edgebench.plan.toml import schema_sentence
 
 FOLDER = Path(__file__).parent / "profiles"
 

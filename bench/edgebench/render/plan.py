@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from edgebench.plan import Plan
-    from edgebench.suitefile import SuiteFile
+    from edgebench.plan.plan import Plan
+    from edgebench.plan.suitefile import SuiteFile
 
 
 def suites_table(suites: Sequence[SuiteFile]) -> Table:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from itertools import product
@@ -14,21 +11,22 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from edgebench.errors import UsageError
-from edgebench.suitefile import (
+from edgebench.plan.digest import digest_of
+from edgebench.plan.own import BringYourOwn
+from edgebench.plan.suitefile import (
     DataTable,
     Matrix,
     Measure,
     Recipe,
     SuiteFile,
     find_suite,
-    line_of,
     read_suite,
     resolve_recipe,
-    schema_sentence,
 )
+from edgebench.plan.toml import line_of, schema_sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 # Kinds that measure a model, not an operator.
 MODELLED = frozenset({"inference", "sustained"})
@@ -71,19 +69,6 @@ class Benchmark:
 
 
 @dataclass(frozen=True, slots=True)
-class BringYourOwn:
-    """A model file of the user's, measured in place of the suite's models.
-
-    `shapes` are those the user fixed, by input name (``*``: the only input); `digest` is over the file's content.
-    """
-
-    path: Path
-    format: str
-    shapes: dict[str, tuple[int, ...]]
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything a session will do; `digest` names it, so that a journal belongs to one plan."""
 
@@ -121,12 +106,6 @@ class Overrides:
     isa: str | None = None
     passes: int | None = None
     resources_hz: float | None = None
-
-
-def digest_of(value: Any) -> str:
-    """SHA-256 of a JSON value in canonical form."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def load_plan(
@@ -172,32 +151,6 @@ def load_plan(
         rate_hz,
         head.data,
     )
-
-
-# What `--model` takes, by the file's suffix.
-OWN_FORMATS = {".onnx": "onnx", ".xml": "openvino", ".tflite": "tflite", ".pt2": "pt2"}
-
-
-def own_model(path: Path, shapes: Sequence[str]) -> BringYourOwn:
-    """Return the user's model; `shapes` are ``1x3x224x224`` or ``INPUT=1x3x224x224``. UsageError says what is wrong."""
-    form = OWN_FORMATS.get(path.suffix.lower())
-    if form is None:
-        raise UsageError(f"--model {path}: give a file that ends in {', '.join(OWN_FORMATS)}")
-    files = [path, path.with_suffix(".bin")] if form == "openvino" else [path]
-    total = hashlib.sha256()
-    for file in files:
-        try:
-            with file.open("rb") as stream:
-                total.update(hashlib.file_digest(stream, "sha256").digest())
-        except OSError as error:
-            raise UsageError(f"--model {file}: cannot be read ({error.strerror}): check name and permissions") from None
-    fixed: dict[str, tuple[int, ...]] = {}
-    for text in shapes:
-        name, _, sizes = text.rpartition("=")
-        if not re.fullmatch(r"[1-9][0-9]{0,6}(x[1-9][0-9]{0,6}){0,7}", sizes):
-            raise UsageError(f"--shape {text}: write sizes above zero joined by x, such as 1x3x224x224 or ids=1x128")
-        fixed[name or "*"] = tuple(int(size) for size in sizes.split("x"))
-    return BringYourOwn(path.resolve(), form, fixed, total.hexdigest())
 
 
 def _with_included(head: SuiteFile, path: Path) -> Iterator[tuple[SuiteFile, Path, str]]:

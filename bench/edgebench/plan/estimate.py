@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from edgebench.backends.registry import get_backend
-from edgebench.preparing import target_of
+from edgebench.plan.targets import target_of
 from edgebench_suites.zoo import MODELS
 
 if TYPE_CHECKING:
-    from edgebench.plan import Benchmark, Plan
+    from edgebench.plan.plan import Benchmark, Plan
 
 # Seconds on a 2-core x86 machine of 2023 (docs/method.md). MobileNetV2 at 224 pixels is the unit of a pass.
 _PASS_S: Mapping[str, float] = {

@@ -1,0 +1,53 @@
+"""A model of one's own: its file, format and shapes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class BringYourOwn:
+    """A model file of the user's, measured in place of the suite's models.
+
+    `shapes` are those the user fixed, by input name (``*``: the only input); `digest` is over the file's content.
+    """
+
+    path: Path
+    format: str
+    shapes: dict[str, tuple[int, ...]]
+    digest: str
+
+
+# What `--model` takes, by the file's suffix.
+OWN_FORMATS = {".onnx": "onnx", ".xml": "openvino", ".tflite": "tflite", ".pt2": "pt2"}
+
+
+def own_model(path: Path, shapes: Sequence[str]) -> BringYourOwn:
+    """Return the user's model; `shapes` are ``1x3x224x224`` or ``INPUT=1x3x224x224``. UsageError says what is wrong."""
+    form = OWN_FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise UsageError(f"--model {path}: give a file that ends in {', '.join(OWN_FORMATS)}")
+    files = [path, path.with_suffix(".bin")] if form == "openvino" else [path]
+    total = hashlib.sha256()
+    for file in files:
+        try:
+            with file.open("rb") as stream:
+                total.update(hashlib.file_digest(stream, "sha256").digest())
+        except OSError as error:
+            raise UsageError(f"--model {file}: cannot be read ({error.strerror}): check name and permissions") from None
+    fixed: dict[str, tuple[int, ...]] = {}
+    for text in shapes:
+        name, _, sizes = text.rpartition("=")
+        if not re.fullmatch(r"[1-9][0-9]{0,6}(x[1-9][0-9]{0,6}){0,7}", sizes):
+            raise UsageError(f"--shape {text}: write sizes above zero joined by x, such as 1x3x224x224 or ids=1x128")
+        fixed[name or "*"] = tuple(int(size) for size in sizes.split("x"))
+    return BringYourOwn(path.resolve(), form, fixed, total.hexdigest())

@@ -73,7 +73,7 @@ class Runner:
         for attempt in range(MAX_REPEATS + 1):
             self.thermal.wait(lambda: read_state().temperature_c)
             before = read_state()
-            result, cpu_s = call(side, "edgebench.worker", job, environment, limit_s)
+            result, cpu_s = call(side, "edgebench.measure.worker", job, environment, limit_s)
             happened = disturbance(before, read_state(), cpu_s)
             if isinstance(result, str) or happened.reason is None:
                 return result

@@ -8,20 +8,16 @@ import hashlib
 import json
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import platformdirs
 
 from edgebench.errors import CompressionError, UsageError
 from edgebench.plan.digest import digest_of
-
-if TYPE_CHECKING:
-    from edgebench_probes.base import Probe
 
 # Raise it when a change of code makes artifacts different that have the same recipe.
 STORE_VERSION = 3
@@ -181,60 +177,3 @@ def content_digest(folder: Path) -> str:
                 total.update(f"{path.relative_to(folder)}\0".encode())
                 total.update(hashlib.file_digest(stream, "sha256").digest())
     return f"sha256:{total.hexdigest()}"
-
-
-@contextlib.contextmanager
-def phase(name: str, ledger: list[dict[str, Any]], probes: Sequence[Probe], note: str | None = None) -> Iterator[None]:
-    """Measure one phase of making an artifact: seconds, peak memory of this process, joules a scope."""
-    from edgebench_probes.base import ProbeError
-
-    reset_peak_memory()
-    marks = []
-    missing: dict[str, dict[str, str]] = {}
-    for probe in probes:
-        try:
-            marks.append((probe, probe.mark()))
-        except ProbeError as error:
-            missing[str(probe.info.scope)] = {"reason": str(error)}
-    begun_s = time.monotonic()
-    yield
-    ended_s = time.monotonic()
-    # The clock places the phase in the session that ran it; in a later one it means nothing.
-    entry: dict[str, Any] = {"phase": name, "seconds": ended_s - begun_s, "clock": [begun_s, ended_s]}
-    energy = {}
-    for probe, start in marks:
-        try:
-            window = probe.energy(start, probe.mark())
-            energy[str(probe.info.scope)] = {
-                "energy_j": window.energy_j,
-                "uncertainty_j": window.uncertainty_j,
-                "probe": probe.info.name,
-            }
-        except ProbeError as error:
-            missing[str(probe.info.scope)] = {"reason": str(error)}
-    if (peak := peak_memory_bytes()) is not None:
-        entry["peak_memory_bytes"] = peak
-    if not probes:
-        missing["energy"] = {"reason": "no energy probe was usable when this phase ran"}
-    entry |= {"energy": energy} if energy else {}
-    entry |= {"missing": missing} if missing else {}
-    entry |= {"note": note} if note else {}
-    ledger.append(entry)
-
-
-def reset_peak_memory() -> None:
-    """Reset this process's peak resident size (proc(5), clear_refs 5); without the right the peak is since start."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def peak_memory_bytes() -> int | None:
-    """Return this process's peak resident size since the last reset (proc(5), VmHWM), in bytes."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    for line in status.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return None

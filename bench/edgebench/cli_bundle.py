@@ -30,8 +30,8 @@ def prepare(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Conso
     from edgebench.artifact import cache_folder
     from edgebench.bundles.making import for_platform, make_bundle
     from edgebench.cli_suite import make_plan
-    from edgebench.energy import ProbeSettings
     from edgebench.machine.facts import usable_cpus
+    from edgebench.measure.probes import ProbeSettings
     from edgebench.plan.estimate import work
     from edgebench.render.bundle import summary
     from edgebench.render.progress import LiveProgress, PlainProgress

@@ -36,8 +36,8 @@ def suite(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console
         return EXIT_OK
     target, folder = report_target(arguments.output, plan.name)
     from edgebench.artifact import cache_folder
-    from edgebench.energy import ProbeSettings
     from edgebench.machine.facts import usable_cpus
+    from edgebench.measure.probes import ProbeSettings
     from edgebench.plan.estimate import total_seconds, work
     from edgebench.render.progress import LiveProgress, PlainProgress
     from edgebench.render.terminal import closing

@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.artifact import Artifact, phase
+from edgebench.artifact import Artifact
 from edgebench.chain import FILES, Chain, Content, family_versions, file_digest
 from edgebench.lowering import Build, build_file, export_file, halve_file, measured_bytes, quantise_file
+from edgebench.measure.phases import phase
 from edgebench.plan.digest import digest_of
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgebench.artifact import Artifact, phase
+from edgebench.artifact import Artifact
+from edgebench.measure.phases import phase
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,12 +15,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.artifact import content_digest, phase
+from edgebench.artifact import content_digest
 from edgebench.chain import FILES
-from edgebench.energy import ProbeSettings, opened
 from edgebench.errors import EdgebenchError
 from edgebench.lowering import EXPORTS, Build, build_file, export_file, measured_bytes, preload
 from edgebench.machine.child import die_with_parent
+from edgebench.measure.phases import phase
+from edgebench.measure.probes import ProbeSettings, opened
 from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.zoo import task_of
 
@@ -97,7 +98,7 @@ def _finished(job: Mapping[str, Any]) -> dict[str, Any]:
         "versions": backend.versions(),
     }
     if job["evaluate"] is not None:
-        from edgebench.worker import evaluate
+        from edgebench.measure.worker import evaluate
 
         artifact = {"path": str(path), "format": job["family"]}
         found |= evaluate(backend, {**job, "artifact": artifact, "shapes": {}})

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from edgebench.agreement import shortfall
+from edgebench.measure.agreement import shortfall
 from edgebench.report.model import Notice, Report
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.artifact import Artifact, phase
+from edgebench.artifact import Artifact
 from edgebench.chain import FILES, Content
 from edgebench.errors import CompressionError
 from edgebench.lowering import halve_file, quantise_file
+from edgebench.measure.phases import phase
 
 if TYPE_CHECKING:
     from edgebench.backends.inputs import ModelInput

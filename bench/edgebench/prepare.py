@@ -18,10 +18,10 @@ from edgebench import links, links_tflite, task_links
 from edgebench.artifact import Artifact
 from edgebench.chain import Chain
 from edgebench.compress.steps import Step, parse_variant
-from edgebench.energy import ProbeSettings, opened
 from edgebench.errors import EdgebenchError
 from edgebench.lowering import EXPORTS
 from edgebench.machine.child import die_with_parent
+from edgebench.measure.probes import ProbeSettings, opened
 from edgebench.own import make_own
 from edgebench.plan.targets import ALWAYS_BUILT, lowered_step
 from edgebench.reference import reference

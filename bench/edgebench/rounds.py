@@ -106,7 +106,7 @@ def _run(
         family = FAMILIES[cell.params.backend]
         return make_once(plan, cell, artifact, options, family=family, describe=bool(job["describe"]))
     return run_job(
-        "edgebench.worker",
+        "edgebench.measure.worker",
         job,
         environment=child_environment(threads=cell.params.threads, isa=cell.params.isa, seed=plan.seed),
         limit_s=cell.measure.time_limit_s + job["sustained_s"],

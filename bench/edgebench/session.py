@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from edgebench.assemble import assemble
-from edgebench.energy import ProbeSettings, describe, measure_idle, opened
 from edgebench.errors import UsageError
 from edgebench.log import Log
 from edgebench.machine import facts as machine
+from edgebench.measure.idle import measure_idle
+from edgebench.measure.probes import ProbeSettings, describe, opened
 from edgebench.preparing import prepare_all
 from edgebench.report.io import Reservation, reserve
 from edgebench.report.journal import Journal

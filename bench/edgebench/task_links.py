@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.artifact import Artifact, phase
+from edgebench.artifact import Artifact
 from edgebench.chain import FILES, Chain, Content, file_digest
+from edgebench.measure.phases import phase
 
 if TYPE_CHECKING:
     from edgebench.chain import Ledger

@@ -16,7 +16,7 @@ import pytest
 
 from edgebench.jobs import child_environment, run_job
 from edgebench.machine.facts import usable_cpus
-from edgebench.worker import TimedPasses
+from edgebench.measure.inference import TimedPasses
 from tests.bench.conftest import Record
 from tests.session.conftest import Edgebench
 
@@ -116,7 +116,7 @@ def worker_job(model: Path, *, energy: dict[str, Any] | None = None) -> dict[str
 
 def our_median_s(job: dict[str, Any]) -> float:
     outcome = run_job(
-        "edgebench.worker", job, environment=child_environment(threads=1, isa="none", seed=42), limit_s=120
+        "edgebench.measure.worker", job, environment=child_environment(threads=1, isa="none", seed=42), limit_s=120
     )
     assert outcome.error is None, outcome.error
     return float(outcome.data["pass_p50_s"])
@@ -167,7 +167,7 @@ def test_cost_of_a_timestamp(figure: Record) -> None:
 
 
 def test_cost_of_an_energy_read(seven_watts: Path, figure: Record) -> None:
-    from edgebench.energy import ProbeSettings, opened, read_cost_s
+    from edgebench.measure.probes import ProbeSettings, opened, read_cost_s
 
     with opened(ProbeSettings((), str(seven_watts))) as probes:
         cost = max(read_cost_s(probe, 2000) for probe in probes)
@@ -205,7 +205,7 @@ def test_a_sampler_at_100_hz(plain: dict[str, Any], cache: Path, tmp_path: Path,
     logs, shares = [], []
     for _ in range(10):
         outcome = run_job(
-            "edgebench.worker",
+            "edgebench.measure.worker",
             worker_job(fp32_ir(plain, cache), energy=energy),
             environment=child_environment(threads=1, isa="none", seed=42),
             limit_s=120,

@@ -60,7 +60,7 @@ def litert_job(model: Path, precision: str, *, describe: bool = False) -> dict[s
 
 def ours(model: Path, precision: str, *, describe: bool = False) -> dict[str, Any]:
     outcome = run_job(
-        "edgebench.worker",
+        "edgebench.measure.worker",
         litert_job(model, precision, describe=describe),
         environment=child_environment(threads=1, isa="none", seed=42),
         limit_s=300,

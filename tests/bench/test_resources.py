@@ -10,11 +10,11 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from edgebench.energy import ProbeSettings
 from edgebench.jobs import child_environment, run_job
 from edgebench.log import Log
 from edgebench.machine.facts import usable_cpus
 from edgebench.machine.sampling import find_readers, samples
+from edgebench.measure.probes import ProbeSettings
 from edgebench.report.journal import Journal
 from edgebench.resources.recorder import recorded
 from tests.bench.conftest import Record
@@ -40,7 +40,7 @@ def test_the_sampler_of_resources_does_not_move_latency(
                     stack.enter_context(recorded(log, RATE_HZ, ProbeSettings((), str(tmp_path))))
                     log.add("start")
                     time.sleep(2)  # its own start is not the question
-                outcome = run_job("edgebench.worker", job, environment=environment, limit_s=120)
+                outcome = run_job("edgebench.measure.worker", job, environment=environment, limit_s=120)
                 assert outcome.error is None, outcome.error
                 # The mean, as a rare interruption does not show in a median.
                 pair[side] = fmean(outcome.data["values"])

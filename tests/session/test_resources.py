@@ -82,7 +82,7 @@ class Session:
             assert self.process.poll() is None, self.process.communicate()[1]
             for child in psutil.Process(self.process.pid).children():
                 try:
-                    if "edgebench.worker" in child.cmdline():
+                    if "edgebench.measure.worker" in child.cmdline():
                         return child
                 except psutil.NoSuchProcess:
                     continue

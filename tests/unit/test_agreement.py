@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics.pairwise import cosine_similarity
 
-from edgebench.agreement import TOLERANCES, compare, cosine, shortfall
 from edgebench.errors import BackendError
-from edgebench.reference import read_reference
+from edgebench.measure.agreement import TOLERANCES, compare, cosine, shortfall
+from edgebench.measure.reference import read_reference
 
 ROOT = Path(__file__).parents[2]
 VALUES = st.floats(-1e6, 1e6, width=32)

@@ -120,12 +120,10 @@ def test_the_command_line_starts_without_anything_heavy() -> None:
 
 
 def test_only_programs_exit_and_nothing_prints() -> None:
-    programs = {
-        f"edgebench.{name}" for name in ("cli", "__main__", "worker", "prepare", "maker", "ab_side", "report.schema")
-    }
+    programs = {"cli", "__main__", "measure.worker", "prepare", "maker", "ab_side", "report.schema"}
     for module, path in MODULES.items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
                 assert called != "print", f"{module} prints"
-                assert called != "sys.exit" or module in programs, f"{module} exits"
+                assert called != "sys.exit" or module.removeprefix("edgebench.") in programs, f"{module} exits"

@@ -23,10 +23,10 @@ from edgebench import __version__
 from edgebench.backends.packages import installed_versions
 from edgebench.bundles.manifest import MANIFEST_FILE, PREFIX, Data, File, Manifest, sealed, target_json
 from edgebench.bundles.reading import bundled, open_bundle, replaced, within
-from edgebench.energy import opened
 from edgebench.errors import BundleError, CompressionError, UsageError
 from edgebench.log import Log
 from edgebench.machine import facts as machine
+from edgebench.measure.probes import opened
 from edgebench.plan.targets import FAMILIES, carried, carried_target_of
 from edgebench.preparing import make_artifact
 from edgebench.report.journal import Journal

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.agreement import compare
-from edgebench.errors import BackendError
-from edgebench.reference import read_reference
+from edgebench.measure.agreement import compared
+from edgebench.measure.reference import read_reference
 from edgebench_suites.tasks.base import REFERENCE_IMAGES
 from edgebench_suites.zoo import task_of
 
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgebench.backends.base import LoadedModel
-    from edgebench.reference import Reference
-    from edgebench_suites.tasks.base import Task
 
     Array = npt.NDArray[np.generic]
     Load = Callable[[Mapping[str, tuple[int, ...]]], LoadedModel]
@@ -35,7 +31,7 @@ def evaluate(load: Load, asked: Mapping[str, Any], *, seed: int) -> dict[str, An
     task = task_of(asked["model"])
     known = None if asked["reference"] is None else read_reference(Path(asked["reference"]))
     if task.name != "classification":
-        from edgebench.task_quality import evaluate_task
+        from edgebench.measure.task_scores import evaluate_task
 
         return evaluate_task(load, asked, task, known, seed=seed)
     import numpy as np
@@ -86,27 +82,3 @@ def in_batches(model: LoadedModel, images: Array, *, batch: int) -> list[Array]:
         filled = np.concatenate([some, np.repeat(some[-1:], batch - len(some), axis=0)])
         parts.append([output[: len(some)] for output in model.run({name: filled})])
     return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
-
-
-def agreement(model: LoadedModel, known: Reference, task: Task) -> dict[str, Any]:
-    """Return the agreement of a model, loaded at the reference's shapes, with torch FP32, JSON-ready."""
-    return compared(model.run(by_name(model, known.feeds)), known, task)
-
-
-def compared(outputs: list[Array], known: Reference, task: Task) -> dict[str, Any]:
-    """Return the agreement of outputs with those of the reference, JSON-ready."""
-    if len(outputs) != len(known.outputs):
-        raise BackendError(f"the model gives {len(outputs)} outputs where torch gives {len(known.outputs)}")
-    chosen = [[side[index] for index in task.compared] for side in (outputs, known.outputs)]
-    try:
-        found = compare(*chosen, axis=task.axis, classes_in=task.compared.index(task.classes_in))
-    except ValueError as error:
-        raise BackendError(f"the model cannot be compared with torch FP32: {error}") from None
-    return asdict(found)
-
-
-def by_name(model: LoadedModel, feeds: Mapping[str, Array]) -> Mapping[str, Array]:
-    """Return the feeds under the model's own input names: an only input may be called anything."""
-    if len(model.inputs) == 1 and len(feeds) == 1:
-        return {model.inputs[0].name: next(iter(feeds.values()))}
-    return feeds

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from edgebench.quality import by_name, compared
+from edgebench.measure.agreement import by_name, compared
 from edgebench_suites.tasks import detection, segmentation
 from edgebench_suites.tasks.language import next_byte
 from edgebench_suites.tasks.material import REFERENCE_SCENES, TEST_SCENES, TRAIN_SCENES, test_scenes
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgebench.backends.base import LoadedModel
-    from edgebench.reference import Reference
+    from edgebench.measure.reference import Reference
     from edgebench_suites.tasks.base import Task
     from edgebench_suites.tasks.scenes import Scenes
 

@@ -1,30 +1,31 @@
-"""One run: `python -m edgebench.worker JOB.json` is one pyperf worker process; it writes its result beside the job.
+"""One run: `python -m edgebench.measure.worker JOB.json` is one pyperf worker process.
 
-The order is fixed: affinity, runtime, load, compile, first inference, timed values (pyperf), peak memory, energy
-windows, then accuracy and executed layers, so that nothing later can disturb what was measured before it.
+It writes its result beside the job. The order is fixed: affinity, runtime, load, compile, first inference, timed values
+(pyperf), peak memory, energy windows, then accuracy and executed layers, so that nothing later can disturb what was
+measured before it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import io
 import json
 import os
 import sys
 import time
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.artifact import peak_memory_bytes
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.executed import count_compute, is_compute
-from edgebench.energy import ProbeSettings, measure_passes, opened, sampler_share
 from edgebench.errors import BackendError, EdgebenchError
 from edgebench.machine.child import die_with_parent
+from edgebench.measure.inference import timed_values
+from edgebench.measure.phases import peak_memory_bytes
+from edgebench.measure.probes import ProbeSettings, opened, sampler_share
+from edgebench.measure.windows import measure_passes
 from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.operators import OPERATORS
 
@@ -32,32 +33,6 @@ if TYPE_CHECKING:
     from edgebench.backends.base import Backend, LoadedModel
 
     Feeds = dict[str, Any]
-
-
-class TimedPasses:
-    """pyperf's time function: every pass has its own timestamp, about 0.1 µs a pass (see `tox -e bench`)."""
-
-    def __init__(self, run: Callable[[], object]) -> None:
-        self._run = run
-        self._stamps = array("q")
-        self.calls: list[array[int]] = []
-        self.cpu_s = 0.0
-        self.wall_s = 0.0
-
-    def __call__(self, loops: int) -> float:
-        """Run `loops` passes; return the seconds from before the first to after the last."""
-        if len(self._stamps) != loops + 1:
-            self._stamps = array("q", bytes(8 * (loops + 1)))
-        stamps, run, clock = self._stamps, self._run, time.perf_counter_ns
-        cpu = time.process_time()
-        stamps[0] = clock()
-        for index in range(1, loops + 1):
-            run()
-            stamps[index] = clock()
-        self.cpu_s = time.process_time() - cpu
-        self.wall_s = (stamps[loops] - stamps[0]) * 1e-9
-        self.calls.append(array("q", stamps))
-        return self.wall_s
 
 
 def main(job_file: str) -> int:
@@ -93,7 +68,7 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
     if job.get("sustained_s"):
         timing = _sustained(run, job)
     else:
-        passes, timing = _timed(run, job)
+        passes, timing = timed_values(run, job)
         timing["cpu_percent"] = 100 * passes.cpu_s / passes.wall_s
     result: dict[str, Any] = {
         **timing,
@@ -123,43 +98,9 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _timed(run: Callable[[], object], job: Mapping[str, Any]) -> tuple[TimedPasses, dict[str, Any]]:
-    """Let pyperf's worker drive warm-ups and values; return them with percentiles of the single passes."""
-    import numpy as np
-    import pyperf
-
-    loops = job["loops"] or _calibrate(run, job["passes"] // job["values"], job["min_value_s"])
-    warmups = -(-job["warmup_passes"] // loops)
-    timed = TimedPasses(run)
-    runner = pyperf.Runner()
-    runner.parse_args(
-        ["--worker", "--loops", str(loops), "--warmups", str(warmups), "--values", str(job["values"]), "--quiet"]
-    )
-    gc.collect()
-    gc.freeze()
-    # pyperf's worker prints its result for a parent of its own kind; ours travels in the result file.
-    with contextlib.redirect_stdout(io.StringIO()):
-        bench = runner.bench_time_func(job["name"], timed)
-    run_of_pyperf = bench.get_runs()[0]
-    single = np.concatenate([np.diff(np.frombuffer(call, dtype=np.int64)) for call in timed.calls[warmups:]]) * 1e-9
-    p50, p90, p95, p99 = (float(value) for value in np.percentile(single, [50, 90, 95, 99]))
-    return timed, {
-        "values": list(run_of_pyperf.values),
-        "warmups": [value for _, value in run_of_pyperf.warmups],
-        "loops": loops,
-        "passes": int(single.size),
-        "pass_p50_s": p50,
-        "pass_p90_s": p90,
-        "pass_p95_s": p95,
-        "pass_p99_s": p99,
-        "pass_min_s": float(single.min()),
-        "pass_max_s": float(single.max()),
-    }
-
-
 def _sustained(run: Callable[[], object], job: Mapping[str, Any]) -> dict[str, Any]:
     """Run without a pause for as long as the job says, every probe marked once a second."""
-    from edgebench.sustain import sustain
+    from edgebench.measure.sustained import sustain
 
     energy = job["energy"] or {"specs": (), "sysfs": "", "windows": 0}
     with contextlib.ExitStack() as stack:
@@ -169,17 +110,6 @@ def _sustained(run: Callable[[], object], job: Mapping[str, Any]) -> dict[str, A
         gc.collect()
         gc.freeze()
         return sustain(run, probes, job["sustained_s"])
-
-
-def _calibrate(run: Callable[[], object], loops: int, min_value_s: float) -> int:
-    """Return the loops of a value: as asked, or more until a value lasts `min_value_s`, in powers of two as pyperf."""
-    while True:
-        begun = time.perf_counter()
-        for _ in range(loops):
-            run()
-        if time.perf_counter() - begun >= min_value_s:
-            return loops
-        loops *= 2
 
 
 def _load(backend: Backend, job: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]] | None = None) -> LoadedModel:
@@ -240,7 +170,7 @@ def _energy(run: Callable[[], object], pass_s: float, energy: Mapping[str, Any],
 
 def evaluate(backend: Backend, job: Mapping[str, Any]) -> dict[str, Any]:
     """Quality by the model's task, at the size it was trained at, in this very runtime."""
-    from edgebench.quality import evaluate
+    from edgebench.measure.quality import evaluate
 
     return evaluate(lambda shapes: _load(backend, job, shapes), job["evaluate"], seed=job["seed"])
 

@@ -6,12 +6,18 @@ No labelled data is needed, so quality is known wherever a reference file is. No
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+
+from edgebench.errors import BackendError
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from edgebench.backends.base import LoadedModel
+    from edgebench.measure.reference import Reference
+    from edgebench_suites.tasks.base import Task
 
     Array = npt.NDArray[np.generic]
 
@@ -101,3 +107,27 @@ def shortfall(agreement: Mapping[str, Any], precision: str, variant: str) -> str
         f"where {name} must reach {least.cosine:g} and {least.top1:.0%}: "
         "its speed and energy are those of a model that answers differently"
     )
+
+
+def agreement(model: LoadedModel, known: Reference, task: Task) -> dict[str, Any]:
+    """Return the agreement of a model, loaded at the reference's shapes, with torch FP32, JSON-ready."""
+    return compared(model.run(by_name(model, known.feeds)), known, task)
+
+
+def compared(outputs: list[Array], known: Reference, task: Task) -> dict[str, Any]:
+    """Return the agreement of outputs with those of the reference, JSON-ready."""
+    if len(outputs) != len(known.outputs):
+        raise BackendError(f"the model gives {len(outputs)} outputs where torch gives {len(known.outputs)}")
+    chosen = [[side[index] for index in task.compared] for side in (outputs, known.outputs)]
+    try:
+        found = compare(*chosen, axis=task.axis, classes_in=task.compared.index(task.classes_in))
+    except ValueError as error:
+        raise BackendError(f"the model cannot be compared with torch FP32: {error}") from None
+    return asdict(found)
+
+
+def by_name(model: LoadedModel, feeds: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Return the feeds under the model's own input names: an only input may be called anything."""
+    if len(model.inputs) == 1 and len(feeds) == 1:
+        return {model.inputs[0].name: next(iter(feeds.values()))}
+    return feeds

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from edgebench.energy import PassesWindow
+from edgebench.measure.windows import PassesWindow
 from edgebench_probes.base import ProbeError
 
 if TYPE_CHECKING:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebench_probes.base import ProbeError
 from edgebench_probes.window import per_inference
@@ -21,42 +18,6 @@ if TYPE_CHECKING:
 MAX_TRIES = 3
 # The trial that tells the power a window's length depends on.
 TRIAL_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeSettings:
-    """Which probes to open, as named by the user (none: the machine's own), and where sysfs is mounted."""
-
-    specs: tuple[str, ...] = ()
-    sysfs: str = "/sys"
-
-    def open(self, workload_cpus: Sequence[int] = ()) -> tuple[list[Probe], list[dict[str, Any]]]:
-        """Open them; return the open probes and what is missing as `{name, reason, fix}`.
-
-        Samplers keep off `workload_cpus` where the machine has a processor to spare.
-        """
-        from edgebench_probes.catalogue.discover import open_probes
-
-        probes, findings = open_probes(self.specs, Path(self.sysfs), workload_cpus=workload_cpus)
-        missing = [
-            {
-                "name": found.name,
-                "reason": found.reason or "not usable here",
-                **({"fix": found.fix} if found.fix else {}),
-            }
-            for found in findings
-        ]
-        return probes, missing
-
-
-@contextlib.contextmanager
-def opened(settings: ProbeSettings, workload_cpus: Sequence[int] = ()) -> Iterator[list[Probe]]:
-    """Open the probes for a block and close them after it."""
-    with contextlib.ExitStack() as stack:
-        probes, _ = settings.open(workload_cpus)
-        for probe in probes:
-            stack.callback(probe.close)
-        yield probes
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,91 +164,3 @@ def _one_window(
             continue
         windows.append(PassesWindow.of(probe, start, end, energy, passes, passes_s, index))
     return ([] if invalid else windows), invalid
-
-
-def measure_idle(probes: Sequence[Probe], seconds: float, when: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Measure idle power over about `seconds`, cut into windows of a second, or of what the slowest source needs.
-
-    Returns the report's `idle` and, for a scope without a figure, the reason.
-    """
-    slice_s = max([1.0, *(_idle_window_s(probe) for probe in probes)])
-    slices = max(2, int(seconds / slice_s))
-    slice_s = max(slice_s, seconds / slices)
-    powers: dict[int, list[float]] = {index: [] for index in range(len(probes))}
-    failed: dict[str, str] = {}
-    marks: list[Mark | None] = [None] * len(probes)
-    for step in range(slices + 1):
-        for index, probe in enumerate(probes):
-            try:
-                mark = probe.mark()
-                if (start := marks[index]) is not None:
-                    powers[index].append(probe.energy(start, mark).power_w)
-                marks[index] = mark
-            except ProbeError as error:
-                marks[index] = None
-                failed[str(probe.info.scope)] = str(error)
-        if step < slices:
-            time.sleep(slice_s)
-    records = []
-    for index, probe in enumerate(probes):
-        if found := powers[index]:
-            scope = str(probe.info.scope)
-            failed.pop(scope, None)
-            entry = {
-                "probe": probe.info.name,
-                "scope": scope,
-                "power_w": fmean(found),
-                "seconds": slice_s * len(found),
-                "windows": len(found),
-                "when": when,
-            }
-            records.append(entry | ({"stdev_w": stdev(found)} if len(found) > 1 else {}))
-    return records, failed
-
-
-def _idle_window_s(probe: Probe) -> float:
-    """Return what a window of idle power needs to hold enough samples, whatever the power; 0 for a counter."""
-    from edgebench_probes.catalogue.discover import shortest_window
-    from edgebench_probes.sampling.probe import SampledProbe
-
-    return 1.05 * shortest_window(probe, math.inf) if isinstance(probe, SampledProbe) else 0.0
-
-
-def read_cost_s(probe: Probe, reads: int = 50) -> float:
-    """Return the seconds one unsynchronised read of a probe costs: the median of `reads`."""
-    costs = []
-    for _ in range(reads):
-        begun = time.perf_counter()
-        probe.mark(sync=False)
-        costs.append(time.perf_counter() - begun)
-    return sorted(costs)[len(costs) // 2]
-
-
-def sampler_share(probe: Probe) -> float | None:
-    """Return the share of one processor that a probe's sampler used since it was opened; None without a sampler."""
-    from edgebench_probes.sampling.probe import SampledProbe
-
-    return probe.sampler_share() if isinstance(probe, SampledProbe) else None
-
-
-def describe(probe: Probe) -> dict[str, Any]:
-    """Return the report's entry of an open probe, with the measured cost of a read."""
-    from edgebench_probes.sampling.probe import SampledProbe
-
-    info = probe.info
-    found: dict[str, Any] = {
-        "name": info.name,
-        "source": info.source,
-        "scope": str(info.scope),
-        "kind": info.kind,
-        "resolution": info.resolution,
-        "refresh_s": info.refresh_s,
-        "overhead": read_cost_s(probe),
-    }
-    if info.accuracy:
-        found["accuracy"] = info.accuracy
-    if isinstance(probe, SampledProbe):
-        about = probe.source_info
-        found |= {"accuracy_source": about.accuracy_source} if about.accuracy_source else {}
-        found |= {"notes": dict(about.notes)} if about.notes else {}
-    return found

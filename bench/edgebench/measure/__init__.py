@@ -1,0 +1,1 @@
+"""The measured process: what a worker does and answers."""

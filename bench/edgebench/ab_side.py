@@ -61,7 +61,7 @@ def main(request_file: str) -> int:
 
 def prepared(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the cells of the suite with their jobs, or the reasons why they cannot be measured."""
-    from edgebench.artifact import cache_folder
+    from edgebench.artifacts.store import cache_folder
     from edgebench.log import Log
     from edgebench.measure.probes import ProbeSettings
     from edgebench.preparing import prepare_all

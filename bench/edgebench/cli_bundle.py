@@ -12,7 +12,7 @@ from edgebench.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from edgebench.bundles.reading import Bundle
+    from edgebench.artifacts.bundle import Bundle
 
 EXIT_OK, EXIT_FAILED = 0, 1
 
@@ -27,7 +27,7 @@ def prepare(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Conso
         raise UsageError("name a suite and the bundle to make: edgebench prepare SUITE --platform pi -o DIR")
     if arguments.platform is None:
         raise UsageError("name the board that the bundle is for with --platform pi, jetson, n150 or any")
-    from edgebench.artifact import cache_folder
+    from edgebench.artifacts.store import cache_folder
     from edgebench.bundles.making import for_platform, make_bundle
     from edgebench.cli_suite import make_plan
     from edgebench.machine.facts import usable_cpus
@@ -60,8 +60,8 @@ def prepare(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Conso
 
 def check(folder: Path, stdout: Console) -> int:
     """List what is in a bundle (or in each bundle of a folder) and check the digest of every file."""
-    from edgebench.bundles.manifest import MANIFEST_FILE
-    from edgebench.bundles.reading import open_bundle
+    from edgebench.artifacts.bundle import open_bundle
+    from edgebench.artifacts.manifest import MANIFEST_FILE
     from edgebench.render.bundle import bundle_table
 
     several = [] if (folder / MANIFEST_FILE).exists() else sorted(folder.glob(f"*/{MANIFEST_FILE}"))
@@ -87,7 +87,7 @@ def bundle_of(arguments: argparse.Namespace) -> Bundle | None:
             f"the bundle {given} brings models and data: leave --data and --weights out, or give them to "
             "'edgebench prepare'"
         )
-    from edgebench.bundles.reading import find_bundle
+    from edgebench.artifacts.bundle import find_bundle
     from edgebench.plan.suitefile import find_suite, read_suite
 
     return find_bundle(Path(given), read_suite(find_suite(arguments.suite))[0].name)

@@ -35,7 +35,7 @@ def suite(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console
         stdout.print(plan_table(plan, total_seconds(plan, prepared=prepared)))
         return EXIT_OK
     target, folder = report_target(arguments.output, plan.name)
-    from edgebench.artifact import cache_folder
+    from edgebench.artifacts.store import cache_folder
     from edgebench.machine.facts import usable_cpus
     from edgebench.measure.probes import ProbeSettings
     from edgebench.plan.estimate import total_seconds, work
@@ -121,7 +121,7 @@ def _own_model(path: Path | None, shapes: Sequence[str]) -> BringYourOwn | None:
 
 def report_target(output: str | None, suite: str) -> tuple[Path | None, Path]:
     """Return where the report goes (None: standard output) and the folder that holds the journal meanwhile."""
-    from edgebench.artifact import cache_folder
+    from edgebench.artifacts.store import cache_folder
 
     if output == "-" or (output is None and not sys.stdout.isatty()):
         folder = cache_folder() / "journals"

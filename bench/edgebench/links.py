@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.artifact import Artifact
-from edgebench.chain import FILES, Chain, Content, family_versions, file_digest
+from edgebench.artifacts.chain import Chain, Content, file_digest
+from edgebench.artifacts.families import FILES, family_versions
+from edgebench.artifacts.store import Artifact
 from edgebench.lowering import Build, build_file, export_file, halve_file, measured_bytes, quantise_file
 from edgebench.measure.phases import phase
 from edgebench.plan.digest import digest_of
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgebench.chain import Ledger
+    from edgebench.artifacts.chain import Ledger
     from edgebench.compress.checkpoint import CheckpointSpec
     from edgebench.compress.steps import Step
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.artifact import Artifact
-from edgebench.chain import FILES, Chain, Content
+from edgebench.artifacts.chain import Chain, Content
+from edgebench.artifacts.families import FILES
+from edgebench.artifacts.store import Artifact
 from edgebench.measure.phases import phase
 
 if TYPE_CHECKING:
-    from edgebench.chain import Ledger
+    from edgebench.artifacts.chain import Ledger
 
 FAMILY = "tflite"
 

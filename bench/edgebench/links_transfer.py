@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgebench.artifact import Artifact
+from edgebench.artifacts.store import Artifact
 from edgebench.measure.phases import phase
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgebench.chain import Chain, Ledger
+    from edgebench.artifacts.chain import Chain, Ledger
     from edgebench.compress.checkpoint import CheckpointSpec
 
 # A seeded base is standardised over this many training images.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,18 +17,6 @@ if TYPE_CHECKING:
     from edgebench_suites.tasks.base import InputInfo
 
     F32 = npt.NDArray[np.float32]
-
-# The family that a family's build starts from, made by the export.
-EXPORTS = {"openvino": "openvino", "onnx": "onnx", "tensorrt": "onnx"}
-
-_MODULES: dict[tuple[str, str | None], tuple[str, ...]] = {
-    ("openvino", None): ("openvino",),
-    ("onnx", None): ("onnx",),
-    ("tensorrt", None): ("onnx",),
-    ("openvino", "ptq-static"): ("nncf",),
-    ("onnx", "ptq-static"): ("onnxruntime.quantization",),
-    ("onnx", "fp16"): ("onnxruntime.transformers.float16",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +36,6 @@ class Build:
     def calibrates(self) -> bool:
         """Whether it needs images."""
         return self.step == "ptq-static"
-
-
-def preload(family: str, step: str | None) -> None:
-    """Import what a phase will use, so that the phase measures its work and not the reading of libraries."""
-    for name in {*_MODULES.get((family, None), ()), *_MODULES.get((family, step), ())}:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            continue  # the phase says what is missing, in its own words
 
 
 def export_file(module: Any, inputs: Sequence[InputInfo], family: str, target: Path, outputs: Sequence[str]) -> None:

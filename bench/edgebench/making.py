@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from edgebench.artifacts.families import EXPORTS
 from edgebench.jobs import JobResult, child_environment, run_job
-from edgebench.lowering import EXPORTS
 from edgebench.machine.facts import cpus_for
 from edgebench.plan.targets import ALWAYS_BUILT, engine_shapes, lowered_step
 
@@ -35,7 +35,7 @@ def make_once(
                 "evaluate": evaluation_job(plan, cell, artifact, options, family) if last and describe else None,
             }
             outcome = run_job(
-                "edgebench.maker",
+                "edgebench.artifacts.compress",
                 job,
                 environment=child_environment(threads=cell.params.threads, isa=cell.params.isa, seed=plan.seed),
                 limit_s=cell.measure.time_limit_s,

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.artifact import Artifact
-from edgebench.chain import FILES, Content
+from edgebench.artifacts.chain import Content
+from edgebench.artifacts.families import FILES
+from edgebench.artifacts.store import Artifact
 from edgebench.errors import CompressionError
 from edgebench.lowering import halve_file, quantise_file
 from edgebench.measure.phases import phase
 
 if TYPE_CHECKING:
+    from edgebench.artifacts.chain import Chain, Ledger
     from edgebench.backends.inputs import ModelInput
-    from edgebench.chain import Chain, Ledger
 
 # Which families a file can be turned into.
 REACHES = {

@@ -11,7 +11,7 @@ from edgebench.own import why_not
 from edgebench.plan.targets import FAMILIES, carried, engine_shapes, target_of, wanted
 
 if TYPE_CHECKING:
-    from edgebench.bundles.reading import Bundle
+    from edgebench.artifacts.bundle import Bundle
     from edgebench.log import Log
     from edgebench.plan.plan import Benchmark, Plan
     from edgebench.session import Options, Progress
@@ -111,7 +111,7 @@ def make_artifact(
         "probes": {"specs": options.probes.specs, "sysfs": options.probes.sysfs},
     }
     outcome = run_job(
-        "edgebench.prepare",
+        "edgebench.artifacts.prepare",
         job,
         # Training and quantising use every core they may; the ISA ceiling is for measuring only. OpenMP's threads sleep
         # at a barrier: spinning there makes training eight times slower when anything else runs on a core.

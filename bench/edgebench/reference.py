@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.artifact import Artifact
+from edgebench.artifacts.store import Artifact
 from edgebench.measure.phases import phase
 from edgebench.measure.reference import FILE, feeds_of
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgebench.chain import Chain, Content, Ledger
+    from edgebench.artifacts.chain import Chain, Content, Ledger
 
     Array = npt.NDArray[np.generic]
 
 
 def reference(chain: Chain, parent: Artifact) -> Artifact:
     """Return the reference of a float torch model: its answers to a few test inputs at the training size."""
-    from edgebench.chain import Content
+    from edgebench.artifacts.chain import Content
 
     facts = {"model": chain.job["model"], "data": chain.material.digest, "size": chain.recipe.train_size}
 

@@ -23,7 +23,7 @@ from edgebench.resources.recorder import recorded
 from edgebench.rounds import measure_all
 
 if TYPE_CHECKING:
-    from edgebench.bundles.reading import Bundle
+    from edgebench.artifacts.bundle import Bundle
     from edgebench.plan.plan import Plan
     from edgebench.report.model import Report
 

@@ -150,8 +150,8 @@ def test_what_a_bundle_lacks_is_skipped_and_force_adds_it(
 ENGINES = """
 import sys
 from pathlib import Path
-from edgebench.bundles.reading import open_bundle
-from edgebench.chain import Chain
+from edgebench.artifacts.bundle import open_bundle
+from edgebench.artifacts.chain import Chain
 from edgebench.log import Log
 from edgebench.plan.plan import Overrides, load_plan
 from edgebench.preparing import make_artifact

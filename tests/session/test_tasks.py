@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgebench.artifact import content_digest
+from edgebench.artifacts.store import content_digest
 from tests.session.conftest import RECIPE, Edgebench
 
 pytestmark = pytest.mark.session

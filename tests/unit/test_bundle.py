@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgebench import __version__
-from edgebench.bundles.manifest import Manifest, compatible, read_manifest, sealed, target_json
-from edgebench.bundles.reading import open_bundle
+from edgebench.artifacts.bundle import open_bundle
+from edgebench.artifacts.manifest import Manifest, compatible, read_manifest, sealed, target_json
 from edgebench.errors import BundleError, UsageError
 from edgebench.plan.plan import Benchmark, Params
 from edgebench.plan.suitefile import Measure, Recipe

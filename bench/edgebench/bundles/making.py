@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench import __version__
+from edgebench.artifacts.bundle import bundled, open_bundle, replaced, within
+from edgebench.artifacts.manifest import MANIFEST_FILE, PREFIX, Data, File, Manifest, sealed, target_json
 from edgebench.backends.packages import installed_versions
-from edgebench.bundles.manifest import MANIFEST_FILE, PREFIX, Data, File, Manifest, sealed, target_json
-from edgebench.bundles.reading import bundled, open_bundle, replaced, within
 from edgebench.errors import BundleError, CompressionError, UsageError
 from edgebench.log import Log
 from edgebench.machine import facts as machine
@@ -165,7 +165,7 @@ def _prepare(plan: Plan, options: Options, progress: Progress) -> tuple[list[dic
 
 
 def _here(family: str) -> dict[str, Any]:
-    from edgebench.chain import family_versions
+    from edgebench.artifacts.families import family_versions
 
     facts = machine.describe(machine.usable_cpus())
     return {
@@ -194,7 +194,7 @@ class _Writer:
         return PREFIX + self._moved[key] + (f"/{inside}" if inside else "")
 
     def _add_folder(self, source: Path) -> str:
-        from edgebench.artifact import META_FILE, content_digest
+        from edgebench.artifacts.store import META_FILE, content_digest
 
         name = f"{_ARTIFACTS}/{content_digest(source).removeprefix('sha256:')}"
         target = self.folder / name

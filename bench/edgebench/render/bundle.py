@@ -12,7 +12,7 @@ from rich.text import Text
 from edgebench.render.units import quantity
 
 if TYPE_CHECKING:
-    from edgebench.bundles.manifest import Manifest
+    from edgebench.artifacts.manifest import Manifest
 
 
 def summary(manifest: Manifest) -> str:

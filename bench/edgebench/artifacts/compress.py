@@ -1,4 +1,4 @@
-"""One phase of making an artifact, measured: `python -m edgebench.maker JOB.json`.
+"""One phase of making an artifact, measured: `python -m edgebench.artifacts.compress JOB.json`.
 
 A benchmark of kind ``compress`` measures the making itself. Phase ``export`` turns the torch checkpoint into what the
 other runtimes read, phase ``build`` turns that into the compressed file. Each runs in a process of its own, so that
@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.artifact import content_digest
-from edgebench.chain import FILES
+from edgebench.artifacts.families import EXPORTS, FILES, preload
+from edgebench.artifacts.store import content_digest
 from edgebench.errors import EdgebenchError
-from edgebench.lowering import EXPORTS, Build, build_file, export_file, measured_bytes, preload
+from edgebench.lowering import Build, build_file, export_file, measured_bytes
 from edgebench.machine.child import die_with_parent
 from edgebench.measure.phases import phase
 from edgebench.measure.probes import ProbeSettings, opened

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.bundles.manifest import MANIFEST_FILE, PREFIX, Manifest, read_manifest, target_json
+from edgebench.artifacts.manifest import MANIFEST_FILE, PREFIX, Manifest, read_manifest, target_json
 from edgebench.errors import BundleError
 from edgebench.plan.digest import digest_of
 from edgebench.plan.targets import carried_target_of

@@ -1,5 +1,6 @@
-"""One artifact: `python -m edgebench.prepare JOB.json` trains, compresses and exports what the store does not hold yet.
+"""One artifact: `python -m edgebench.artifacts.prepare JOB.json`.
 
+It trains, compresses and exports what the store does not hold yet.
 A variant is a chain: weights → baseline → its steps in torch → export to what the runtime opens → that runtime's own
 static quantisation. Each link is an artifact of its own, keyed by its recipe and its parent.
 """
@@ -15,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from edgebench import links, links_tflite, task_links
-from edgebench.artifact import Artifact
-from edgebench.chain import Chain
+from edgebench.artifacts.chain import Chain
+from edgebench.artifacts.families import EXPORTS
+from edgebench.artifacts.store import Artifact
 from edgebench.compress.steps import Step, parse_variant
 from edgebench.errors import EdgebenchError
-from edgebench.lowering import EXPORTS
 from edgebench.machine.child import die_with_parent
 from edgebench.measure.probes import ProbeSettings, opened
 from edgebench.own import make_own

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.artifact import Artifact, Store, recipe_key
+from edgebench.artifacts.families import FILES, family_versions
+from edgebench.artifacts.store import Artifact, Store, recipe_key
 from edgebench.plan.suitefile import Recipe
 
 if TYPE_CHECKING:
@@ -23,17 +23,6 @@ if TYPE_CHECKING:
     F32 = npt.NDArray[np.float32]
 
 Ledger = list[dict[str, Any]]
-
-# Whose version changes what a link makes.
-_PACKAGES = {
-    "torch": ("torch", "torchvision", "torch-pruning", "nncf"),
-    "openvino": ("torch", "openvino", "nncf"),
-    "onnx": ("torch", "onnx", "onnxruntime"),
-    "tflite": ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer", "ai-edge-litert"),
-    "tensorrt": ("torch", "onnx", "onnxruntime", "tensorrt"),
-}
-# The file a backend opens, inside an artifact's folder; a torch checkpoint and a set of engines are the folder.
-FILES = {"torch": ".", "openvino": "model.xml", "onnx": "model.onnx", "tflite": "model.tflite", "tensorrt": "."}
 
 
 @dataclass(slots=True)
@@ -192,17 +181,6 @@ class Chain:
 def _cached(artifact: Artifact) -> Artifact:
     """The artifact with its phases marked: their seconds and joules were spent in an earlier session or link."""
     return replace(artifact, ledger=tuple({**entry, "cached": True} for entry in artifact.ledger))
-
-
-def family_versions(family: str) -> dict[str, str]:
-    """Return {package: version} of what changes the artifacts of a family."""
-    found = {}
-    for name in _PACKAGES[family]:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def file_digest(path: Path) -> str:

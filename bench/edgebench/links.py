@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.chain import Chain, Content, file_digest
+from edgebench.artifacts.convert.build import Build, build_file, export_file, halve_file, measured_bytes, quantise_file
 from edgebench.artifacts.families import FILES, family_versions
 from edgebench.artifacts.store import Artifact
-from edgebench.lowering import Build, build_file, export_file, halve_file, measured_bytes, quantise_file
 from edgebench.measure.phases import phase
 from edgebench.plan.digest import digest_of
 
@@ -252,7 +252,7 @@ def qat(chain: Chain, parent: Artifact) -> Artifact:
     facts = {"recipe": recipe.model_dump(), "data": chain.data.digest}
 
     def work(folder: Path, ledger: Ledger) -> Content:
-        from edgebench.backends.lower import save_ir
+        from edgebench.artifacts.convert.export import save_ir
         from edgebench.compress.checkpoint import load_checkpoint
         from edgebench.compress.quantise import qat, qat_note
 

@@ -21,7 +21,7 @@ def exported(chain: Chain, parent: Artifact) -> Artifact:
     size = chain.recipe.train_size
 
     def work(folder: Path, ledger: Ledger) -> Content:
-        from edgebench.backends import lower_tflite
+        from edgebench.artifacts.convert import tflite as lower_tflite
         from edgebench.compress.checkpoint import load_checkpoint
 
         module, _ = load_checkpoint(parent.path)

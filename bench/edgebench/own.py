@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.chain import Content
+from edgebench.artifacts.convert.build import halve_file, quantise_file
 from edgebench.artifacts.families import FILES
 from edgebench.artifacts.store import Artifact
 from edgebench.errors import CompressionError
-from edgebench.lowering import halve_file, quantise_file
 from edgebench.measure.phases import phase
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def fixed_shapes(
 
 
 def _convert(path: Path, form: str, family: str, target: Path) -> None:
-    from edgebench.backends import lower
+    from edgebench.artifacts.convert import export as lower
 
     if form == "pt2":
         from edgebench.backends.pt2 import load_program

@@ -28,7 +28,7 @@ TURNS = 6
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ResNet-50 with the study's head, seeded and standardised as the suite does, in its three forms."""
-    from edgebench.backends.lower_tflite import to_tflite
+    from edgebench.artifacts.convert.tflite import to_tflite
     from edgebench.compress.quantise_tflite import dynamic_tflite, static_tflite
     from edgebench_suites.data.dataset import DataChoice
     from edgebench_suites.data.load import calibration_batches, load_data

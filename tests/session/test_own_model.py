@@ -40,7 +40,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same small network as .onnx (free batch, height and width), .xml and .pt2."""
-    from edgebench.backends.lower import to_onnx, to_openvino
+    from edgebench.artifacts.convert.export import to_onnx, to_openvino
 
     folder = tmp_path_factory.mktemp("models")
     network = torch.nn.Sequential(

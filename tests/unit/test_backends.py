@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from tests.unit.small_net import SHAPE, expected, make_net, picture
 from torch import nn
 
-from edgebench.backends import lower, macs, pt2
+from edgebench.artifacts.convert import export as lower
+from edgebench.backends import macs, pt2
 from edgebench.backends.base import Layer, LoadSpec
 from edgebench.backends.boundary import MAX_REASON, reason_of
 from edgebench.backends.describe import read_inputs

@@ -30,8 +30,8 @@ def size(path: Path) -> int:
 def test_half_weights_run_everywhere_and_say_in_which_arithmetic(
     tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edgebench.backends import lower
-    from edgebench.lowering import halve_file
+    from edgebench.artifacts.convert import export as lower
+    from edgebench.artifacts.convert.build import halve_file
     from edgebench_suites.zoo import build
 
     family, suffix = FAMILIES[backend]

@@ -11,11 +11,11 @@ import torch
 from tests.unit.small_net import SHAPE, expected, make_net, picture
 from torch import nn
 
+from edgebench.artifacts.convert.tflite import to_tflite
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.describe import read_inputs
 from edgebench.backends.executed import count_compute
 from edgebench.backends.litert import BUILT_IN, XNNPACK, taken_over
-from edgebench.backends.lower_tflite import to_tflite
 from edgebench.backends.registry import get_backend
 from edgebench.compress.quantise_tflite import dynamic_tflite, half_tflite, static_tflite
 from edgebench.errors import BackendError, CompressionError

@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebench.artifacts.convert.build import Build, build_file, export_file, measured_bytes
 from edgebench.artifacts.families import EXPORTS, FILES, preload
 from edgebench.artifacts.store import content_digest
 from edgebench.errors import EdgebenchError
-from edgebench.lowering import Build, build_file, export_file, measured_bytes
 from edgebench.machine.child import die_with_parent
 from edgebench.measure.phases import phase
 from edgebench.measure.probes import ProbeSettings, opened

@@ -40,7 +40,7 @@ class Build:
 
 def export_file(module: Any, inputs: Sequence[InputInfo], family: str, target: Path, outputs: Sequence[str]) -> None:
     """Write a torch module as ONNX or OpenVINO IR, free in the dimensions that its inputs say."""
-    from edgebench.backends import lower
+    from edgebench.artifacts.convert import export as lower
 
     write = lower.to_openvino if family == "openvino" else lower.to_onnx
     write(module, inputs, target, outputs)
@@ -61,7 +61,7 @@ def build_file(source: Path, target: Path, family: str, build: Build, calibratio
 def quantise_file(source: Path, target: Path, family: str, calibration: Sequence[F32]) -> None:
     """Write `target`, the static INT8 form of an IR, ONNX or TFLite file."""
     if family == "openvino":
-        from edgebench.backends.lower import save_ir
+        from edgebench.artifacts.convert.export import save_ir
         from edgebench.backends.openvino import read_model
         from edgebench.compress.quantise import static_openvino
 
@@ -80,7 +80,7 @@ def quantise_file(source: Path, target: Path, family: str, calibration: Sequence
 def halve_file(source: Path, target: Path, family: str) -> None:
     """Write `target`, an IR or ONNX file with its weights in FP16."""
     if family == "openvino":
-        from edgebench.backends.lower import save_ir
+        from edgebench.artifacts.convert.export import save_ir
         from edgebench.backends.openvino import read_model
 
         save_ir(read_model(source), target, half=True)
@@ -101,7 +101,7 @@ def measured_bytes(folder: Path, family: str, shapes: Sequence[tuple[int, ...]])
 
 def _build_engines(source: Path, target: Path, build: Build, calibration: Sequence[F32]) -> None:
     """Write engines into the folder `target`; what the builder cannot do by flags is done to the graph first."""
-    from edgebench.backends.tensorrt_build import EngineSpec, build_engines, has_calibrator, has_flags
+    from edgebench.artifacts.convert.engines import EngineSpec, build_engines, has_calibrator, has_flags
 
     precision = {"fp16": "fp16", "ptq-static": "int8", None: "fp32"}[build.step]
     quantised = precision == "int8" and (build.engine_int8 == "qdq" or not has_calibrator())

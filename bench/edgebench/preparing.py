@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from edgebench.artifacts.links.own import why_not
 from edgebench.backends.registry import get_backend
 from edgebench.jobs import child_environment, run_job
-from edgebench.own import why_not
 from edgebench.plan.targets import FAMILIES, carried, engine_shapes, target_of, wanted
 
 if TYPE_CHECKING:

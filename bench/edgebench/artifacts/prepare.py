@@ -15,17 +15,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgebench import links, links_tflite, task_links
 from edgebench.artifacts.chain import Chain
 from edgebench.artifacts.families import EXPORTS
+from edgebench.artifacts.links import runtimes as links
+from edgebench.artifacts.links import tflite as links_tflite
+from edgebench.artifacts.links.baseline import baseline
+from edgebench.artifacts.links.own import make_own
+from edgebench.artifacts.links.reference import reference
+from edgebench.artifacts.links.runtimes import weights_int8
+from edgebench.artifacts.links.training import compressed, qat
 from edgebench.artifacts.store import Artifact
 from edgebench.compress.steps import Step, parse_variant
 from edgebench.errors import EdgebenchError
 from edgebench.machine.child import die_with_parent
 from edgebench.measure.probes import ProbeSettings, opened
-from edgebench.own import make_own
 from edgebench.plan.targets import ALWAYS_BUILT, lowered_step
-from edgebench.reference import reference
 from edgebench_suites.errors import SuiteDataError
 
 
@@ -68,15 +72,12 @@ def make(chain: Chain) -> tuple[Artifact, Artifact | None]:
     if chain.job["own"] is not None:
         variant = chain.job["variant"]
         return make_own(chain, quantise=variant == "ptq-static", halve=variant == "fp16"), None
-    if chain.task.name == "classification":
-        current = full_precision = links.baseline(chain)
-    else:
-        current = full_precision = task_links.baseline(chain)
+    current = full_precision = baseline(chain)
     for step in steps:
         if step.kind.kind == "qat":
-            return links.qat(chain, current), reference(chain, full_precision)
+            return qat(chain, current), reference(chain, full_precision)
         if not step.kind.lowered and family not in step.kind.lowered_in:
-            current = links.compressed(chain, current, step)
+            current = compressed(chain, current, step)
             if step.kind.kind != "ptq-dynamic":
                 full_precision = current
     return _lowered(chain, current, steps), reference(chain, full_precision)
@@ -96,7 +97,7 @@ def _lowered(chain: Chain, current: Artifact, steps: Sequence[Step]) -> Artifact
     if family in ALWAYS_BUILT:
         return links.engine(chain, current, lowered_step(chain.job["variant"]))
     if last is not None and last.lowered:
-        lower = {"fp16": links.halved, "weights-int8": task_links.weights_int8}.get(last.kind, links.static)
+        lower = {"fp16": links.halved, "weights-int8": weights_int8}.get(last.kind, links.static)
         current = lower(chain, current, family)
     return current
 

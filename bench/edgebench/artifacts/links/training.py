@@ -1,0 +1,116 @@
+"""Links that train or change a torch module: pruning, distillation, quantisation-aware training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebench.artifacts.chain import Chain, Content
+from edgebench.artifacts.families import FILES
+from edgebench.artifacts.store import Artifact
+from edgebench.measure.phases import phase
+
+if TYPE_CHECKING:
+    from edgebench.artifacts.chain import Ledger
+    from edgebench.compress.checkpoint import CheckpointSpec
+    from edgebench.compress.steps import Step
+
+
+def compressed(chain: Chain, parent: Artifact, step: Step) -> Artifact:
+    """One step in torch: prune, remove channels, distil or quantise dynamically."""
+    from edgebench.compress.checkpoint import load_checkpoint
+
+    recipe, kind = chain.recipe, step.kind.kind
+    facts = {"step": step.name, "recipe": recipe.model_dump(), "data": chain.material.digest}
+
+    def work(folder: Path, ledger: Ledger) -> Content:
+        module, spec = load_checkpoint(parent.path)
+        if kind == "prune" and recipe.head == "transfer":
+            from edgebench.artifacts.links.transfer import prune
+
+            prune(chain, parent, module, step.amount or 0.0, ledger)
+        elif kind == "prune":
+            from edgebench.compress.prune import l1_unstructured, make_permanent
+
+            with phase("prune", ledger, chain.probes):
+                l1_unstructured(module, step.amount or 0.0)
+            with phase("recover", ledger, chain.probes):
+                chain.train(module)
+                make_permanent(module)
+        elif kind == "channels":
+            module, spec = _channels(chain, module, step.amount or 0.0, ledger), spec.then("channels")
+        elif kind == "distil":
+            module, spec = _distilled(chain, module, spec, ledger)
+        else:
+            from edgebench.compress.quantise import dynamic
+
+            with phase("quantise", ledger, chain.probes):
+                module, spec = dynamic(module), spec.then("ptq-dynamic")
+        return chain.saved(folder, module, spec, {})
+
+    return chain.link("step", "torch", parent, facts, work)
+
+
+def _channels(chain: Chain, module: Any, amount: float, ledger: Ledger) -> Any:
+    from edgebench.compress.prune import reestimate_batch_norm, structured
+
+    with phase("prune", ledger, chain.probes):
+        module = structured(module, amount, size=chain.recipe.train_size)
+        reestimate_batch_norm(module, chain.calibration())
+    with phase("fine-tune", ledger, chain.probes):
+        chain.train(module, epochs=chain.recipe.finetune_epochs, lr=chain.recipe.finetune_lr, from_damage=True)
+    return module
+
+
+def _distilled(chain: Chain, teacher: Any, spec: CheckpointSpec, ledger: Ledger) -> tuple[Any, CheckpointSpec]:
+    from edgebench.compress.checkpoint import CheckpointSpec
+    from edgebench.compress.distil import distil
+    from edgebench_suites.zoo import build
+
+    recipe = chain.recipe
+    width = spec.width_mult * recipe.distil_width
+    student, _ = build(spec.model, num_classes=spec.num_classes, seed=chain.seed, width_mult=width)
+    with phase("distil", ledger, chain.probes):
+        distil(
+            teacher,
+            student,
+            chain.data,
+            size=recipe.train_size,
+            epochs=recipe.distil_epochs,
+            lr=recipe.distil_lr,
+            seed=chain.seed,
+            batch=recipe.batch,
+            augment=True,
+            subset=recipe.subset,
+        )
+    return student, CheckpointSpec(spec.model, spec.num_classes, width)
+
+
+def qat(chain: Chain, parent: Artifact) -> Artifact:
+    """Quantisation-aware training, straight to OpenVINO IR."""
+    recipe = chain.recipe
+    facts = {"recipe": recipe.model_dump(), "data": chain.data.digest}
+
+    def work(folder: Path, ledger: Ledger) -> Content:
+        from edgebench.artifacts.convert.export import save_ir
+        from edgebench.compress.checkpoint import load_checkpoint
+        from edgebench.compress.quantise import qat, qat_note
+
+        module, _ = load_checkpoint(parent.path)
+        with phase("train-quantised", ledger, chain.probes, qat_note()):
+            model = qat(
+                module,
+                chain.data,
+                chain.calibration(),
+                size=recipe.train_size,
+                epochs=recipe.qat_epochs,
+                lr=recipe.lr,
+                seed=chain.seed,
+                batch=recipe.batch,
+                augment=recipe.augment,
+                subset=recipe.subset,
+            )
+        save_ir(model, folder / FILES["openvino"])
+        return Content(None, None, {})
+
+    return chain.link("qat", "openvino", parent, facts, work)

@@ -62,10 +62,10 @@ def main(request_file: str) -> int:
 def prepared(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the cells of the suite with their jobs, or the reasons why they cannot be measured."""
     from edgebench.artifacts.store import cache_folder
-    from edgebench.log import Log
     from edgebench.measure.probes import ProbeSettings
     from edgebench.preparing import prepare_all
     from edgebench.report.journal import Journal
+    from edgebench.report.log import Log
     from edgebench.session import Options
 
     plan = _plan(request)

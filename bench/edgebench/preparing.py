@@ -12,8 +12,8 @@ from edgebench.plan.targets import FAMILIES, carried, engine_shapes, target_of, 
 
 if TYPE_CHECKING:
     from edgebench.artifacts.bundle import Bundle
-    from edgebench.log import Log
     from edgebench.plan.plan import Benchmark, Plan
+    from edgebench.report.log import Log
     from edgebench.session import Options, Progress
 
 Artifacts = dict[str, dict[str, Any] | None]

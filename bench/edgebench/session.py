@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
-from edgebench.assemble import assemble
 from edgebench.errors import UsageError
-from edgebench.log import Log
 from edgebench.machine import facts as machine
 from edgebench.measure.idle import measure_idle
 from edgebench.measure.probes import ProbeSettings, describe, opened
 from edgebench.preparing import prepare_all
+from edgebench.report.assemble import assemble
 from edgebench.report.io import Reservation, reserve
 from edgebench.report.journal import Journal
+from edgebench.report.log import Log
 from edgebench.resources.recorder import recorded
 from edgebench.rounds import measure_all
 

@@ -16,10 +16,10 @@ from typing import Any
 from rich.console import Console, RenderableType
 from tests.golden.over_time import resources, sustained
 
-from edgebench.compare.contrast import Estimate, exact_ratio, paired_difference, paired_ratio
 from edgebench.render.csv import rows
 from edgebench.render.html import page
 from edgebench.render.terminal import closing, show
+from edgebench.report.intervals import Estimate, exact_ratio, paired_difference, paired_ratio
 from edgebench.report.io import write_report
 from edgebench.report.metric import metric_from_runs, passes_from_runs, single_value
 from edgebench.report.model import Contrast, Metric, Report

@@ -152,7 +152,7 @@ import sys
 from pathlib import Path
 from edgebench.artifacts.bundle import open_bundle
 from edgebench.artifacts.chain import Chain
-from edgebench.log import Log
+from edgebench.report.log import Log
 from edgebench.plan.plan import Overrides, load_plan
 from edgebench.preparing import make_artifact
 from edgebench.report.journal import Journal

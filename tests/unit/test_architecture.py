@@ -37,8 +37,8 @@ ARROWS: dict[str, set[str]] = {
     "edgebench.errors": set(),
     "edgebench.machine.child": set(),
     "edgebench.machine.facts": set(),
-    "edgebench.compare": {"report.model"},
-    "edgebench.report": {"errors"},
+    "edgebench.compare": {"report"},
+    "edgebench.report": {"errors", "machine", "measure", "plan", "backends", "compress"},
     "edgebench.backends": {"errors", "compress.checkpoint", "compress.half"},
     "edgebench.compress": {"errors"},
     # The suite file's reader names file and line of what is wrong in TOML; profiles do so by it.

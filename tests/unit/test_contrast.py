@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from edgebench.compare.contrast import exact_ratio, paired_difference, paired_ratio, proportion_difference, wilson
+from edgebench.report.intervals import exact_ratio, paired_difference, paired_ratio, proportion_difference, wilson
 
 positive = st.floats(1e-12, 1e12)
 runs = st.lists(st.lists(positive, min_size=1, max_size=5), min_size=1, max_size=10)

@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.reports import report
 
-from edgebench.log import Log
 from edgebench.machine.readers import Absent, frequency, temperature, throttling
 from edgebench.render.timeline import session_timeline, sparkline
+from edgebench.report.figures.timeline import MAX_POINTS, Line, binned, resource_metrics, resources, summary, timeline
 from edgebench.report.journal import Journal
+from edgebench.report.log import Log
 from edgebench.report.model import Report, ResourceSeries
-from edgebench.resources.series import MAX_POINTS, Line, binned, resource_metrics, resources, summary, timeline
 from edgebench_probes.glance import open_glances
 
 INFO = [

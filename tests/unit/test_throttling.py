@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebench.throttling import Evidence, judge, lasting_fall, ratio
+from edgebench.report.figures.throttling import Evidence, judge, lasting_fall, ratio
 
 SEEDS = st.integers(0, 2**32 - 1)
 LENGTHS = st.integers(20, 600)

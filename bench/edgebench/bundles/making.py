@@ -24,12 +24,12 @@ from edgebench.artifacts.bundle import bundled, open_bundle, replaced, within
 from edgebench.artifacts.manifest import MANIFEST_FILE, PREFIX, Data, File, Manifest, sealed, target_json
 from edgebench.backends.packages import installed_versions
 from edgebench.errors import BundleError, CompressionError, UsageError
-from edgebench.log import Log
 from edgebench.machine import facts as machine
 from edgebench.measure.probes import opened
 from edgebench.plan.targets import FAMILIES, carried, carried_target_of
 from edgebench.preparing import make_artifact
 from edgebench.report.journal import Journal
+from edgebench.report.log import Log
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Plan

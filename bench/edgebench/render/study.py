@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edgebench.compare.contrast import wilson
 from edgebench.render import cells
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import NONE, quantity, share, signed
+from edgebench.report.intervals import wilson
 from edgebench.report.model import Benchmark, Contrast, Report
 
 Verdict = Literal["shown", "not shown", "cannot tell", "not measured"]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgebench.compare.contrast import wilson
 from edgebench.render import cells
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import NONE, TIMES, figure, quantity, share, signed
+from edgebench.report.intervals import wilson
 from edgebench.report.model import Benchmark, Contrast, Report
 
 # What the study calls "not optimised" and "optimised", as variants of a .tflite file here. Its pruning share is not

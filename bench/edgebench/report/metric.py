@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgebench.report.model import Better, Metric, Passes
+from edgebench.report.model import Better, Metric, Missing, Passes
 
 # Fewer values than this leave nothing beyond a percentile to estimate it from.
 _VALUES_NEEDED = {"p90": (90, 10), "p95": (95, 20), "p99": (99, 100)}
@@ -185,3 +185,14 @@ def _percentile(ordered: Sequence[float], rank: float) -> float:
     low = math.floor(place)
     high = min(low + 1, len(ordered) - 1)
     return float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))
+
+
+Metrics = dict[str, Metric]
+
+
+Reasons = dict[str, Missing]
+
+
+def widest_scope(scopes: Sequence[str] | set[str]) -> str | None:
+    """Return the scope that covers most of the machine, or None of none."""
+    return next((scope for scope in SCOPES_BY_WIDTH if scope in scopes), None)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgebench.log import Log, Record
     from edgebench.measure.probes import ProbeSettings
+    from edgebench.report.log import Log, Record
 
 MODULE = "edgebench.machine.sampling"
 STOP_S = 2.0

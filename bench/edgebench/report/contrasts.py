@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from edgebench.compare.contrast import Estimate, exact_ratio, paired_difference, paired_ratio
-from edgebench.figures import baseline_of
-from edgebench.report.model import Benchmark, Contrast
+from edgebench.report.intervals import Estimate, exact_ratio, paired_difference, paired_ratio
+from edgebench.report.model import Benchmark, BreakEven, Contrast, Metric, Missing
 
 if TYPE_CHECKING:
-    from edgebench.log import Log
+    from edgebench.report.log import Log
     from edgebench.report.model import Report
 
 _PAIRED = ("latency_s", "energy_gross_j", "energy_net_j")
@@ -94,3 +93,46 @@ def _agreement(base: dict[str, object], head: dict[str, object]) -> tuple[int, i
     both = (first & second).bit_count()
     base_only, head_only = first.bit_count() - both, second.bit_count() - both
     return both, base_only, head_only, images - both - base_only - head_only
+
+
+def with_break_even(report: Report) -> Iterator[Benchmark]:
+    """Yield the benchmarks with how many inferences repay the energy of compressing, against the baseline beside it."""
+    for cell in report.benchmarks:
+        baseline = baseline_of(report, cell)
+        spent = cell.metrics.get("compress_energy_j")
+        if baseline is None or cell.status != "ok" or "compress_s" not in cell.metrics:
+            yield cell
+            continue
+        own, base = cell.metrics.get("energy_gross_j"), baseline.metrics.get("energy_gross_j")
+        if spent is None or own is None or base is None or not own.scope == base.scope == spent.scope:
+            why = Missing(reason="needs joules of compressing and of inference, of the same scope")
+        elif (saving := _saving(base, own)) is None:
+            why = Missing(reason=f"cannot tell: its energy is not surely below that of {baseline.name}")
+        elif not saving:
+            why = Missing(reason=f"never: it uses more energy than {baseline.name}")
+        else:
+            count = spent.mean / (base.mean - own.mean)
+            repaid = BreakEven(inferences=count, versus=baseline.name, scope=str(own.scope))
+            yield cell.model_copy(update={"break_even": repaid})
+            continue
+        yield cell.model_copy(update={"missing": {**cell.missing, "break_even": why}})
+
+
+def _saving(base: Metric, head: Metric) -> bool | None:
+    """Tell whether head surely uses less energy than base (the paired 95 % interval), surely more, or neither: None."""
+    estimate = paired_ratio(base.runs or (), head.runs or ())
+    if estimate is None or estimate.ci95 is None:
+        return None
+    low, high = estimate.ci95
+    return None if low < 1 < high else high <= 1
+
+
+def baseline_of(report: Report, cell: Benchmark) -> Benchmark | None:
+    """Return the baseline that was interleaved with a cell: same group and backend, FP32; None for a baseline."""
+    if cell.params.get("variant") == "baseline" or cell.kind != "inference":
+        return None
+    for other in report.benchmarks:
+        same = other.group == cell.group and other.params.get("backend") == cell.params.get("backend")
+        if same and other.params.get("variant") == "baseline" and other.params.get("precision") == "fp32":
+            return other if other.status == "ok" else None
+    return None

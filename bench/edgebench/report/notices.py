@@ -10,8 +10,8 @@ from edgebench.measure.agreement import shortfall
 from edgebench.report.model import Notice, Report
 
 if TYPE_CHECKING:
-    from edgebench.log import Log, Record
     from edgebench.plan.plan import Benchmark
+    from edgebench.report.log import Log, Record
 
 # The study reports at most 1.8 % between replications; three times that is a noisy machine.
 NOISY_SPREAD = 0.054

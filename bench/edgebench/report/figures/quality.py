@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from edgebench.report.metric import single_value
+from edgebench.report.metric import Metrics, Reasons, single_value
 from edgebench.report.model import Metric, Missing
 
 if TYPE_CHECKING:
@@ -39,3 +39,20 @@ def quality_data(quality: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that name a task's data, if it has any."""
     data = quality["data"]
     return {"data": data["name"], "data_digest": data["digest"]} if data else {}
+
+
+def accuracy(cell: Benchmark, result: Mapping[str, Any], found: Metrics, missing: Reasons) -> None:
+    """Add accuracy and loss of a run that was evaluated on labelled images, or why there are none."""
+    evaluation = result.get("evaluation")
+    if evaluation is None:
+        if cell.params.operator is None and "quality" not in result:
+            reason = Missing(reason="there is no labelled data for a model of your own")
+            missing |= {"accuracy_top1": reason, "loss": reason}
+        return
+    found["accuracy_top1"] = single_value(
+        "accuracy_top1", evaluation["correct"] / evaluation["images"], images=evaluation["images"]
+    )
+    if evaluation["loss"] is None:
+        missing["loss"] = Missing(reason="the model's outputs are not finite")
+    else:
+        found["loss"] = single_value("loss", evaluation["loss"])

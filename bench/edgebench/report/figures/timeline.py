@@ -11,7 +11,7 @@ from edgebench.report.metric import metric_from_runs
 from edgebench.report.model import Missing, Resources, ResourceSeries, ResourceSpan, ResourceSummary
 
 if TYPE_CHECKING:
-    from edgebench.log import Log, Record
+    from edgebench.report.log import Log, Record
     from edgebench.report.model import Metric
 
 # Points a series at most, whatever the session's length; and spans, as pages and readers have to draw them.

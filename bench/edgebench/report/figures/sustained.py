@@ -8,18 +8,18 @@ from itertools import pairwise
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from edgebench import figures
-from edgebench.metering import whole_window
+from edgebench.report.figures import inference as figures
+from edgebench.report.figures.energy import energy, whole_window
+from edgebench.report.figures.throttling import Evidence, Verdict, judge, ratio
+from edgebench.report.figures.timeline import Line, binned
 from edgebench.report.metric import metric_from_runs, single_value
 from edgebench.report.model import Change, Missing, Sustained
-from edgebench.resources.series import Line, binned
-from edgebench.throttling import Evidence, Verdict, judge, ratio
 
 if TYPE_CHECKING:
-    from edgebench.figures import Metrics, Reasons
-    from edgebench.log import Record
     from edgebench.plan.plan import Benchmark
-    from edgebench.resources.series import Points, Timeline
+    from edgebench.report.figures.timeline import Points, Timeline
+    from edgebench.report.log import Record
+    from edgebench.report.metric import Metrics, Reasons
 
 PHASES = ("cold", "hot")
 # Of the session's samples, those that tell why throughput changed.
@@ -204,7 +204,7 @@ def _energy(
         ]
         of_phase: Metrics = {}
         reasons: Reasons = {}
-        figures.energy(cell, results, idle, start, of_phase, reasons)
+        energy(cell, results, idle, start, of_phase, reasons)
         suffix = "" if phase == "all" else f".{phase}"
         found |= {f"{name}{suffix}": metric for name, metric in of_phase.items()}
         # A phase is missing for a reason of its own only where the whole is not missing for the same.

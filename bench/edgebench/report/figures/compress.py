@@ -6,14 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edgebench.figures import accuracy, widest_scope
-from edgebench.quality_figures import quality_metrics
-from edgebench.report.metric import metric_from_runs, single_value
+from edgebench.report.figures.quality import accuracy, quality_metrics
+from edgebench.report.metric import metric_from_runs, single_value, widest_scope
 from edgebench.report.model import Artifact, Metric, Missing
 
 if TYPE_CHECKING:
-    from edgebench.log import Record
     from edgebench.plan.plan import Benchmark
+    from edgebench.report.log import Record
 
     Entry = Mapping[str, Any]
 

@@ -7,19 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import edgebench
-from edgebench import figures, figures_compress, sustained
-from edgebench.contrasts import contrasts
 from edgebench.machine import facts as machine
-from edgebench.metering import closures, metering, sampler_share
-from edgebench.notices import cell_notices, emulation, session_notices
 from edgebench.plan.digest import digest_of
-from edgebench.quality_figures import quality_data
 from edgebench.report import model as report
-from edgebench.resources.series import Timeline, resource_metrics, resources, summary, timeline
+from edgebench.report.contrasts import contrasts, with_break_even
+from edgebench.report.figures import compress as figures_compress
+from edgebench.report.figures import inference as figures
+from edgebench.report.figures import sustained
+from edgebench.report.figures.energy import closures, metering, sampler_share
+from edgebench.report.figures.quality import quality_data
+from edgebench.report.figures.timeline import Timeline, resource_metrics, resources, summary, timeline
+from edgebench.report.notices import cell_notices, emulation, session_notices
 
 if TYPE_CHECKING:
-    from edgebench.log import Log, Record
     from edgebench.plan.plan import Benchmark, Plan
+    from edgebench.report.log import Log, Record
 
 
 def assemble(plan: Plan, log: Log) -> report.Report:
@@ -66,7 +68,7 @@ def assemble(plan: Plan, log: Log) -> report.Report:
         resources=None if seen is None else resources(seen),
     )
     result = result.model_copy(update={"contrasts": tuple(contrasts(result, log))})
-    result = result.model_copy(update={"benchmarks": tuple(figures.with_break_even(result))})
+    result = result.model_copy(update={"benchmarks": tuple(with_break_even(result))})
     return result.model_copy(update={"warnings": tuple(session_notices(result, log))})
 
 

@@ -1,0 +1,189 @@
+"""What a report says of its probes: what metering costs the workload, and how two scopes close on each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+from edgebench.report.metric import SCOPES_BY_WIDTH, Metrics, Reasons, mean_interval, metric_from_runs, widest_scope
+from edgebench.report.model import Closure, Metering, Metric, Missing
+from edgebench_probes.base import WindowEnergy
+from edgebench_probes.closure import MIN_WINDOWS, closure
+from edgebench_probes.window import net_per_inference, per_inference
+
+if TYPE_CHECKING:
+    from edgebench.plan.plan import Benchmark
+    from edgebench.report.log import Record
+
+
+def metering(runs: Sequence[Record]) -> Metering | None:
+    """Return the mean time of a pass inside energy windows against outside, over all runs; None without windows.
+
+    Inside, the probes are open and a sampler runs; outside is the latency of the same process a moment before.
+    """
+    logs = []
+    for run in runs:
+        windows = (run["result"].get("energy") or {}).get("windows", [])
+        inside = [window["seconds"] / window["passes"] for window in windows]
+        if inside:
+            logs.append(math.log(fmean(inside) / fmean(run["result"]["values"])))
+    if not logs:
+        return None
+    interval = mean_interval(logs)
+    return Metering(
+        latency_ratio=math.exp(fmean(logs)),
+        ci95=None if interval is None else (math.exp(interval[0]), math.exp(interval[1])),
+        runs=len(logs),
+    )
+
+
+def sampler_share(runs: Sequence[Record], name: str, scope: str) -> float | None:
+    """Return the mean share of a processor that a probe's sampler used; None for a probe without one."""
+    shares = [run["result"]["energy"]["sampler_share"].get(f"{name}:{scope}") for run in runs if _measured(run)]
+    known = [share for share in shares if share is not None]
+    return fmean(known) if known else None
+
+
+def closures(runs: Sequence[Record]) -> Iterator[Closure]:
+    """Yield the ratio of every pair of probes of different sources over the session's windows, narrower to wider."""
+    by_probe: dict[tuple[str, str], dict[tuple[int, int], WindowEnergy]] = {}
+    for place, run in enumerate(runs):
+        for window in run["result"]["energy"]["windows"] if _measured(run) else []:
+            key = (window["probe"], window["scope"])
+            by_probe.setdefault(key, {})[place, window["index"]] = whole_window([window])
+    probes = sorted(by_probe, key=lambda probe: SCOPES_BY_WIDTH.index(probe[1]), reverse=True)
+    for number, part in enumerate(probes):
+        for whole in probes[number + 1 :]:
+            common = sorted(by_probe[part].keys() & by_probe[whole].keys())
+            if part[0] == whole[0] or len(common) < MIN_WINDOWS:
+                continue
+            found = closure([by_probe[part][key] for key in common], [by_probe[whole][key] for key in common])
+            yield Closure(
+                part=f"{part[0]}:{part[1]}",
+                whole=f"{whole[0]}:{whole[1]}",
+                ratio=found.ratio,
+                ci95=(found.low, found.high),
+                systematic=found.systematic,
+                windows=found.windows,
+            )
+
+
+def whole_window(windows: Sequence[Mapping[str, Any]]) -> WindowEnergy:
+    """Return windows of one scope as one: random parts add in squares, what is systematic adds up."""
+    return WindowEnergy(
+        energy_j=sum(window["energy_j"] * window["passes"] for window in windows),
+        seconds=sum(window["seconds"] for window in windows),
+        uncertainty_j=math.hypot(*(window["uncertainty_j"] * window["passes"] for window in windows)),
+        parts={
+            name: math.hypot(*(window["parts_j"].get(name, 0.0) * window["passes"] for window in windows))
+            for name in windows[0]["parts_j"]
+        },
+        systematic_j=sum(window["systematic_j"] * window["passes"] for window in windows),
+        samples=min(window["samples"] for window in windows),
+        max_gap_s=max(window["max_gap_s"] for window in windows),
+        coverage=min(window["coverage"] for window in windows),
+    )
+
+
+def _measured(run: Record) -> bool:
+    return run["result"].get("energy") is not None
+
+
+def energy(
+    cell: Benchmark,
+    results: Sequence[Mapping[str, Any]],
+    idle: Sequence[Mapping[str, Any]],
+    start: Record,
+    found: Metrics,
+    missing: Reasons,
+) -> None:
+    """Add joules an inference and power by scope, and of the widest scope without suffix."""
+    names = ("energy_gross_j", "energy_net_j", "power_w")
+    scopes = [probe["scope"] for probe in start["probes"]]
+    if not scopes or not cell.measure.energy_windows:
+        first = start["probes_missing"][0] if start["probes_missing"] else {}
+        reason = "the suite asks for no energy windows"
+        if not scopes:
+            reason = f"no energy source: {first.get('reason', 'none was found on this machine')}"
+        missing |= {name: Missing(reason=reason, fix=first.get("fix")) for name in names}
+        return
+    for scope in scopes:
+        failed = [result["energy"]["failed"].get(scope) for result in results]
+        runs = [[window for window in result["energy"]["windows"] if window["scope"] == scope] for result in results]
+        if not all(runs):
+            why = next((reason for reason in failed if reason), "no window was valid")
+            missing |= {f"{name}.{scope}": Missing(reason=why) for name in names}
+            continue
+        _scope_energy(cell, scope, runs, [entry for entry in idle if entry["scope"] == scope], found, missing)
+    if widest := widest_scope(scopes):
+        for name in names:
+            if (metric := found.get(f"{name}.{widest}")) is not None:
+                found[name] = metric
+            elif (why_not := missing.get(f"{name}.{widest}")) is not None:
+                missing[name] = why_not
+
+
+def _scope_energy(
+    cell: Benchmark,
+    scope: str,
+    runs: Sequence[Sequence[Mapping[str, Any]]],
+    idle: Sequence[Mapping[str, Any]],
+    found: Metrics,
+    missing: Reasons,
+) -> None:
+    """Gross and net J/inference and power of one scope: each figure with 1 sigma of its mean, withheld above the limit.
+
+    The random part of the mean falls with the number of windows; the idle power is one measurement for all of them.
+    """
+    windows = [window for run in runs for window in run]
+    whole = whole_window(windows)
+    passes = sum(window["passes"] for window in windows)
+    common = {"scope": scope, "probe": windows[0]["probe"], "systematic": whole.systematic_j / passes}
+    gross = [[window["energy_j"] for window in run] for run in runs]
+    spread = stdev([value for run in gross for value in run]) / math.sqrt(len(windows)) if len(windows) > 1 else 0.0
+    parts = {name: part / passes for name, part in whole.parts.items()} | {"spread": spread}
+    # The mean time of a pass in each window: energy over it is power, whatever the latency was at another moment.
+    pass_s = [[window["seconds"] / window["passes"] for window in run] for run in runs]
+    _, sigma = per_inference(whole, passes)
+    figure = metric_from_runs(
+        "energy_gross_j",
+        gross,
+        uncertainty=math.hypot(sigma, spread),
+        parts=parts,
+        pass_s=pass_s,
+        windows={"samples": whole.samples, "max_gap_s": whole.max_gap_s, "coverage": whole.coverage},
+        **common,
+    )
+    _give(f"energy_gross_j.{scope}", figure, sigma, cell.measure.energy_limit, found, missing)
+    power = [[window["power_w"] for window in run] for run in runs]
+    found[f"power_w.{scope}"] = metric_from_runs("power_w", power, scope=scope, probe=windows[0]["probe"])
+    if not idle:
+        missing[f"energy_net_j.{scope}"] = Missing(reason="idle power was not measured in this session")
+        return
+    idle_w, idle_sigma_w = _idle_power(idle)
+    net = [[window["energy_j"] - idle_w * window["seconds"] / window["passes"] for window in run] for run in runs]
+    _, sigma = net_per_inference(whole, passes, idle_w, idle_sigma_w)
+    parts |= {"idle": whole.seconds * idle_sigma_w / passes}
+    figure = metric_from_runs("energy_net_j", net, uncertainty=math.hypot(sigma, spread), parts=parts, **common)
+    _give(f"energy_net_j.{scope}", figure, sigma, cell.measure.energy_limit, found, missing)
+
+
+def _idle_power(idle: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Mean idle power and 1 sigma: the spread of its windows, and half of what before and after differ."""
+    sigmas = [entry.get("stdev_w", 0.0) / math.sqrt(entry["windows"]) for entry in idle]
+    drift = abs(idle[0]["power_w"] - idle[-1]["power_w"]) / 2
+    return fmean(entry["power_w"] for entry in idle), math.hypot(math.hypot(*sigmas) / len(sigmas), drift)
+
+
+def _give(name: str, metric: Metric, sigma: float, limit: float, found: Metrics, missing: Reasons) -> None:
+    """Publish a figure, or withhold it when measuring it (`sigma`: source, edges, idle) is less sure than the limit.
+
+    What runs differ by is the workload's own spread, not doubt of the meter: it is published with the figure.
+    """
+    if sigma <= limit * abs(metric.mean):
+        found[name] = metric
+        return
+    reason = f"withheld: its uncertainty (1 sigma) is above the limit of {limit:.0%} of the figure"
+    missing[name] = Missing(reason=reason, fix="measure longer windows (energy_window_s) or more runs (--processes)")

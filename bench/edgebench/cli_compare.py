@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.budgets import allowed_of, find_budgets, policy_of
+from edgebench.compare.budgets import allowed_of, find_budgets, policy_of
 from edgebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Judge stored reports; the exit code is the verdict's."""
+    from edgebench.compare.history import read_session
     from edgebench.compare.stored import compare_stored
-    from edgebench.history import read_session
 
     policy, allowed = _policy(arguments)
     if [arguments.base, arguments.head, *arguments.more].count("-") > 1:
@@ -41,9 +41,9 @@ def trend(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
     from importlib.util import find_spec
 
-    from edgebench.budgets import BudgetFile
+    from edgebench.compare.budgets import BudgetFile
+    from edgebench.compare.history import read_folder
     from edgebench.compare.trend import trend_of
-    from edgebench.history import read_folder
 
     if find_spec("ruptures") is None:
         raise UsageError("trend needs the package ruptures: pip install 'edgebench[trend]'")
@@ -120,7 +120,7 @@ def _policy(arguments: argparse.Namespace) -> tuple[Policy, tuple[str, ...]]:
 def _history(folder: Path | None, metrics: Sequence[str]) -> tuple[Sequence[Session], Sequence[str]]:
     if folder is None:
         return (), ()
-    from edgebench.history import read_folder
+    from edgebench.compare.history import read_folder
 
     found = read_folder(folder, metrics)
     return found.sessions, found.refused

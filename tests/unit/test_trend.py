@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.unit.reports import HARD, suite
 
 from edgebench.cli import main
+from edgebench.compare.history import read_folder, read_lean, read_session
 from edgebench.compare.policy import DEFAULT_METRICS
 from edgebench.compare.trend import change_points
-from edgebench.history import read_folder, read_lean, read_session
 from edgebench.render.trend import sparkline
 
 if TYPE_CHECKING:

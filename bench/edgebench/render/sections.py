@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from edgebench.render import cells
-from edgebench.render.making import making_section
+from edgebench.render.compress import making_section
 from edgebench.render.quality import quality_columns
 from edgebench.render.resources import section as resources_section
 from edgebench.render.study import study_of, study_section

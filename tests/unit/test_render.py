@@ -23,7 +23,7 @@ from edgebench.render import units
 from edgebench.render.csv import rows
 from edgebench.render.html import page
 from edgebench.render.pyperf import suite_json
-from edgebench.render.study import CONFIGURATIONS, judge, published_effect, study_of
+from edgebench.render.studies.n150 import CONFIGURATIONS, judge, published_effect, study_of
 from edgebench.render.terminal import closing, show
 from edgebench.report.io import dumps, parse_report, read_report
 from edgebench.report.model import Report

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.reports import suite as plain_suite
 
-from edgebench.render.study_jetson import findings_of
+from edgebench.render.studies.jetson import findings_of
 from edgebench.report.metric import metric_from_runs, single_value
 from edgebench.report.model import Benchmark, Contrast, Report, Suite
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgebench.render.study_pi import OPTIMISED, PLAIN, PUBLISHED, effects_of, judge, pi_section
+from edgebench.render.studies.pi import OPTIMISED, PLAIN, PUBLISHED, effects_of, judge, pi_section
 from edgebench.render.units import TIMES
 from edgebench.report.io import parse_report
 from edgebench.report.model import Report

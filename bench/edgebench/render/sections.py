@@ -8,9 +8,9 @@ from edgebench.render import cells
 from edgebench.render.compress import making_section
 from edgebench.render.quality import quality_columns
 from edgebench.render.resources import section as resources_section
-from edgebench.render.study import study_of, study_section
-from edgebench.render.study_jetson import jetson_section
-from edgebench.render.study_pi import pi_section
+from edgebench.render.studies.jetson import jetson_section
+from edgebench.render.studies.n150 import study_of, study_section
+from edgebench.render.studies.pi import pi_section
 from edgebench.render.sustained import section as sustained_section
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import NONE, TIMES, duration, figure, quantity, signed, with_error

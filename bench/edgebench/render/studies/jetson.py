@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Literal
 
 from edgebench.render import cells
-from edgebench.render.study import judge
+from edgebench.render.studies.n150 import judge
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import signed
 from edgebench.report.metric import mean_interval

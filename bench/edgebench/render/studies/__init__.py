@@ -1,0 +1,1 @@
+"""The published studies beside what was measured here."""

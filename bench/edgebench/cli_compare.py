@@ -56,11 +56,11 @@ def trend(arguments: argparse.Namespace) -> int:
         raise UsageError("nothing to show: no report has such a benchmark with such a metric; see --only and --metric")
     result = replace(result, notes=_shortened(found.refused))
     if arguments.format == "json":
-        from edgebench.render.trend import trend_json
+        from edgebench.render.verdicts.trend import trend_json
 
         _write(trend_json(result), arguments.output)
         return 0
-    from edgebench.render.trend import trend_table
+    from edgebench.render.verdicts.trend import trend_table
 
     _write(_captured(trend_table(result)), arguments.output)
     return 0
@@ -139,18 +139,18 @@ def _shortened(refused: Sequence[str]) -> tuple[str, ...]:
 
 def _rendered(comparison: Comparison, form: str) -> str:
     if form == "json":
-        from edgebench.render.verdict_json import verdict_json
+        from edgebench.render.verdicts.json import verdict_json
 
         return verdict_json(comparison)
     if form == "markdown":
-        from edgebench.render.markdown import markdown
+        from edgebench.render.verdicts.markdown import markdown
 
         return markdown(comparison)
     if form == "junit":
-        from edgebench.render.junit import junit
+        from edgebench.render.verdicts.junit import junit
 
         return junit(comparison)
-    from edgebench.render.verdict_table import verdict_table
+    from edgebench.render.verdicts.table import verdict_table
 
     return _captured(verdict_table(comparison))
 

@@ -15,9 +15,9 @@ from edgebench.compare.cells import session_of
 from edgebench.compare.policy import Policy
 from edgebench.compare.stored import compare_stored
 from edgebench.compare.verdict import Comparison
-from edgebench.render.junit import junit
-from edgebench.render.markdown import markdown
-from edgebench.render.verdict_table import verdict_table
+from edgebench.render.verdicts.junit import junit
+from edgebench.render.verdicts.markdown import markdown
+from edgebench.render.verdicts.table import verdict_table
 from edgebench.report.model import Report
 
 FOLDER = Path(__file__).parent

@@ -16,7 +16,7 @@ from tests.golden.make_verdicts import outputs
 from tests.unit.reports import HARD, suite
 
 from edgebench.cli import main
-from edgebench.render import verdict_json
+from edgebench.render.verdicts import json as verdict_json
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 Write = Callable[[str, dict[str, Any]], str]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgebench.compare.fingerprint import Difference
 from edgebench.compare.verdict import Comparison, Finding, Side, Verdict
-from edgebench.render.junit import junit
+from edgebench.render.verdicts.junit import junit
 
 KINDS = {Verdict.REGRESSED: "failure", Verdict.INCOMPARABLE: "error", Verdict.INCONCLUSIVE: "skipped"}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgebench.compare.fingerprint import Difference
 from edgebench.compare.verdict import Comparison, Finding, Side, Verdict
-from edgebench.render.markdown import MAX_CHARACTERS, markdown
+from edgebench.render.verdicts.markdown import MAX_CHARACTERS, markdown
 
 NASTY = "@everyone <script>alert(1)</script> | `a` [x](http://evil.example) #1 ![i](y) \x1b[2J\u202e\n# head"
 

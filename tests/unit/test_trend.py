@@ -15,7 +15,7 @@ from edgebench.cli import main
 from edgebench.compare.history import read_folder, read_lean, read_session
 from edgebench.compare.policy import DEFAULT_METRICS
 from edgebench.compare.trend import change_points
-from edgebench.render.trend import sparkline
+from edgebench.render.verdicts.trend import sparkline
 
 if TYPE_CHECKING:
     import pytest

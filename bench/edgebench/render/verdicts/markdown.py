@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.compare.verdict import Finding, Verdict
 from edgebench.render.units import clean
-from edgebench.render.verdict_text import (
+from edgebench.render.verdicts.text import (
     ORDER,
     budget_text,
     by_severity,

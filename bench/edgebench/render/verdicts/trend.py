@@ -13,7 +13,7 @@ from rich.text import Text
 from edgebench.compare.trend import MIN_REPORTS, Change, Series
 from edgebench.render.tables import Column, FittingTable
 from edgebench.render.units import NONE, clean, points, quantity, share, signed
-from edgebench.render.verdict_text import metric_title
+from edgebench.render.verdicts.text import metric_title
 
 if TYPE_CHECKING:
     from edgebench.compare.trend import Trend

@@ -1,6 +1,6 @@
 """A verdict as JSON, `edgebench.verdict/1`; its JSON Schema ships beside this file.
 
-`python -m edgebench.render.verdict_json` writes the shipped schema again after a change.
+`python -m edgebench.render.verdicts.json` writes the shipped schema again after a change.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from rich.text import Text
 from edgebench.compare.verdict import Comparison, Finding, Verdict
 from edgebench.render.tables import Column, FittingTable
 from edgebench.render.units import clean
-from edgebench.render.verdict_text import (
+from edgebench.render.verdicts.text import (
     budget_text,
     by_severity,
     change_text,

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring  # writi
 
 from edgebench.compare.verdict import Finding, Verdict
 from edgebench.render.units import clean
-from edgebench.render.verdict_text import budget_text, change_text, headline, metric_title, remarks, value_text
+from edgebench.render.verdicts.text import budget_text, change_text, headline, metric_title, remarks, value_text
 
 if TYPE_CHECKING:
     from edgebench.compare.verdict import Comparison

@@ -1,0 +1,1 @@
+"""A comparison's verdict, in one file a format."""

@@ -20,6 +20,7 @@ from edgebench.errors import ContainerError, UsageError
 from edgebench.launch import build, engine, fleet
 from edgebench.launch.board import Outcome
 from edgebench.launch.container import Limits, create_arguments, run_line, shell_line
+from edgebench.launch.follow import Lines
 from edgebench.launch.order import Order, suite_settings
 from edgebench.launch.peek import peek
 from edgebench.launch.profile import Profile, find_profile, platforms, read_profile
@@ -36,7 +37,6 @@ from edgebench.launch.rights import (
     reading,
     ways,
 )
-from edgebench.launch.session import Lines
 
 ROOT = Path(__file__).parents[2]
 PROFILES = [read_profile(path) for path in platforms().values()]

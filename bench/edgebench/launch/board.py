@@ -16,6 +16,7 @@ from edgebench.errors import ContainerDiedError, ContainerError
 from edgebench.launch import peek as peeking
 from edgebench.launch.container import Settings
 from edgebench.launch.engine import Engine, boundary, connect, missing_image
+from edgebench.launch.follow import Containers, Ended
 from edgebench.launch.images import Image, inspect, mismatch
 from edgebench.launch.order import INPUT, Order, doctor_settings, peek_settings, suite_settings
 from edgebench.launch.rights import (
@@ -30,7 +31,6 @@ from edgebench.launch.rights import (
     reading,
     ways,
 )
-from edgebench.launch.session import Containers, Ended
 from edgebench.report.io import parse_report
 
 if TYPE_CHECKING:

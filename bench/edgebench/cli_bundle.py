@@ -28,14 +28,14 @@ def prepare(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Conso
     if arguments.platform is None:
         raise UsageError("name the board that the bundle is for with --platform pi, jetson, n150 or any")
     from edgebench.artifacts.store import cache_folder
-    from edgebench.bundles.making import for_platform, make_bundle
     from edgebench.cli_suite import make_plan
     from edgebench.machine.facts import usable_cpus
     from edgebench.measure.probes import ProbeSettings
     from edgebench.plan.estimate import work
     from edgebench.render.bundle import summary
     from edgebench.render.progress import LiveProgress, PlainProgress
-    from edgebench.session import Options
+    from edgebench.session.bundle import for_platform, make_bundle
+    from edgebench.session.options import Options
 
     plan = for_platform(make_plan(arguments), arguments.platform)
     folder: Path = arguments.output

@@ -70,8 +70,8 @@ def ab(arguments: argparse.Namespace, probes: tuple[str, ...]) -> int:
     """Measure two environments interleaved and judge the head; the exit code is the verdict's."""
     import os
 
-    from edgebench.ab import MIN_PAIRS, Request, plan_text, prepare, run_ab
-    from edgebench.ab_runs import environment_of
+    from edgebench.ab.ab import MIN_PAIRS, Request, plan_text, prepare, run_ab
+    from edgebench.ab.runs import environment_of
     from edgebench.machine.facts import usable_cpus
 
     policy, allowed = _policy(arguments)

@@ -42,7 +42,8 @@ def suite(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console
     from edgebench.render.progress import LiveProgress, PlainProgress
     from edgebench.render.terminal import closing
     from edgebench.report.io import dumps, write_report
-    from edgebench.session import Options, run_session
+    from edgebench.session.options import Options
+    from edgebench.session.session import run_session
 
     options = Options(
         folder=folder,

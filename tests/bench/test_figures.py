@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from edgebench.jobs import child_environment, run_job
 from edgebench.machine.facts import usable_cpus
 from edgebench.measure.inference import TimedPasses
+from edgebench.session.jobs import child_environment, run_job
 from tests.bench.conftest import Record
 from tests.session.conftest import Edgebench
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgebench.jobs import child_environment, run_job
 from edgebench.machine.facts import usable_cpus
+from edgebench.session.jobs import child_environment, run_job
 from tests.bench.conftest import Record
 from tests.bench.test_figures import worker_job
 

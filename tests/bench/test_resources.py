@@ -10,13 +10,13 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from edgebench.jobs import child_environment, run_job
 from edgebench.machine.facts import usable_cpus
 from edgebench.machine.sampling import find_readers, samples
 from edgebench.measure.probes import ProbeSettings
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
-from edgebench.resources.recorder import recorded
+from edgebench.session.jobs import child_environment, run_job
+from edgebench.session.sampler import recorded
 from tests.bench.conftest import Record
 from tests.bench.test_figures import fp32_ir, plain, worker_job
 

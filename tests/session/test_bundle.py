@@ -154,9 +154,9 @@ from edgebench.artifacts.bundle import open_bundle
 from edgebench.artifacts.chain import Chain
 from edgebench.report.log import Log
 from edgebench.plan.plan import Overrides, load_plan
-from edgebench.preparing import make_artifact
+from edgebench.session.preparation import make_artifact
 from edgebench.report.journal import Journal
-from edgebench.session import Options
+from edgebench.session.session import Options
 
 suite, bundle, cache = sys.argv[1], open_bundle(Path(sys.argv[2])), Path(sys.argv[3])
 plan = load_plan(suite, dataset="digits", cores=1, overrides=Overrides(None, None, None, None, None))

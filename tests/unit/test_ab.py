@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from tests.statistical.spinning import environment
 
-from edgebench import ab, ab_runs
-from edgebench.ab import Request, run_ab
-from edgebench.ab_runs import Environment, Thermal, environment_of, run_sample
+from edgebench.ab import ab
+from edgebench.ab import runs as ab_runs
+from edgebench.ab.ab import Request, run_ab
+from edgebench.ab.runs import Environment, Thermal, environment_of, run_sample
 from edgebench.cli import main
 from edgebench.compare.policy import Policy
 from edgebench.compare.verdict import Comparison, Verdict
@@ -46,7 +47,7 @@ class Script:
     def __call__(
         self, side: Environment, module: str, request: Mapping[str, Any], *_: Any, **__: Any
     ) -> tuple[Any, float]:
-        if module == "edgebench.ab_side":
+        if module == "edgebench.ab.side":
             params = {"threads": 1, "isa": "none", "model": "m"}
             rows = [
                 {

@@ -4,64 +4,31 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from edgebench.errors import UsageError
 from edgebench.machine import facts as machine
 from edgebench.measure.idle import measure_idle
-from edgebench.measure.probes import ProbeSettings, describe, opened
-from edgebench.preparing import prepare_all
+from edgebench.measure.probes import describe, opened
 from edgebench.report.assemble import assemble
 from edgebench.report.io import Reservation, reserve
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
-from edgebench.resources.recorder import recorded
-from edgebench.rounds import measure_all
+from edgebench.session.options import Options, Progress
+from edgebench.session.preparation import prepare_all
+from edgebench.session.rounds import measure_all
+from edgebench.session.sampler import recorded
 
 if TYPE_CHECKING:
-    from edgebench.artifacts.bundle import Bundle
     from edgebench.plan.plan import Plan
     from edgebench.report.model import Report
 
 # Room for the report and the journal: found missing before measuring starts, not after.
 RESERVED_BYTES = 16 * 2**20
-
-
-class Progress(Protocol):
-    """What a session tells whoever watches it."""
-
-    def step(self, stage: str, text: str) -> None:
-        """Tell what happens now; `stage` is ``idle``, ``prepare`` or ``measure``."""
-
-    def advance(self, name: str) -> None:
-        """Tell that one run or artifact of that name is done."""
-
-    def power(self, watts: float, scope: str) -> None:
-        """Tell the latest power of a scope."""
-
-    def note(self, text: str) -> None:
-        """Tell what a person should know now: a failed benchmark, a discarded run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a session needs besides its plan. `folder` holds the journal, `cpus` are the ones the workers may use.
-
-    With a `bundle` the artifacts come from it, and `data` is its data set.
-    """
-
-    folder: Path
-    cache: Path
-    cpus: tuple[int, ...]
-    probes: ProbeSettings = field(default_factory=ProbeSettings)
-    data: Path | None = None
-    weights: Path | None = None
-    resume: bool = False
-    bundle: Bundle | None = None
 
 
 @dataclass(slots=True)

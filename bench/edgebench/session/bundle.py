@@ -27,13 +27,13 @@ from edgebench.errors import BundleError, CompressionError, UsageError
 from edgebench.machine import facts as machine
 from edgebench.measure.probes import opened
 from edgebench.plan.targets import FAMILIES, carried, carried_target_of
-from edgebench.preparing import make_artifact
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
+from edgebench.session.preparation import make_artifact
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Plan
-    from edgebench.session import Options, Progress
+    from edgebench.session.options import Options, Progress
     from edgebench_suites.data.dataset import Dataset
 
 # The backends that a platform's image has; None: every backend there is.

@@ -1,4 +1,4 @@
-"""One side of `edgebench ab`, run by that side's own Python: `python -m edgebench.ab_side REQUEST.json`.
+"""One side of `edgebench ab`, run by that side's own Python: `python -m edgebench.ab.side REQUEST.json`.
 
 It plans the suite, makes the artifacts with the packages of its environment and answers with the jobs of its workers,
 so that two environments need to agree on nothing but this file's request and answer.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgebench.plan.plan import Plan
-    from edgebench.session import Options
+    from edgebench.session.options import Options
 
 PROTOCOL = 1
 
@@ -63,10 +63,10 @@ def prepared(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the cells of the suite with their jobs, or the reasons why they cannot be measured."""
     from edgebench.artifacts.store import cache_folder
     from edgebench.measure.probes import ProbeSettings
-    from edgebench.preparing import prepare_all
     from edgebench.report.journal import Journal
     from edgebench.report.log import Log
-    from edgebench.session import Options
+    from edgebench.session.options import Options
+    from edgebench.session.preparation import prepare_all
 
     plan = _plan(request)
     options = Options(
@@ -108,7 +108,7 @@ def _plan(request: Mapping[str, Any]) -> Plan:
 
 def _cell(plan: Plan, options: Options, name: str, artifact: dict[str, Any] | None, reasons: Mapping[str, str]) -> Any:
     from edgebench.plan.estimate import measure_seconds
-    from edgebench.rounds import make_job
+    from edgebench.session.rounds import make_job
 
     cell = next(cell for cell in plan.benchmarks if cell.name == name)
     job = None

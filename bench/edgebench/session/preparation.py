@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.links.own import why_not
 from edgebench.backends.registry import get_backend
-from edgebench.jobs import child_environment, run_job
 from edgebench.plan.targets import FAMILIES, carried, engine_shapes, target_of, wanted
+from edgebench.session.jobs import child_environment, run_job
 
 if TYPE_CHECKING:
     from edgebench.artifacts.bundle import Bundle
     from edgebench.plan.plan import Benchmark, Plan
     from edgebench.report.log import Log
-    from edgebench.session import Options, Progress
+    from edgebench.session.options import Options, Progress
 
 Artifacts = dict[str, dict[str, Any] | None]
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from edgebench.ab_measure import AbCell, Taken, Watch, first_runs, minutes, take
-from edgebench.ab_runs import Environment, Runner, call
-from edgebench.ab_side import PROTOCOL
+from edgebench.ab.pairs import AbCell, Taken, Watch, first_runs, minutes, take
+from edgebench.ab.runs import Environment, Runner, call
+from edgebench.ab.side import PROTOCOL
 from edgebench.compare.cells import Sample
 from edgebench.compare.fingerprint import differences
 from edgebench.compare.judge import Pair, check, exact, incomparable
@@ -81,7 +81,7 @@ def prepare(sides: Sequence[Environment], request: Request, watch: Watch, *, art
         }
         answer, _ = call(
             side,
-            "edgebench.ab_side",
+            "edgebench.ab.side",
             question,
             os.environ,
             _PREPARE_LIMIT_S,

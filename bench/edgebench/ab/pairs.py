@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from edgebench.ab_runs import Environment, Runner, run_sample
+from edgebench.ab.runs import Environment, Runner, run_sample
 from edgebench.compare.cells import Sample
 from edgebench.compare.policy import Policy
 

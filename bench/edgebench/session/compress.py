@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.families import EXPORTS
-from edgebench.jobs import JobResult, child_environment, run_job
 from edgebench.machine.facts import cpus_for
 from edgebench.plan.targets import ALWAYS_BUILT, engine_shapes, lowered_step
+from edgebench.session.jobs import JobResult, child_environment, run_job
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Benchmark, Plan
-    from edgebench.session import Options
+    from edgebench.session.options import Options
 
 
 def make_once(

@@ -9,17 +9,17 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from edgebench.jobs import JobResult, child_environment, run_job
 from edgebench.machine.facts import cpus_for, disturbance, read_state
-from edgebench.making import evaluation_job, make_once
 from edgebench.plan.targets import FAMILIES
 from edgebench.report.metric import widest_scope
+from edgebench.session.compress import evaluation_job, make_once
+from edgebench.session.jobs import JobResult, child_environment, run_job
 from edgebench_suites.zoo import task_of
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Benchmark, Plan
     from edgebench.report.log import Log
-    from edgebench.session import Options, Progress
+    from edgebench.session.options import Options, Progress
 
 # A run that something disturbed is measured again this often, then kept with a warning.
 MAX_REPEATS = 1

@@ -12,9 +12,9 @@ from typing import Any
 from edgebench.compare.cells import Sample, sample_of
 from edgebench.compare.policy import PERCENTILES, gauge_of
 from edgebench.errors import UsageError
-from edgebench.jobs import child_environment, run_job
 from edgebench.machine.facts import disturbance, read_state
 from edgebench.report.metric import info_of, widest_scope
+from edgebench.session.jobs import child_environment, run_job
 
 # A processor this much warmer than at the start (degrees Celsius) is waited for, so long at most, before each run.
 WARMER_C, LONGEST_WAIT_S = 3.0, 120.0

@@ -1,0 +1,1 @@
+"""Two environments in turns on this machine, then the verdict of `compare`."""

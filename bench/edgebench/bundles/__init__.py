@@ -1,1 +1,0 @@
-"""Bundles: prepared on a workstation, measured on a board."""

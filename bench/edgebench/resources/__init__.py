@@ -1,1 +1,0 @@
-"""Use of resources as time series: one light sampler for all of a session, and its samples as a report's series."""

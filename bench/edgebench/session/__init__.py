@@ -1,0 +1,1 @@
+"""One session: check, idle, prepare, measure, idle, report."""

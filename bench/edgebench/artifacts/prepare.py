@@ -23,7 +23,7 @@ from edgebench.artifacts.links.baseline import baseline
 from edgebench.artifacts.links.own import make_own
 from edgebench.artifacts.links.reference import reference
 from edgebench.artifacts.links.runtimes import weights_int8
-from edgebench.artifacts.links.training import compressed, qat
+from edgebench.artifacts.links.training import compressed, quantisation_aware
 from edgebench.artifacts.store import Artifact
 from edgebench.compress.steps import Step, parse_variant
 from edgebench.errors import EdgebenchError
@@ -75,7 +75,7 @@ def make(chain: Chain) -> tuple[Artifact, Artifact | None]:
     current = full_precision = baseline(chain)
     for step in steps:
         if step.kind.kind == "qat":
-            return qat(chain, current), reference(chain, full_precision)
+            return quantisation_aware(chain, current), reference(chain, full_precision)
         if not step.kind.lowered and family not in step.kind.lowered_in:
             current = compressed(chain, current, step)
             if step.kind.kind != "ptq-dynamic":

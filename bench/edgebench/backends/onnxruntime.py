@@ -18,6 +18,7 @@ from edgebench.backends.boundary import check_file, refusals
 from edgebench.backends.executed import precision_name
 from edgebench.backends.inputs import ModelInput, fit_feeds, fix_shapes
 from edgebench.backends.packages import installed_versions
+from edgebench.compress.half import ONNX_MARK
 from edgebench.errors import BackendError
 
 if TYPE_CHECKING:
@@ -171,8 +172,6 @@ def _session(
 
 def _check_half(session: Any, path: Path) -> None:
     """Refuse to call a file FP16 that is not: ONNX Runtime runs what the file holds, whatever is asked."""
-    from edgebench.compress.half import ONNX_MARK
-
     key, value = ONNX_MARK
     halved = session.get_modelmeta().custom_metadata_map.get(key) == value
     if not halved and not any(item.type == "tensor(float16)" for item in session.get_inputs()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from edgebench.backends.base import Backend
+from edgebench.backends.torch import TorchBackend
 from edgebench.errors import BackendError
 
 # Name → module and class; `torch` is one class for eager and compiled.
@@ -22,8 +23,6 @@ BACKENDS: tuple[str, ...] = ("torch", "torch-compile", *_CLASSES)
 def get_backend(name: str) -> Backend:
     """Return the backend called `name`; raises BackendError for an unknown one. Imports no runtime."""
     if name in ("torch", "torch-compile"):
-        from edgebench.backends.torch import TorchBackend
-
         return TorchBackend(compiled=name == "torch-compile")
     if name not in _CLASSES:
         raise BackendError(f"unknown backend {name!r}: choose from {', '.join(BACKENDS)}")

@@ -14,8 +14,12 @@ from edgebench.backends.base import Layer, LoadSpec, TensorSpec
 from edgebench.backends.boundary import check_file, refusals
 from edgebench.backends.executed import precision_name
 from edgebench.backends.inputs import ONLY_INPUT, ModelInput, fit_feeds, fix_shapes
+from edgebench.backends.onednn import listen
 from edgebench.backends.packages import installed_versions
+from edgebench.backends.pt2 import inputs_of, load_program
+from edgebench.compress.checkpoint import load_checkpoint
 from edgebench.errors import BackendError
+from edgebench_suites.zoo import task_of
 
 if TYPE_CHECKING:
     import torch
@@ -126,16 +130,12 @@ class TorchModel:
         one_pass = self.bind(self._zeros())
         with refusals("torch", "to observe a pass"):
             if self.compiled:
-                from edgebench.backends.onednn import listen
-
                 return list(listen(one_pass).primitives)
             return dispatched(one_pass)
 
     def effective(self) -> dict[str, Any]:
         """Return threads, kernels' ISA levels, the quantised engine and the oneDNN kernels of one observed pass."""
         import torch
-
-        from edgebench.backends.onednn import listen
 
         with refusals("torch", "to observe a pass"):
             log = listen(self.bind(self._zeros()))
@@ -207,13 +207,9 @@ def wrap_module(
 def read_module(spec: LoadSpec) -> tuple[Any, list[ModelInput]]:
     """Return the module of a checkpoint folder or exported program on the CPU, and its declared inputs."""
     if spec.format == "pt2":
-        from edgebench.backends.pt2 import inputs_of, load_program
-
         check_file(spec.path)
         program = load_program(spec.path)
         return program.module(check_guards=False), inputs_of(program)
-    from edgebench.compress.checkpoint import load_checkpoint
-    from edgebench_suites.zoo import task_of
 
     module, made = load_checkpoint(spec.path)
     if not spec.shapes:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.compress.slim import slim_onnx
 from edgebench.errors import CompressionError
+from edgebench_suites.recipes import train
 
 if TYPE_CHECKING:
     import numpy as np
@@ -223,8 +224,6 @@ def qat(
     `model` is not changed. Read `qat_note` for what is slower without a C++ compiler. Raises CompressionError.
     """
     import torch
-
-    from edgebench_suites.recipes import train
 
     with nncf_quietly() as nncf:
         import openvino

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from edgebench.compress.steps import is_made, parse_variant, runs_on
 from edgebench.errors import UsageError
 from edgebench.plan.digest import digest_of
 from edgebench.plan.own import BringYourOwn
@@ -24,6 +25,8 @@ from edgebench.plan.suitefile import (
     resolve_recipe,
 )
 from edgebench.plan.toml import line_of, schema_sentence
+from edgebench_suites.operators import OPERATORS
+from edgebench_suites.zoo import MODELS, task_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,9 +195,6 @@ def _measure(suite: SuiteFile, matrix: Matrix, index: int, path: Path, text: str
 
 
 def _check_names(matrix: Matrix, index: int, path: Path, text: str) -> None:
-    from edgebench.compress.steps import parse_variant
-    from edgebench_suites.operators import OPERATORS
-    from edgebench_suites.zoo import MODELS
 
     def fail(key: str, what: str) -> UsageError:
         return UsageError(f"{path}:{line_of(text, ('benchmark', index, key))}: {what}")
@@ -218,8 +218,6 @@ def _check_names(matrix: Matrix, index: int, path: Path, text: str) -> None:
 
 def _refused(matrix: Matrix, steps: set[str]) -> str | None:
     """Say which model of a table has no recipe for one of its steps, or None."""
-    from edgebench_suites.zoo import task_of
-
     for model in matrix.model:
         if without := steps & task_of(model).refuses:
             return f"{model} has no recipe for {min(without)}: give it a table of its own without it"
@@ -228,8 +226,6 @@ def _refused(matrix: Matrix, steps: set[str]) -> str | None:
 
 def _check_head(matrix: Matrix, recipe: Recipe, index: int, path: Path, text: str) -> None:
     """Refuse what a transfer head cannot be: measured at another size than trained, or trained through its base."""
-    from edgebench.compress.steps import parse_variant
-
     if recipe.head != "transfer" or matrix.kind == "operator":
         return
     if matrix.image_size != recipe.train_size:
@@ -253,7 +249,6 @@ def _expand(
     overrides: Overrides,
     own: BringYourOwn | None,
 ) -> Iterator[Benchmark]:
-    from edgebench.compress.steps import is_made, runs_on
 
     models = matrix.operator if matrix.kind == "operator" else matrix.model
     if own is not None:
@@ -294,7 +289,6 @@ def _expand(
 
 
 def _speaks(model: str) -> bool:
-    from edgebench_suites.zoo import task_of
 
     return task_of(model).name.startswith("language")
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from edgebench.errors import UsageError
 from edgebench.plan.toml import schema_sentence
-
-if TYPE_CHECKING:
-    from edgebench_suites.data.dataset import DataChoice
+from edgebench_suites.data.dataset import DataChoice
 
 MAX_SUITE_BYTES = 1_000_000
 
@@ -119,8 +117,6 @@ class DataTable(_Strict):
     @property
     def choice(self) -> DataChoice:
         """As what reads the data takes it."""
-        from edgebench_suites.data.dataset import DataChoice
-
         return DataChoice(tuple(self.digits), self.test_images)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.boundary import quiet, refusals
+from edgebench.backends.describe import read_inputs
 from edgebench.backends.inputs import ModelInput
 from edgebench.errors import BackendError
 from edgebench_suites.tasks.base import InputInfo
@@ -95,7 +96,6 @@ def to_onnx(module: Any, inputs: Inputs, out: Path, outputs: Sequence[str] = (OU
             _export(module, wanted, out, outputs)
         except BackendError:
             _export(module, [replace(item, free={0: "batch"}) for item in wanted], out, outputs)
-    from edgebench.backends.describe import read_inputs
 
     return read_inputs(out)
 

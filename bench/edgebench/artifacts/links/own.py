@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.chain import Content
+from edgebench.artifacts.convert import export as lower
 from edgebench.artifacts.convert.build import halve_file, quantise_file
 from edgebench.artifacts.families import FILES
 from edgebench.artifacts.store import Artifact
+from edgebench.backends.boundary import refusals
+from edgebench.backends.describe import read_inputs
+from edgebench.backends.openvino import read_model
+from edgebench.backends.pt2 import load_program
 from edgebench.errors import CompressionError
 from edgebench.measure.phases import phase
 
@@ -40,8 +45,6 @@ def why_not(form: str, family: str, variant: str) -> str | None:
 
 def make_own(chain: Chain, *, quantise: bool, halve: bool = False) -> Artifact:
     """Return the artifact of the user's file for the job's family; its `shapes` note fixes every input."""
-    from edgebench.backends.describe import read_inputs
-
     own, family = chain.job["own"], chain.job["family"]
     path = Path(own["path"])
     shapes = fixed_shapes(read_inputs(path), {name: tuple(sizes) for name, sizes in own["shapes"].items()}, path)
@@ -97,16 +100,11 @@ def fixed_shapes(
 
 
 def _convert(path: Path, form: str, family: str, target: Path) -> None:
-    from edgebench.artifacts.convert import export as lower
 
     if form == "pt2":
-        from edgebench.backends.pt2 import load_program
-
         write = lower.to_openvino if family == "openvino" else lower.to_onnx
         write(load_program(path), (), target)
         return
-    from edgebench.backends.boundary import refusals
-    from edgebench.backends.openvino import read_model
 
     with refusals("openvino", "to convert", path):
         lower.save_ir(read_model(path), target)

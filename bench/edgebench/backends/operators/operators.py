@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgebench.backends.operators.openvino import make_openvino
+from edgebench.backends.operators.torch import make_torch
 from edgebench.errors import BackendError
 from edgebench_suites.operators import OPERATORS, PRECISIONS
 
@@ -25,11 +27,7 @@ def make(name: str, backend: str, precision: str, threads: int) -> LoadedModel:
         raise BackendError(f"operators run in {' and '.join(PRECISIONS)}, not {precision}: choose one of these")
     match backend:
         case "torch":
-            from edgebench.backends.operators.torch import make_torch
-
             return make_torch(operator, precision, threads)
         case "openvino":
-            from edgebench.backends.operators.openvino import make_openvino
-
             return make_openvino(operator, precision, threads)
     raise BackendError(f"operators run through {' and '.join(RUNTIMES)}, not {backend}: choose one of these")

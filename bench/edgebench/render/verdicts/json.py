@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from edgebench.compare.verdict import Comparison
+from edgebench.compare.verdict import Comparison, Verdict
 
 SCHEMA: Final = "edgebench.verdict/1"
 PATH = Path(__file__).with_name("edgebench.verdict-1.schema.json")
@@ -33,8 +32,6 @@ def verdict_json(comparison: Comparison) -> str:
 def schema_text() -> str:
     """Return the JSON Schema (Draft 2020-12) as the shipped file has it."""
     from pydantic import TypeAdapter
-
-    from edgebench.compare.verdict import Comparison, Verdict
 
     found = TypeAdapter(Comparison).json_schema(mode="serialization")
     names = [verdict.value for verdict in Verdict]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 
 from edgebench.backends.base import Backend
-from edgebench.backends.torch import TorchBackend
 from edgebench.errors import BackendError
 
 # Name → module and class; `torch` is one class for eager and compiled.
@@ -23,7 +22,10 @@ BACKENDS: tuple[str, ...] = ("torch", "torch-compile", *_CLASSES)
 def get_backend(name: str) -> Backend:
     """Return the backend called `name`; raises BackendError for an unknown one. Imports no runtime."""
     if name in ("torch", "torch-compile"):
-        return TorchBackend(compiled=name == "torch-compile")
+        eager_or_compiled: Backend = import_module("edgebench.backends.torch").TorchBackend(
+            compiled=name == "torch-compile"
+        )
+        return eager_or_compiled
     if name not in _CLASSES:
         raise BackendError(f"unknown backend {name!r}: choose from {', '.join(BACKENDS)}")
     module, kind = _CLASSES[name]

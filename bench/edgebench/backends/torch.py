@@ -17,9 +17,7 @@ from edgebench.backends.inputs import ONLY_INPUT, ModelInput, fit_feeds, fix_sha
 from edgebench.backends.onednn import listen
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.pt2 import inputs_of, load_program
-from edgebench.compress.checkpoint import load_checkpoint
 from edgebench.errors import BackendError
-from edgebench_suites.zoo import task_of
 
 if TYPE_CHECKING:
     import torch
@@ -210,6 +208,9 @@ def read_module(spec: LoadSpec) -> tuple[Any, list[ModelInput]]:
         check_file(spec.path)
         program = load_program(spec.path)
         return program.module(check_guards=False), inputs_of(program)
+    # Choosing a backend must not pay for NumPy, which the zoo needs.
+    from edgebench.compress.checkpoint import load_checkpoint
+    from edgebench_suites.zoo import task_of
 
     module, made = load_checkpoint(spec.path)
     if not spec.shapes:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgebench.compress.quiet import quiet
 from edgebench.compress.steps import parse_variant, runs_on
 from edgebench.errors import CompressionError, UsageError
 from edgebench_suites.data.load import calibration_batches, load_data
@@ -249,7 +250,7 @@ def test_openvino_and_onnxruntime_static_int8_agree_with_fp32(
 
     source, target = tmp_path / "m.onnx", tmp_path / "m8.onnx"
     axes = {"x": {0: "n", 2: "h", 3: "w"}}
-    with quantise.quiet():
+    with quiet():
         torch.onnx.export(trained, (torch.zeros(1, 3, SIZE, SIZE),), str(source), dynamo=False, input_names=["x"],
                           dynamic_axes=axes)  # fmt: skip
     quantise.static_onnx(source, target, calibration)

@@ -34,7 +34,8 @@ LOOK_UP = """
 import ast, inspect, sys
 import tensorrt_bindings as trt
 sys.modules["tensorrt"] = trt
-from edgebench.backends import tensorrt as runtime, tensorrt_build as builder
+from edgebench.artifacts.convert import engines as builder
+from edgebench.backends import tensorrt as runtime
 
 major = int(trt.__version__.split(".")[0])
 UP_TO_10 = {"BuilderFlag.FP16", "BuilderFlag.INT8", "EXPLICIT_BATCH", "IInt8EntropyCalibrator2",

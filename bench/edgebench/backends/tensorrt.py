@@ -1,4 +1,4 @@
-"""TensorRT 8.5 to 11: runs engines that `tensorrt_build` made for this very GPU and this very version.
+"""TensorRT 8.5 to 11: runs engines that `artifacts.convert.engines` made for this very GPU and this very version.
 
 Written against the real bindings of 10 and 11 (a test checks every name used); it has not run on a GPU yet.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgebench.compress.quantise import quiet
+from edgebench.compress.quiet import quiet
 from edgebench.errors import CompressionError
 
 # In the metadata of an ONNX file whose weights were halved: ONNX Runtime shows metadata, but no weight's type.

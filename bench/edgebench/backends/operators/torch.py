@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.base import LoadSpec, TensorSpec
-from edgebench.backends.boundary import quiet, refusals
+from edgebench.backends.boundary import refusals
 from edgebench.backends.operators.grid import ACTIVATION_SCALE, OUTPUT_SCALE, WEIGHT_SCALE, integer_weights
 from edgebench.backends.torch import TorchBackend, wrap_module
+from edgebench.compress.quiet import quiet
 from edgebench.errors import BackendError
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 
+from edgebench.render.sparkline import sparkline
 from edgebench.render.tables import Column, Section
-from edgebench.render.timeline import label, said, scale_of, sparkline
+from edgebench.render.timeline import label, said, scale_of
 from edgebench.render.units import clean, duration, figure
 from edgebench.report.model import Report, ResourceSeries
 

@@ -113,7 +113,8 @@ def test_no_module_imports_a_runtime_at_its_top(module: str) -> None:
 
 def test_the_command_line_starts_without_anything_heavy() -> None:
     code = (
-        "import sys, edgebench.cli as c; c.build_parser(); print(*sorted({m.partition('.')[0] for m in sys.modules}))"
+        "import sys; from edgebench.commands.main import build_parser; build_parser(); "
+        "print(*{m.partition('.')[0] for m in sys.modules})"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {*HEAVY, "numpy", "scipy", "pydantic", "rich", "pyperf", "psutil"} & set(loaded)
@@ -121,7 +122,7 @@ def test_the_command_line_starts_without_anything_heavy() -> None:
 
 def test_only_programs_exit_and_nothing_prints() -> None:
     programs = {
-        "cli",
+        "commands.main",
         "__main__",
         "measure.worker",
         "artifacts.prepare",

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebench import cli_launch
-from edgebench.cli import build_parser
+from edgebench.commands import run as cli_launch
+from edgebench.commands.main import build_parser
 from edgebench.errors import ContainerError, UsageError
 from edgebench.launch import build, engine, fleet
 from edgebench.launch.board import Outcome

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from edgebench import __version__
-from edgebench.cli_options import (
+from edgebench.commands.options import (
     add_probe_options,
     add_suite_options,
     add_training_options,
@@ -102,7 +102,7 @@ def _add_suite(commands: Any) -> None:
 
 
 def _add_containers(commands: Any) -> None:
-    from edgebench.cli_launch import add_image_options, add_run_options
+    from edgebench.commands.run import add_image_options, add_run_options
 
     run = commands.add_parser(
         "run",
@@ -214,7 +214,7 @@ def _add_probes(commands: Any) -> None:
 
 
 def _suite(arguments: argparse.Namespace) -> int:
-    from edgebench import cli_suite
+    from edgebench.commands import suite as cli_suite
 
     if arguments.suite is None:
         return cli_suite.list_suites(_stdout(), _stderr())
@@ -222,44 +222,44 @@ def _suite(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    from edgebench import cli_bundle
+    from edgebench.commands import prepare as cli_bundle
 
     return cli_bundle.prepare(arguments, _probe_specs(arguments), _stdout(), _stderr())
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from edgebench import cli_launch
+    from edgebench.commands import run as cli_launch
 
     return cli_launch.run(arguments, _probe_specs(arguments), _stdout(), _stderr())
 
 
 def _image(arguments: argparse.Namespace) -> int:
-    from edgebench import cli_launch
+    from edgebench.commands import run as cli_launch
 
     handler = cli_launch.image_build if arguments.action == "build" else cli_launch.image_list
     return handler(arguments, _stdout(), _stderr())
 
 
 def _probes(arguments: argparse.Namespace) -> int:
-    from edgebench import cli_probes
+    from edgebench.commands import probes as cli_probes
 
     return cli_probes.probes(arguments, _probe_specs(arguments), _stdout(), _stderr())
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from edgebench.cli_compare import compare
+    from edgebench.commands.compare import compare
 
     return compare(arguments)
 
 
 def _trend(arguments: argparse.Namespace) -> int:
-    from edgebench.cli_compare import trend
+    from edgebench.commands.compare import trend
 
     return trend(arguments)
 
 
 def _ab(arguments: argparse.Namespace) -> int:
-    from edgebench.cli_compare import ab
+    from edgebench.commands.compare import ab
 
     return ab(arguments, probes=_probe_specs(arguments))
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.cli_bundle import bundle_of
+from edgebench.commands.prepare import bundle_of
 from edgebench.errors import UsageError
 
 if TYPE_CHECKING:

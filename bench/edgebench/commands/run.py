@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.cli_options import add_suite_options
+from edgebench.commands.options import add_suite_options
 from edgebench.errors import EdgebenchError, UsageError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class _Targets:
             if output == "-" or not self.folder.is_dir():
                 raise UsageError(f"-o {output}: with several boards name a folder that exists: each writes a report")
             return
-        from edgebench.cli_suite import report_target
+        from edgebench.commands.suite import report_target
 
         self._file, folder = report_target(output, suite)
         self.folder = None if self._file is None else folder

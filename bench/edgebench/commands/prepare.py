@@ -28,7 +28,7 @@ def prepare(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Conso
     if arguments.platform is None:
         raise UsageError("name the board that the bundle is for with --platform pi, jetson, n150 or any")
     from edgebench.artifacts.store import cache_folder
-    from edgebench.cli_suite import make_plan
+    from edgebench.commands.suite import make_plan
     from edgebench.machine.facts import usable_cpus
     from edgebench.measure.probes import ProbeSettings
     from edgebench.plan.estimate import work

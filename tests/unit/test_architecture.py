@@ -39,7 +39,7 @@ ARROWS: dict[str, set[str]] = {
     "edgebench.machine.facts": set(),
     "edgebench.compare": {"report", "errors", "plan.toml"},
     "edgebench.report": {"errors", "machine", "measure", "plan", "backends", "compress"},
-    "edgebench.backends": {"errors", "compress.checkpoint", "compress.half"},
+    "edgebench.backends": {"errors", "compress.checkpoint", "compress.half", "compress.quiet"},
     "edgebench.compress": {"errors"},
     # The suite file's reader names file and line of what is wrong in TOML; profiles do so by it.
     "edgebench.launch": {"errors", "machine", "report", "plan.toml"},

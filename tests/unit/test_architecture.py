@@ -39,7 +39,7 @@ ARROWS: dict[str, set[str]] = {
     "edgebench.machine.facts": set(),
     "edgebench.compare": {"report", "errors", "plan.toml"},
     "edgebench.report": {"errors", "machine", "measure", "plan", "backends", "compress"},
-    "edgebench.backends": {"errors", "compress.checkpoint", "compress.half"},
+    "edgebench.backends": {"errors", "compress.checkpoint", "compress.half", "compress.quiet"},
     "edgebench.compress": {"errors"},
     # The suite file's reader names file and line of what is wrong in TOML; profiles do so by it.
     "edgebench.launch": {"errors", "machine", "report", "plan.toml"},
@@ -111,17 +111,33 @@ def test_no_module_imports_a_runtime_at_its_top(module: str) -> None:
     assert not heavy
 
 
-def test_the_command_line_starts_without_anything_heavy() -> None:
-    code = (
-        "import sys, edgebench.cli as c; c.build_parser(); print(*sorted({m.partition('.')[0] for m in sys.modules}))"
-    )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+EVERY_HELP = """
+import contextlib, io, sys
+from edgebench.commands import main
+for command in ((), *((module.__name__.rpartition(".")[2],) for module in main.COMMANDS), ("image", "build")):
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as shown:
+        main.main([*command, "--help"])
+    assert shown.getvalue().startswith(f"usage: {' '.join(['edgebench', *command])} "), command
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+
+
+def test_no_help_loads_anything_heavy() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", EVERY_HELP], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {*HEAVY, "numpy", "scipy", "pydantic", "rich", "pyperf", "psutil"} & set(loaded)
+
+
+def test_nothing_imports_the_command_line() -> None:
+    for module, path in MODULES.items():
+        if not module.startswith("edgebench.commands") and module != "edgebench.__main__":
+            found = [name for name in imports(path, top_level_only=False) if name.startswith("edgebench.commands")]
+            assert not found, module
 
 
 def test_only_programs_exit_and_nothing_prints() -> None:
     programs = {
-        "cli",
         "__main__",
         "measure.worker",
         "artifacts.prepare",

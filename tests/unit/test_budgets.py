@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.reports import suite
 
-from edgebench.cli import main
+from edgebench.commands.main import main
 from edgebench.compare.budgets import allowed_of, find_budgets, policy_of, read_budgets, share
 from edgebench.compare.policy import Limits
 from edgebench.errors import UsageError

@@ -19,9 +19,10 @@ from edgebench.plan.suitefile import (
     Matrix,
     Measure,
     Recipe,
+    Suite,
     SuiteFile,
     find_suite,
-    read_suite,
+    open_suite,
     resolve_recipe,
 )
 from edgebench.plan.toml import line_of, schema_sentence
@@ -112,34 +113,38 @@ class Overrides:
 
 
 def load_plan(
-    suite: str, *, dataset: str, cores: int, overrides: Overrides | None = None, own: BringYourOwn | None = None
+    suite: str | Suite, *, dataset: str, cores: int, overrides: Overrides | None = None, own: BringYourOwn | None = None
 ) -> Plan:
-    """Expand a suite (name or file) for a data set ("digits" or "cifar10") on `cores` usable physical cores."""
+    """Expand a suite for a data set ("digits" or "cifar10") on `cores` usable physical cores.
+
+    A suite is named (a name or a file), or was read already: then its file is not read again.
+    """
     overrides = overrides or Overrides()
-    path = find_suite(suite)
-    head, _ = read_suite(path)
+    suite = open_suite(suite) if isinstance(suite, str) else suite
+    head = suite.file
     dataset = head.data.choice.name_of(dataset)
     cells: list[Benchmark] = []
     digests: list[Any] = []
-    for part, part_path, text in _with_included(head, path):
+    for read in _with_included(suite):
+        part, path, text = read.file, read.path, read.text
         # Watching resources changes nothing that is measured: reports with and without it stay comparable.
         digests.append(part.model_dump(mode="json", exclude={"resources_hz"}))
-        recipe = resolve_recipe(part, dataset, part_path, text)
+        recipe = resolve_recipe(part, dataset, path, text)
         for index, matrix in enumerate(part.benchmark):
-            measure = _measure(part, matrix, index, part_path, text, overrides)
-            _check_names(matrix, index, part_path, text)
-            _check_head(matrix, recipe, index, part_path, text)
+            measure = _measure(part, matrix, index, path, text, overrides)
+            _check_names(matrix, index, path, text)
+            _check_head(matrix, recipe, index, path, text)
             cells += _expand(matrix, measure, recipe, cores, overrides, own)
-    cells = _without_repeats(cells, path)
+    cells = _without_repeats(cells, suite.path)
     if overrides.only is not None:
         cells = [cell for cell in cells if fnmatchcase(cell.name, overrides.only)]
         if not cells:
             raise UsageError(
                 f"--only {overrides.only!r} matches no benchmark of {head.name}: "
-                f"see them with 'edgebench suite {suite} --dry-run'"
+                f"see them with 'edgebench suite {suite.called} --dry-run'"
             )
     if not cells:
-        raise UsageError(f"{path}:1: the suite has no benchmark: add a [[benchmark]] table")
+        raise UsageError(f"{suite.path}:1: the suite has no benchmark: add a [[benchmark]] table")
     rate_hz = head.resources_hz if overrides.resources_hz is None else overrides.resources_hz
     return Plan(
         head.name,
@@ -156,19 +161,19 @@ def load_plan(
     )
 
 
-def _with_included(head: SuiteFile, path: Path) -> Iterator[tuple[SuiteFile, Path, str]]:
+def _with_included(suite: Suite) -> Iterator[Suite]:
     """Yield the suites that `include` names, then the suite itself; an include includes nothing further."""
-    text = path.read_text(encoding="utf-8")
-    for name in head.include:
+    for name in suite.file.include:
+        where = f"{suite.path}:{line_of(suite.text, ['include'])}"
         try:
-            part_path = find_suite(name)
+            find_suite(name)
         except UsageError as error:
-            raise UsageError(f"{path}:{line_of(text, ['include'])}: {error}") from None
-        part, part_text = read_suite(part_path)
-        if part.include:
-            raise UsageError(f"{path}:{line_of(text, ['include'])}: '{name}' includes others itself: name those here")
-        yield part, part_path, part_text
-    yield head, path, text
+            raise UsageError(f"{where}: {error}") from None
+        part = open_suite(name)
+        if part.file.include:
+            raise UsageError(f"{where}: '{name}' includes others itself: name those here")
+        yield part
+    yield suite
 
 
 def _measure(suite: SuiteFile, matrix: Matrix, index: int, path: Path, text: str, overrides: Overrides) -> Measure:

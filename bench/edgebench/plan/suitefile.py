@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -138,6 +139,16 @@ class SuiteFile(_Strict):
     benchmark: list[Matrix] = Field(default=[], max_length=1000)
 
 
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A suite as it was read; `called` is what the user wrote for it, `text` is for errors that name a line."""
+
+    called: str
+    path: Path
+    text: str
+    file: SuiteFile
+
+
 def builtin_suites() -> dict[str, Path]:
     """Return {name: file} of the suites that ship with edgebench, by name."""
     folder = Path(str(resources.files("edgebench_suites")))
@@ -153,6 +164,13 @@ def find_suite(name_or_file: str) -> Path:
     if path.is_file():
         return path
     raise UsageError(f"no suite or file is called {name_or_file!r}: choose one of {', '.join(suites)}, or a .toml file")
+
+
+def open_suite(name_or_file: str) -> Suite:
+    """Find and read a suite; UsageError when there is none, or what `read_suite` finds wrong."""
+    path = find_suite(name_or_file)
+    file, text = read_suite(path)
+    return Suite(name_or_file, path, text, file)
 
 
 def read_suite(path: Path) -> tuple[SuiteFile, str]:

@@ -66,31 +66,6 @@ def add_probe_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_verdict_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `compare` and `ab` have in common."""
-    group = parser.add_argument_group("verdict")
-    group.add_argument("--format", choices=("table", "json", "markdown", "junit"), default="table")
-    group.add_argument("-o", "--output", metavar="FILE", type=Path, help="a file instead of standard output")
-    group.add_argument(
-        "--budget",
-        metavar="[METRIC=]5%",
-        action="append",
-        default=[],
-        help="largest change for the worse that passes (default 5%%; see docs/compare.md)",
-    )
-    group.add_argument("--margin", metavar="1%", help="a change up to this is no regression (default 1%%)")
-    group.add_argument("--metric", metavar="NAME", action="append", default=[], help="compare only this, repeatable")
-    group.add_argument("--config", metavar="FILE", type=Path, help="budgets (default: edgebench.toml, where it is)")
-    group.add_argument(
-        "--allow",
-        metavar="WHAT",
-        action="append",
-        default=[],
-        choices=("inconclusive", "removed"),
-        help="exit 0 for it",
-    )
-
-
 def count(text: str) -> int:
     """Return a whole number of at least 1."""
     if not text.isdigit() or not 1 <= int(text) <= 1_000_000:

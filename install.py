@@ -2,7 +2,7 @@
 """Install edgebench with the CPU build of torch, never several GB of CUDA by accident.
 
     python3 install.py                     a virtual environment .venv with edgebench[x86]
-    python3 install.py --extras x86,pyrapl another choice of extras (see pyproject.toml)
+    python3 install.py --extras x86,pyrapl another choice of extras (see pyproject.toml); '' for none
     python3 install.py --pip ARGUMENT...   `pip install ARGUMENT...` of the running interpreter (tox and images use it)
 
 The public package index serves torch as a CUDA build. Where pip's own configuration already offers the CPU build
@@ -21,7 +21,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-TORCH = re.search(r'"torch==([0-9.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+# In the build of an image the list of the pinned packages stands beside this file in the place of pyproject.toml.
+PINS = next(path for name in ("pyproject.toml", "constraints.txt") if (path := ROOT / name).is_file())
+TORCH = re.search(r'^(?:torch = \[")?torch==([0-9.]+)', PINS.read_text(encoding="utf-8"), re.MULTILINE)
 DEFAULT_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
@@ -53,14 +55,14 @@ def main(argv: Sequence[str]) -> int:
         return pip_install(sys.executable, argv[1:])
     parser = argparse.ArgumentParser(description="Install edgebench into a virtual environment with CPU torch.")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="where (default: .venv beside this file)")
-    parser.add_argument("--extras", default="x86", help="extras of pyproject.toml, separated by commas (default: x86)")
+    parser.add_argument("--extras", default="x86", help="extras of pyproject.toml, by commas (default: x86)")
     parser.add_argument("--editable", action="store_true", help="install the source tree itself, to work on it")
     options = parser.parse_args(argv)
     python = options.venv / "bin" / "python"
     if not python.exists() and subprocess.run([sys.executable, "-m", "venv", options.venv], check=False).returncode:
         sys.stderr.write("install.py: the virtual environment failed; on Debian: apt-get install python3-venv\n")
         return 1
-    target = f"{ROOT}[{options.extras}]"
+    target = f"{ROOT}[{options.extras}]" if options.extras else str(ROOT)
     return pip_install(str(python), ["--quiet", *(["--editable"] if options.editable else []), target])
 
 

@@ -20,7 +20,7 @@ from tests.simulators.board import board as simulated_board
 from tests.simulators.meters.bench import Wave
 from tests.simulators.meters.devices import DEVICES
 
-pytestmark = [pytest.mark.container, pytest.mark.usefixtures("engine")]
+pytestmark = [pytest.mark.container, pytest.mark.quiet, pytest.mark.usefixtures("engine")]
 
 
 def running(process: subprocess.Popen[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from edgebench.report.io import parse_report, read_report
 from tests.container.engine import N150, TINY, docker, logs, run, started, wait_for
 from tests.simulators import powercap as simulator
 
-pytestmark = pytest.mark.container
+pytestmark = [pytest.mark.container, pytest.mark.quiet]
 
 NO_RIGHTS = ("--read-only", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 

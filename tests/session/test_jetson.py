@@ -52,6 +52,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.quiet
 def test_making_is_measured_by_phase_in_time_memory_joules_size_and_accuracy(
     edgebench: Edgebench, suite: Path, seven_watts: Path, tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("net.pt2", [], {"torch/fp32", "openvino/fp32", "openvino/int8", "onnxruntime/fp32", "onnxruntime/int8"}),
     ],
 )
+@pytest.mark.quiet
 def test_a_file_is_measured_by_every_backend_that_takes_it(
     edgebench: Edgebench, suite: Path, models: Path, seven_watts: Path, file: str, shape: list[str], measured: set[str]
 ) -> None:

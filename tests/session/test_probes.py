@@ -15,7 +15,7 @@ import pytest
 
 from tests.session.conftest import TINY, Edgebench
 
-pytestmark = pytest.mark.session
+pytestmark = [pytest.mark.session, pytest.mark.quiet]
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from tests.session.conftest import RECIPE as TRAINED
 from tests.session.conftest import Edgebench
 from tests.simulators import powercap as simulator
 
-pytestmark = pytest.mark.session
+pytestmark = [pytest.mark.session, pytest.mark.quiet]
 
 # Nothing here depends on what the weights are.
 RECIPE = TRAINED.replace("pretrain_epochs = 1", "pretrain_epochs = 0")

@@ -22,6 +22,7 @@ def cells(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {cell["name"]: cell for cell in report["benchmarks"]}
 
 
+@pytest.mark.quiet
 def test_joules_are_power_times_time_while_the_counter_wraps(
     edgebench: Edgebench, tiny: Path, seven_watts: Path
 ) -> None:

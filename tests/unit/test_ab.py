@@ -207,6 +207,7 @@ def test_too_few_pairs_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.slow
+@pytest.mark.quiet
 def test_a_real_environment_against_itself_does_not_regress_and_a_slower_one_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

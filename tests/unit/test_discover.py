@@ -107,10 +107,9 @@ def test_masks_as_engines_make_them(tmp_path: Path, mount: str) -> None:
 
 @needs_fuse
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
+@pytest.mark.usefixtures("others_may_enter")
 def test_readable_by_root_only(tmp_path: Path) -> None:
     with powercap(tmp_path / "sysfs") as simulator:
-        for folder in (tmp_path, *tmp_path.parents[:2]):
-            folder.chmod(0o755)
         os.seteuid(65534)
         try:
             metal, container = rapl(simulator.root, METAL), rapl(simulator.root, CONTAINER)
@@ -287,14 +286,13 @@ def test_a_specification_opens_what_it_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
+@pytest.mark.usefixtures("others_may_enter")
 def test_a_chip_that_root_alone_may_read(tmp_path: Path) -> None:
     folder = tmp_path / "class/hwmon/hwmon0"
     folder.mkdir(parents=True)
     (folder / "name").write_text("amdgpu\n")
     (folder / "power1_input").write_text("1000000\n")
     (folder / "power1_input").chmod(0o400)
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
     os.seteuid(65534)
     try:
         with pytest.raises(ProbeError, match="power1_input may not be read by this user") as caught:

@@ -14,7 +14,7 @@ from edgebench_probes.base import ProbeError, Scope
 from edgebench_probes.counter import CounterProbe
 from edgebench_probes.sources.hwmon import EnergyCounter, HwmonSource, SupplySource, channels, energies, supplies
 
-pytestmark = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
+pytestmark = [pytest.mark.quiet, pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")]
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ from edgebench_probes.sampling.integrate import SMOOTHINGS
 from edgebench_probes.sampling.source import Source, SourceLost
 from edgebench_probes.spec import parse_spec
 
+pytestmark = pytest.mark.quiet
+
 pytest.importorskip("pyvisa_sim", reason="the package pyvisa-sim is not installed")
 SIMULATED = f"{Path(network.__file__).parent / 'wt310.yaml'}@sim"
 

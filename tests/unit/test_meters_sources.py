@@ -26,6 +26,8 @@ from edgebench_probes.sampling.probe import SampledProbe
 from edgebench_probes.sampling.source import Sample, Source, SourceLost
 from edgebench_probes.spec import parse_spec
 
+pytestmark = pytest.mark.quiet
+
 ROOT = Path(__file__).parents[2]
 
 

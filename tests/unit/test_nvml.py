@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 pytestmark = [
+    pytest.mark.quiet,
     pytest.mark.skipif(importlib.util.find_spec("pynvml") is None, reason="nvidia-ml-py is not installed"),
     pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no C compiler to build the library with"),
 ]

@@ -21,6 +21,8 @@ from edgebench_probes.catalogue.discover import discover, open_probes
 from edgebench_probes.host import Host, read_host
 from edgebench_probes.sources.perf import Event, EventCounter, PerfProbe, cpu_list, events, perf_event_open, scaled
 
+pytestmark = pytest.mark.quiet
+
 POWER = 7.0
 SOFTWARE_PMU = 1
 CPU_CLOCK = Event("energy-pkg", Scope.PACKAGE, SOFTWARE_PMU, 0, POWER * 1e-9, (0,))
@@ -105,11 +107,10 @@ def test_the_step_is_the_common_divisor_of_the_counts(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
+@pytest.mark.usefixtures("others_may_enter")
 def test_a_refusal_names_the_level_and_the_flag(tmp_path: Path) -> None:
     """As a user without rights, through the real system call."""
     tree = pmu(tmp_path / "sys")
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     os.seteuid(65534)
     try:
         host = read_host()

@@ -19,7 +19,7 @@ from edgebench_probes.counter import State
 from edgebench_probes.sources.powercap import step_nj, walk
 from edgebench_probes.sources.rapl import RaplProbe, zones_by_scope
 
-pytestmark = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
+pytestmark = [pytest.mark.quiet, pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")]
 
 POWER = 7.0
 

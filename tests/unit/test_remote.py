@@ -34,6 +34,8 @@ from edgebench_probes.sampling.probe import SampledProbe
 from edgebench_probes.sampling.source import Sample, Source, SourceInfo, SourceLost
 from edgebench_probes.spec import parse_spec
 
+pytestmark = pytest.mark.quiet
+
 ROOT = Path(__file__).parents[2]
 WAVE = Wave(2.0, 9.0, 0.5)
 

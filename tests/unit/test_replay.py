@@ -70,6 +70,7 @@ def test_a_wrong_header_is_refused(tmp_path: Path, change: dict[str, object]) ->
         load(path)
 
 
+@pytest.mark.quiet
 def test_played_in_its_own_time_and_faster(tmp_path: Path) -> None:
     path = trace(tmp_path / "trace", 0.3)
     for speed in (1.0, 3.0):
@@ -105,6 +106,7 @@ def test_a_recording_of_a_replay_is_the_trace(tmp_path: Path) -> None:
 
 
 @needs_fuse
+@pytest.mark.quiet
 def test_a_counter_is_recorded_as_mean_powers(tmp_path: Path) -> None:
     with (
         powercap(tmp_path / "sys", Options(power=7.0)) as simulator,

@@ -26,6 +26,8 @@ from edgebench.report.log import Log
 from edgebench.report.model import Report, ResourceSeries
 from edgebench_probes.glance import open_glances
 
+pytestmark = pytest.mark.quiet
+
 INFO = [
     {"name": "cpu_percent", "unit": "%", "source": "test", "scope": None},
     {"name": "power_w", "unit": "W", "source": "test", "scope": "package"},

@@ -29,6 +29,8 @@ from edgebench_probes.sampling.source import Sample, SourceInfo
 from edgebench_probes.sources.hwmon import HwmonSource
 from edgebench_probes.sources.replay import ReplaySource, save
 
+pytestmark = pytest.mark.quiet
+
 needs_fuse = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
 IDLE_W, LOAD_W = 3.0, 12.0
 

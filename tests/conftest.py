@@ -1,0 +1,17 @@
+"""What all tests may ask for."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def others_may_enter(tmp_path: Path) -> None:
+    """Let every user look into `tmp_path`: pytest makes it, and the folders it is in, for one user only."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_mode & stat.S_IXOTH:
+            break
+        folder.chmod(0o755)

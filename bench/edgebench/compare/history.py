@@ -143,7 +143,9 @@ def _make_model(metrics: tuple[str, ...]) -> type[BaseModel]:
     )
     return _part(
         Report,
-        "schema_ id created status platform fingerprint",
+        "id created status platform fingerprint",
+        # A report that is written has its schema by default; one that is read has to say it.
+        schema_=(Report.model_fields["schema_"].annotation, Field(alias="schema")),
         generator=(_part(Generator, "version"), ...),
         suite=(_part(Suite, "name"), ...),
         image=(_part(Image, "name digest") | None, None),
@@ -156,5 +158,5 @@ def _make_model(metrics: tuple[str, ...]) -> type[BaseModel]:
 def _part(model: type[Part], names: str, **others: Any) -> type[BaseModel]:
     """Return a model of these fields of a report's part, each as the report has it, and `others` in place of more."""
     kept = {name: (model.model_fields[name].rebuild_annotation(), model.model_fields[name]) for name in names.split()}
-    fields: dict[str, Any] = {**kept, **others}
+    fields: dict[str, Any] = {**others, **kept}
     return create_model(f"Lean{model.__name__}", __base__=_Lean, **fields)

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, TypeAlias
 
 from edgebench.errors import UsageError
+from edgebench.report.text import clean_lines
 
 if TYPE_CHECKING:
     import argparse
@@ -40,12 +41,15 @@ def stderr() -> Console:
 
 def plain(console: Console, text: str) -> None:
     """Print a sentence as it is: paths and names in it are neither markup nor wrapped."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(clean_lines(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """Write a sentence to standard error, for when loading a console would cost more than the command."""
-    sys.stderr.write(f"{text}\n")
+    """Write a sentence to standard error, for when loading a console would cost more than the command.
+
+    What a file or another program said in it is shown, never obeyed by the terminal.
+    """
+    sys.stderr.write(f"{clean_lines(text)}\n")
 
 
 def captured(shown: RenderableType) -> str:

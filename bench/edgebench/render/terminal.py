@@ -10,8 +10,8 @@ from rich.text import Text
 from edgebench.render.head import head
 from edgebench.render.sections import essentials, remarks, sections
 from edgebench.render.tables import FittingTable, Section
-from edgebench.render.units import clean
 from edgebench.report.model import Report
+from edgebench.report.text import clean
 
 _BULLET_STYLES = {"plain": "", "warning": "yellow", "error": "red"}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgebench.compare.verdict import Comparison, Verdict
+from edgebench.report.text import json_text
 
 SCHEMA: Final = "edgebench.verdict/1"
 PATH = Path(__file__).with_name("edgebench.verdict-1.schema.json")
@@ -26,7 +27,7 @@ def verdict_json(comparison: Comparison) -> str:
         **asdict(comparison),
         "common": dict(comparison.common),
     }
-    return json.dumps(_without_none(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(_without_none(data)) + "\n"
 
 
 def schema_text() -> str:

@@ -80,7 +80,8 @@ def suite(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console
 def make_plan(arguments: argparse.Namespace, *, dataset: str | None = None) -> Plan:
     """Return the plan that the command line asks for; `dataset` is the name of a bundle's data set."""
     from edgebench.machine.facts import usable_cpus
-    from edgebench.plan.plan import Overrides, load_plan
+    from edgebench.plan.load import load_plan
+    from edgebench.plan.plan import Overrides
 
     if dataset is None:
         dataset = "digits"

@@ -39,7 +39,17 @@ ARROWS: dict[str, set[str]] = {
     "edgebench.machine.facts": set(),
     "edgebench.compare": {"report", "errors", "plan.toml"},
     "edgebench.report": {"errors", "machine", "measure", "plan", "backends", "compress"},
-    "edgebench.backends": {"errors", "compress.checkpoint", "compress.half"},
+    "edgebench.backends": {
+        "errors",
+        "plugins",
+        "machine",
+        "compress.checkpoint",
+        "compress.half",
+        "compress.quiet",
+        "compress.steps",
+    },
+    "edgebench.plan": {"errors", "plugins", "machine", "backends", "compress"},
+    "edgebench.plugins": set(),
     "edgebench.compress": {"errors"},
     # The suite file's reader names file and line of what is wrong in TOML; profiles do so by it.
     "edgebench.launch": {"errors", "machine", "report", "plan.toml"},

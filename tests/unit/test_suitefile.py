@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebench.errors import UsageError
-from edgebench.plan.plan import Overrides, load_plan
+from edgebench.plan.load import load_plan
+from edgebench.plan.plan import Overrides
 from edgebench.plan.suitefile import builtin_suites, read_suite
 
 HEAD = 'name = "mine"\n'

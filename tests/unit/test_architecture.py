@@ -34,8 +34,8 @@ ARROWS = {
     "artifacts": "report measure plan backends machine compress probes suites version errors",
     "report": "measure plan machine probes version errors",
     "measure": "backends machine probes suites errors",
-    "plan": "backends compress suites errors",
-    "backends": "compress suites errors",
+    "plan": "backends machine compress suites errors",
+    "backends": "machine compress suites errors",
     "machine": "probes",
     "compress": "suites errors",
     "probes": "",
@@ -50,7 +50,7 @@ LATE: dict[tuple[str, str], str] = {
     ("edgebench.backends.torch", "edgebench_suites.zoo"): "NumPy, when a backend is only chosen",
 }
 # Longer than a file should be, still.
-LONG = frozenset({"edgebench.plan.plan", "edgebench.report.model"})
+LONG = frozenset({"edgebench.report.model"})
 # What a process that does not need it must not pay for.
 RUNTIMES = frozenset(
     [

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgebench.errors import UsageError
-from edgebench.plan.plan import Overrides, load_plan
+from edgebench.plan.load import load_plan
+from edgebench.plan.plan import Overrides
 from edgebench.plan.suitefile import builtin_suites, read_suite
 
 HEAD = 'name = "mine"\n'

@@ -20,7 +20,9 @@ from edgebench.errors import EdgebenchError
 from edgebench.machine.child import die_with_parent
 from edgebench.measure.probes import ProbeSettings
 from edgebench.plan.estimate import measure_seconds
-from edgebench.plan.plan import Overrides, load_plan
+from edgebench.plan.kinds import KINDS
+from edgebench.plan.load import load_plan
+from edgebench.plan.plan import Overrides
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
 from edgebench.session.options import Options
@@ -109,7 +111,7 @@ def _cell(plan: Plan, options: Options, name: str, artifact: dict[str, Any] | No
 
     cell = next(cell for cell in plan.benchmarks if cell.name == name)
     job = None
-    if cell.kind == "sustained":
+    if not KINDS[cell.kind].paired:
         reasons = {**reasons, name: "sustained load heats the machine up, so that two sides cannot take turns"}
     if name not in reasons and (artifact is not None or cell.params.operator is not None):
         job = make_job(plan, cell, artifact, options, loops=0, describe=True)

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgebench.backends.boundary import check_file, refusals
+from edgebench.backends.families import SUFFIXES
 from edgebench.backends.inputs import ModelInput
 from edgebench.backends.litert import declared_inputs as litert_inputs
 from edgebench.backends.litert import open_file
@@ -13,20 +14,12 @@ from edgebench.backends.openvino import declared_inputs, read_model
 from edgebench.backends.pt2 import inputs_of, load_program
 from edgebench.errors import BackendError
 
-# suffix -> (the format's name in a LoadSpec, the backends that open it)
-FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
-    ".onnx": ("onnx", ("onnxruntime", "openvino")),
-    ".xml": ("openvino", ("openvino",)),
-    ".tflite": ("tflite", ("litert", "openvino")),
-    ".pt2": ("pt2", ("torch", "torch-compile")),
-}
-
 
 def format_of(path: Path) -> str:
     """Return the format of a model file by its suffix; raises BackendError for one that nothing opens."""
-    if (known := FORMATS.get(path.suffix.lower())) is None:
-        raise BackendError(f"{path} is no model that edgebench opens: give one of {', '.join(FORMATS)}")
-    return known[0]
+    if (known := SUFFIXES.get(path.suffix.lower())) is None:
+        raise BackendError(f"{path} is no model that edgebench opens: give one of {', '.join(SUFFIXES)}")
+    return known
 
 
 def read_inputs(path: Path) -> list[ModelInput]:

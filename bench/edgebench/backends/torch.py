@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.base import Layer, LoadSpec, TensorSpec
 from edgebench.backends.boundary import check_file, refusals
@@ -17,6 +17,7 @@ from edgebench.backends.inputs import ONLY_INPUT, ModelInput, fit_feeds, fix_sha
 from edgebench.backends.onednn import listen
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.pt2 import inputs_of, load_program
+from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from edgebench.backends.base import Array
 
     Module = Callable[..., Any]
-
-_FORMATS = ("torch", "pt2")
-_PRECISIONS = ("fp32", "bf16", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,6 @@ class TorchBackend:
     """
 
     compiled: bool = False
-    formats: ClassVar[tuple[str, ...]] = _FORMATS
 
     @property
     def name(self) -> str:
@@ -64,10 +61,7 @@ class TorchBackend:
         """
         if (reason := self.unavailable()) is not None:
             raise BackendError(reason)
-        if spec.precision not in _PRECISIONS:
-            raise BackendError(f"{self.name} runs {', '.join(_PRECISIONS)}, not {spec.precision}: choose one of these")
-        if spec.format not in _FORMATS:
-            raise BackendError(f"{self.name} opens {', '.join(_FORMATS)}, not {spec.format}: choose another backend")
+        check_spec(self.name, spec)
         import torch
 
         with refusals(self.name, "the thread count"):
@@ -77,6 +71,11 @@ class TorchBackend:
             module, declared = read_module(spec)
         load_s = time.perf_counter() - started
         return wrap_module(module, fix_shapes(declared, spec.shapes, spec.path), spec, load_s, compiled=self.compiled)
+
+
+def compiling() -> TorchBackend:
+    """Return the backend ``torch-compile``."""
+    return TorchBackend(compiled=True)
 
 
 @dataclass(frozen=True, slots=True)

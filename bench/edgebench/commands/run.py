@@ -125,7 +125,7 @@ def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
     inputs: list[Input] = []
     words = [arguments.suite]
     if arguments.suite not in builtin_suites():
-        inputs.append(_input("suite", suite.path, remote=remote))
+        inputs.append(_input("suite", suite.whole.path, remote=remote))
         words = [inputs[0].target]
     parser = argparse.ArgumentParser(add_help=False)
     add_suite_options(parser)
@@ -145,7 +145,7 @@ def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
     return Order(
         profile=profile,
         image=arguments.image or profile.image,
-        suite=suite.file.name,
+        suite=suite.head.name,
         arguments=tuple(words),
         inputs=tuple(inputs),
         specs=tuple(map(_absolute, specs)),

@@ -54,7 +54,7 @@ def _suite(arguments: argparse.Namespace) -> int:
 
     folder = _bundle_asked(arguments)
     suite = open_suite(arguments.suite)
-    bundle = None if folder is None else find_bundle(folder, suite.file.name)
+    bundle = None if folder is None else find_bundle(folder, suite.head.name)
     plan = make_plan(arguments, suite, dataset=None if bundle is None else bundle.manifest.suite.data)
     if bundle is not None:
         bundle.check(plan)
@@ -147,13 +147,14 @@ def _bundle_asked(arguments: argparse.Namespace) -> Path | None:
 def make_plan(arguments: argparse.Namespace, suite: Suite, *, dataset: str | None = None) -> Plan:
     """Return the plan that the command line asks for; `dataset` is the name of a bundle's data set."""
     from edgebench.machine.facts import usable_cpus
-    from edgebench.plan.plan import Overrides, load_plan
+    from edgebench.plan.load import load_plan
+    from edgebench.plan.plan import Overrides
     from edgebench_suites.data.load import load_data
 
     if dataset is None:
         dataset = "digits"
     if arguments.data is not None:
-        dataset = load_data(arguments.data, seed=suite.file.seed, choice=suite.file.data.choice).name
+        dataset = load_data(arguments.data, seed=suite.head.seed, choice=suite.head.data.choice).name
     if arguments.weights is not None and not arguments.weights.is_file():
         raise UsageError(f"--weights {arguments.weights}: there is no such file: name a state dict saved by torch.save")
     cores = len(usable_cpus())

@@ -25,10 +25,11 @@ from edgebench.artifacts.families import family_versions
 from edgebench.artifacts.manifest import MANIFEST_FILE, PREFIX, Data, File, Manifest, sealed, target_json
 from edgebench.artifacts.store import META_FILE, content_digest
 from edgebench.backends.packages import installed_versions
+from edgebench.backends.registry import backends_of
 from edgebench.errors import BundleError, CompressionError, UsageError
 from edgebench.machine import facts as machine
 from edgebench.measure.probes import opened
-from edgebench.plan.targets import FAMILIES, carried, carried_target_of
+from edgebench.plan.targets import carried, carried_target_of
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
 from edgebench.session.preparation import make_artifact
@@ -40,28 +41,15 @@ if TYPE_CHECKING:
     from edgebench.session.options import Options, Progress
     from edgebench_suites.data.dataset import Dataset
 
-# The backends that a platform's image has; None: every backend there is.
-PLATFORMS: Mapping[str, tuple[str, ...] | None] = {
-    "n150": ("torch", "torch-compile", "openvino", "onnxruntime"),
-    "jetson": ("torch", "torch-cuda", "onnxruntime", "onnxruntime-cuda", "tensorrt"),
-    "pi": ("onnxruntime", "litert"),
-    "any": None,
-}
 _ARTIFACTS, _DATA = "artifacts", "data"
 
 
 def for_platform(plan: Plan, platform: str) -> Plan:
     """Return the plan with the benchmarks that need an artifact on a platform; UsageError when there is none."""
-    backends = PLATFORMS[platform]
-    cells = tuple(
-        cell
-        for cell in plan.benchmarks
-        if cell.params.operator is None
-        and cell.params.backend in FAMILIES
-        and (backends is None or cell.params.backend in backends)
-    )
+    backends = backends_of(platform)
+    cells = tuple(cell for cell in plan.benchmarks if cell.params.operator is None and cell.params.backend in backends)
     if not cells:
-        known = "" if backends is None else f" ({', '.join(backends)})"
+        known = "" if platform == "any" else f" ({', '.join(backends)})"
         raise UsageError(
             f"{plan.name} has no benchmark that needs an artifact on '{platform}'{known}: no bundle needed"
         )

@@ -23,25 +23,6 @@ if TYPE_CHECKING:
     from edgebench.artifacts.chain import Chain, Ledger
     from edgebench.backends.inputs import ModelInput
 
-# Which families a file can be turned into.
-REACHES = {
-    "onnx": ("openvino", "onnx"),
-    "openvino": ("openvino",),
-    "tflite": ("tflite", "openvino"),
-    "pt2": ("torch", "openvino", "onnx"),
-}
-
-
-def why_not(form: str, family: str, variant: str) -> str | None:
-    """Say why a file of this format cannot be measured so, or None."""
-    if family not in REACHES[form]:
-        return f"a .{form if form != 'openvino' else 'xml'} file does not run in this backend"
-    if variant not in ("baseline", "fp16", "ptq-static"):
-        return f"{variant} needs a model that edgebench can train, not a file"
-    if variant != "baseline" and family == "torch":
-        return "an exported program cannot be quantised or halved again in torch"
-    return None
-
 
 def make_own(chain: Chain, *, quantise: bool, halve: bool = False) -> Artifact:
     """Return the artifact of the user's file for the job's family; its `shapes` note fixes every input."""

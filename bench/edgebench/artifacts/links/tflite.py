@@ -14,9 +14,21 @@ from edgebench.compress.quantise_tflite import dynamic_tflite, half_tflite, stat
 from edgebench.measure.phases import phase
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgebench.artifacts.chain import Ledger
+    from edgebench.compress.steps import Step
 
 FAMILY = "tflite"
+
+
+def lowered(chain: Chain, parent: Artifact, steps: Sequence[Step]) -> Artifact:
+    """Convert a torch checkpoint, then apply LiteRT's own quantiser where the last step is one."""
+    current = exported(chain, parent)
+    last = steps[-1].kind if steps else None
+    if last is not None and (last.lowered or FAMILY in last.lowered_in):
+        current = quantised(chain, current, last.kind)
+    return current
 
 
 def exported(chain: Chain, parent: Artifact) -> Artifact:

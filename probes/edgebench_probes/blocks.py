@@ -1,0 +1,179 @@
+"""One measured block: probes opened, idle before, both edges marked, energies asked for, idle after, probes closed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebench_probes import idling, opening
+from edgebench_probes.base import Mark, Probe, ProbeError, WindowEnergy
+from edgebench_probes.catalogue.discover import TARGET, shortest_window
+from edgebench_probes.finding import Finding
+from edgebench_probes.reading import Measured, Reading
+from edgebench_probes.sampling.probe import SampledProbe
+
+UNSURE = 0.1  # a figure whose random uncertainty (one sigma) is a larger share of it must not be relied on
+INTERRUPTED = "the measurement was interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for, as `measure` has it; `probes` are open and stay so."""
+
+    specs: tuple[str, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    idle_s: float = 0.0
+    sysfs: str | Path | None = None
+    workload_cpus: tuple[int, ...] = ()
+    then: Callable[[Measured], object] | None = None
+
+    @property
+    def named(self) -> bool:
+        """Whether probes were named: then each of them is wanted."""
+        return bool(self.specs or self.probes)
+
+
+@contextmanager
+def block(request: Request) -> Generator[Measured, None, None]:
+    """Measure what runs inside; the result is complete afterwards, also when that raised. Raises ProbeError before."""
+    measured = Measured()
+    with ExitStack() as stack:
+        missing: list[Finding] = []
+        probes = _delivering(_opened(request, stack, missing), missing, named=request.named)
+        before = _idle_before(probes, request.idle_s)
+        starts = [_edge(probe) for probe in probes]
+        for index in _sampled(probes):  # now, not before the counters have waited for their refresh
+            starts[index] = _edge(probes[index])
+        if request.named:
+            _raise_first(starts)
+        begun = time.monotonic_ns()
+        after: list[idling.Rest | str] = [INTERRUPTED] * len(probes)
+        windows: list[WindowEnergy | ProbeError] = []
+        try:
+            yield measured
+            seconds = (time.monotonic_ns() - begun) / 1e9
+            windows = _windows(probes, starts)
+            if request.idle_s:
+                after = idling.rest(probes, request.idle_s)
+        finally:
+            if not windows:
+                seconds = (time.monotonic_ns() - begun) / 1e9
+                windows = _windows(probes, starts)
+            readings: list[Reading] = []
+            for index, (probe, window) in enumerate(zip(probes, windows, strict=True)):
+                if isinstance(window, ProbeError):
+                    missing.append(_missing(probe, window))
+                else:
+                    rests = (before[index], after[index]) if before else None
+                    readings.append(_reading(probe, window, seconds, rests))
+            measured.complete(readings, missing, seconds)
+
+
+def _opened(request: Request, stack: ExitStack, missing: list[Finding]) -> list[Probe]:
+    if request.probes and not request.specs:
+        return list(request.probes)
+    opened = stack.enter_context(opening.open(*request.specs, sysfs=request.sysfs, workload_cpus=request.workload_cpus))
+    missing += opened.missing
+    return [*request.probes, *opened]
+
+
+def _delivering(probes: Sequence[Probe], missing: list[Finding], *, named: bool) -> list[Probe]:
+    """Return the probes that deliver; one that does not is an error if it was named, or if there is no other."""
+    good: list[Probe] = []
+    failed: list[ProbeError] = []
+    for probe in probes:
+        try:
+            probe.mark()
+        except ProbeError as error:
+            failed.append(error)
+            missing.append(_missing(probe, error))
+        else:
+            good.append(probe)
+    if failed and (named or not good):
+        raise failed[0]
+    return good
+
+
+def _idle_before(probes: Sequence[Probe], seconds: float) -> list[idling.Rest | str]:
+    if not seconds:
+        return []
+    idling.check_long_enough(probes, seconds)
+    before = idling.rest(probes, seconds)
+    if all(isinstance(one, str) for one in before):
+        raise ProbeError(f"no probe tells its power at rest: {before[0]}", "measure without idle")
+    return before
+
+
+def _sampled(probes: Sequence[Probe]) -> list[int]:
+    return [index for index, probe in enumerate(probes) if isinstance(probe, SampledProbe)]
+
+
+def _edge(probe: Probe) -> Mark | ProbeError:
+    """Mark an edge; sampled power, which has been seen to deliver, without a wait."""
+    try:
+        return probe.mark(sync=not isinstance(probe, SampledProbe))
+    except ProbeError as error:
+        return error
+
+
+def _raise_first(edges: Sequence[Mark | ProbeError]) -> None:
+    for edge in edges:
+        if isinstance(edge, ProbeError):
+            raise edge
+
+
+def _windows(probes: Sequence[Probe], starts: Sequence[Mark | ProbeError]) -> list[WindowEnergy | ProbeError]:
+    """Mark the end and return the energy of each probe's window, or why there is none."""
+    ends = {index: _edge(probes[index]) for index in _sampled(probes)}  # first, as the counters' refresh takes a wait
+    ends |= {index: _edge(probe) for index, probe in enumerate(probes) if index not in ends}
+    return [_window(probe, starts[index], ends[index]) for index, probe in enumerate(probes)]
+
+
+def _window(probe: Probe, start: Mark | ProbeError, end: Mark | ProbeError) -> WindowEnergy | ProbeError:
+    if isinstance(start, ProbeError):
+        return start
+    if isinstance(end, ProbeError):
+        return end
+    try:
+        window = probe.energy(start, end)
+    except ProbeError as error:
+        return error
+    if probe.info.kind == "counter" and window.energy_j == 0:
+        return ProbeError(f"the counter did not move in {window.seconds:.3g} s", "measure a longer block")
+    return window
+
+
+def _reading(
+    probe: Probe, window: WindowEnergy, block_s: float, rests: tuple[idling.Rest | str, idling.Rest | str] | None
+) -> Reading:
+    info = probe.info
+    idle, no_idle = idling.idle(*rests) if rests else (None, None)
+    return Reading(info.name, info.source, info.scope, window, _doubt(probe, window, block_s), idle, no_idle)
+
+
+def _doubt(probe: Probe, window: WindowEnergy, block_s: float) -> str | None:
+    """Return why a figure must not be relied on: too short for the probe's steps and refresh, or too uncertain."""
+    if not window.power_w > 0:
+        return f"the mean power is {window.power_w:.3g} W: whether the source measures this block is not known"
+    needed_s = shortest_window(probe, window.power_w)
+    if window.seconds < needed_s:
+        return (
+            f"the window of {window.seconds:.3g} s is shorter than the {needed_s:.3g} s that this probe needs at"
+            f" {window.power_w:.3g} W for {TARGET:.0%}; measure a longer block, or the same work several times"
+        )
+    if window.seconds - block_s > TARGET * window.seconds:
+        return (
+            f"the block took {block_s:.3g} s of the window, the rest of its {window.seconds:.3g} s are waits for the"
+            " counters at its edges; measure a longer block, or one scope"
+        )
+    if window.uncertainty_j > UNSURE * window.energy_j:
+        return f"its uncertainty (one sigma) is {window.uncertainty_j / window.energy_j:.0%} of it"
+    return None
+
+
+def _missing(probe: Probe, error: ProbeError) -> Finding:
+    info = probe.info
+    return Finding(info.name, info.source, usable=False, scope=info.scope, reason=error.reason, fix=error.fix)

@@ -28,6 +28,7 @@ def add_measure_options(actions: Any) -> None:
     parser = actions.add_parser(
         "measure",
         help="joules of a command",
+        usage="%(prog)s [-h] [--json] [-o FILE] [--idle SECONDS] [--probe SPEC] [--sysfs ROOT] -- COMMAND...",
         description="Run a command and say on stderr what energy it took: one figure a probe and scope.",
         epilog="exit codes: the command's, 128 + N when signal N ended it, 127 when it cannot be started; "
         "2 usage, or a probe that cannot be had (the command is then not run)",
@@ -44,7 +45,7 @@ def add_measure_options(actions: Any) -> None:
         help="leave the machine alone so long before and again after it, and give the energy above idle too",
     )
     add_probe_options(parser, inherited=True)
-    parser.add_argument("argv", metavar="-- COMMAND", nargs=argparse.REMAINDER, help="the command and its arguments")
+    parser.add_argument("argv", metavar="COMMAND", nargs=argparse.REMAINDER, help="the command and its arguments")
     parser.set_defaults(command=measure)
 
 

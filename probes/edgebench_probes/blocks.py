@@ -11,6 +11,7 @@ from pathlib import Path
 from edgebench_probes import idling, opening
 from edgebench_probes.base import Mark, Probe, ProbeError, WindowEnergy
 from edgebench_probes.catalogue.discover import TARGET, shortest_window
+from edgebench_probes.chaining import Chain
 from edgebench_probes.finding import Finding
 from edgebench_probes.reading import Measured, Reading
 from edgebench_probes.sampling.probe import SampledProbe
@@ -44,31 +45,31 @@ def block(request: Request) -> Generator[Measured, None, None]:
         missing: list[Finding] = []
         probes = _delivering(_opened(request, stack, missing), missing, named=request.named)
         before = _idle_before(probes, request.idle_s)
-        starts = [_edge(probe) for probe in probes]
-        for index in _sampled(probes):  # now, not before the counters have waited for their refresh
-            starts[index] = _edge(probes[index])
-        if request.named:
-            _raise_first(starts)
-        begun = time.monotonic_ns()
         after: list[idling.Rest | str] = [INTERRUPTED] * len(probes)
-        windows: list[WindowEnergy | ProbeError] = []
+        windows = [_Window(probe) for probe in probes]
+        for window in sorted(windows, key=_waits, reverse=True):
+            window.begin()
+            if request.named and window.failed is not None:
+                raise window.failed
+        begun = time.monotonic_ns()
         try:
-            yield measured
-            seconds = (time.monotonic_ns() - begun) / 1e9
-            windows = _windows(probes, starts)
+            try:
+                yield measured
+            finally:
+                seconds = (time.monotonic_ns() - begun) / 1e9
+                for window in sorted(windows, key=_waits):
+                    window.end()
+                results = [window.result() for window in windows]
             if request.idle_s:
                 after = idling.rest(probes, request.idle_s)
         finally:
-            if not windows:
-                seconds = (time.monotonic_ns() - begun) / 1e9
-                windows = _windows(probes, starts)
             readings: list[Reading] = []
-            for index, (probe, window) in enumerate(zip(probes, windows, strict=True)):
-                if isinstance(window, ProbeError):
-                    missing.append(_missing(probe, window))
+            for index, (probe, result) in enumerate(zip(probes, results, strict=True)):
+                if isinstance(result, ProbeError):
+                    missing.append(_missing(probe, result))
                 else:
                     rests = (before[index], after[index]) if before else None
-                    readings.append(_reading(probe, window, seconds, rests))
+                    readings.append(_reading(probe, result, seconds, rests))
             measured.complete(readings, missing, seconds)
 
 
@@ -107,43 +108,54 @@ def _idle_before(probes: Sequence[Probe], seconds: float) -> list[idling.Rest | 
     return before
 
 
-def _sampled(probes: Sequence[Probe]) -> list[int]:
-    return [index for index, probe in enumerate(probes) if isinstance(probe, SampledProbe)]
+class _Window:
+    """One probe's window; `failed` is why it has no energy."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.failed: ProbeError | None = None
+        self.probe = probe
+        self._edges: list[Mark] = []
+        self._chain: Chain | None = None
+
+    def begin(self) -> None:
+        """Mark the start."""
+        self._mark()
+        if self._edges and isinstance(self.probe, SampledProbe):
+            self._chain = Chain(self.probe, self._edges[0])
+
+    def end(self) -> None:
+        """Mark the end."""
+        if self.failed is None:
+            self._mark()
+        if self._chain is not None:
+            self._chain.close()
+
+    def _mark(self) -> None:
+        try:
+            self._edges.append(self.probe.mark(sync=_waits(self)))
+        except ProbeError as error:
+            self.failed = error
+
+    def result(self) -> WindowEnergy | ProbeError:
+        """Return the energy, or why there is none."""
+        if self.failed is not None:
+            return self.failed
+        start, end = self._edges
+        try:
+            window = self._chain.energy(end) if self._chain is not None else self.probe.energy(start, end)
+        except ProbeError as error:
+            return error
+        if self.probe.info.kind == "counter" and window.energy_j == 0:
+            return ProbeError(f"the counter did not move in {window.seconds:.3g} s", "measure a longer block")
+        return window
 
 
-def _edge(probe: Probe) -> Mark | ProbeError:
-    """Mark an edge; sampled power, which has been seen to deliver, without a wait."""
-    try:
-        return probe.mark(sync=not isinstance(probe, SampledProbe))
-    except ProbeError as error:
-        return error
+def _waits(window: _Window) -> bool:
+    """Whether a mark waits for the next refresh: sampled power, which has been seen to deliver, needs none.
 
-
-def _raise_first(edges: Sequence[Mark | ProbeError]) -> None:
-    for edge in edges:
-        if isinstance(edge, ProbeError):
-            raise edge
-
-
-def _windows(probes: Sequence[Probe], starts: Sequence[Mark | ProbeError]) -> list[WindowEnergy | ProbeError]:
-    """Mark the end and return the energy of each probe's window, or why there is none."""
-    ends = {index: _edge(probes[index]) for index in _sampled(probes)}  # first, as the counters' refresh takes a wait
-    ends |= {index: _edge(probe) for index, probe in enumerate(probes) if index not in ends}
-    return [_window(probe, starts[index], ends[index]) for index, probe in enumerate(probes)]
-
-
-def _window(probe: Probe, start: Mark | ProbeError, end: Mark | ProbeError) -> WindowEnergy | ProbeError:
-    if isinstance(start, ProbeError):
-        return start
-    if isinstance(end, ProbeError):
-        return end
-    try:
-        window = probe.energy(start, end)
-    except ProbeError as error:
-        return error
-    if probe.info.kind == "counter" and window.energy_j == 0:
-        return ProbeError(f"the counter did not move in {window.seconds:.3g} s", "measure a longer block")
-    return window
+    Those that wait begin first and end last, so that the others' windows hold no wait.
+    """
+    return not isinstance(window.probe, SampledProbe)
 
 
 def _reading(

@@ -12,9 +12,9 @@ from statistics import fmean, stdev
 from edgebench_probes.base import Mark, Probe, ProbeError
 from edgebench_probes.catalogue.discover import shortest_window
 from edgebench_probes.reading import Idle
-from edgebench_probes.window import MIN_REFRESHES
 
 MIN_SLICES, MAX_SLICES = 2, 10
+SLICE_REFRESHES = 200  # of a counter: 1 % of a slice is two refreshes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def idle(before: Rest | str, after: Rest | str) -> tuple[Idle | None, str | None
 def _slice_s(probe: Probe) -> float:
     """Return the shortest slice (s): of samples enough for a mean, of a counter enough refreshes to tell it moves."""
     info = probe.info
-    return MIN_REFRESHES * info.refresh_s if info.kind == "counter" else 1.05 * shortest_window(probe, math.inf)
+    return SLICE_REFRESHES * info.refresh_s if info.kind == "counter" else 1.05 * shortest_window(probe, math.inf)
 
 
 def _mark(probe: Probe) -> Mark | str:

@@ -168,6 +168,11 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def _under(name: str, info: ProbeInfo) -> ProbeInfo:
+    """Return what a plug-in says of a probe under its own name, which may go on, as in `acme:rail 3`."""
+    return info if info.name.partition(":")[0] == name else replace(info, name=name)
+
+
 class _Sampled(SampledProbe):
     """A plug-in's source of power, under the name it was asked for by."""
 
@@ -179,7 +184,7 @@ class _Sampled(SampledProbe):
     def source_info(self) -> SourceInfo:
         """What this source is."""
         about = super().source_info
-        return replace(about, info=replace(about.info, name=self._name))
+        return replace(about, info=_under(self._name, about.info))
 
 
 class Guarded(Probe):
@@ -192,7 +197,7 @@ class Guarded(Probe):
     def info(self) -> ProbeInfo:
         """What this source is."""
         with _named(self._package):
-            return replace(self._probe.info, name=self._name)
+            return _under(self._name, self._probe.info)
 
     def open(self) -> None:
         """Open it; raises ProbeError."""

@@ -14,10 +14,11 @@ from tests.simulators.powercap import Options, powercap, unavailable
 
 GOOD = '''
 """A counter in a file, and a supply of constant power."""
+import time
 from pathlib import Path
 
 from edgebench_probes import (
-    Counter, CounterProbe, Plugin, PolledSource, ProbeError, ProbeInfo, Scope, SourceInfo, WindowInvalid,
+    Counter, CounterProbe, Plugin, ProbeError, ProbeInfo, Sample, Scope, Source, SourceInfo,
 )
 
 
@@ -39,17 +40,16 @@ class FileCounter(Counter):
         return int(self.path.read_text())
 
 
-class Supply(PolledSource):
-    period_s = 0.01
-
+class Supply(Source):
     def describe(self):
-        return SourceInfo(ProbeInfo("whatever", "a supply", Scope.BOARD_DC, "power", 0.01, self.period_s))
+        return SourceInfo(ProbeInfo("whatever", "a supply", Scope.BOARD_DC, "power", 0.01, 0.01))
 
     def open(self):
         pass
 
-    def poll(self):
-        return 12.0
+    def read(self):
+        time.sleep(0.01)
+        return [Sample(time.monotonic_ns(), 12.0)]
 
     def close(self):
         pass

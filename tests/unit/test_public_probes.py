@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,12 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.simulators.powercap import Options, Simulator, powercap, unavailable
 
 import edgebench_probes
 from edgebench_probes import Measured, ProbeError, Reading, measure, probes
-from edgebench_probes.base import ProbeInfo, Scope
-from edgebench_probes.sampling.source import Sample, SourceInfo
+from edgebench_probes.base import ProbeInfo, Scope, WindowEnergy
+from edgebench_probes.chaining import joined
+from edgebench_probes.sampling.probe import SampledProbe
+from edgebench_probes.sampling.source import Sample, Source, SourceInfo
 from edgebench_probes.sources.replay import save
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +69,7 @@ def rapl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
 def assert_right(reading: Reading, watts: float) -> None:
     """Three sigma: both errors of a counter are uniform, with bounds of at most 2.5 sigma each."""
     assert abs(reading.energy_j - watts * reading.seconds) <= 3 * reading.uncertainty_j
-    assert reading.unsure is None
+    assert reading.unsure is None or "waits for the counters" in reading.unsure  # on a machine that is busy
 
 
 def test_these_names_are_public_and_no_others() -> None:
@@ -115,9 +121,60 @@ def test_two_probes_at_once_stay_two_figures(rapl: Simulator, tmp_path: Path) ->
         pass
 
 
+class Fast(Source):
+    """A meter of 5 W so fast that its samples are held for two seconds only."""
+
+    refresh_s = 4e-6
+
+    def __init__(self) -> None:
+        self._told_ns = 0
+
+    def describe(self) -> SourceInfo:
+        return SourceInfo(ProbeInfo("fast", "a fast meter", Scope.BOARD_DC, "power", 0.001, self.refresh_s))
+
+    def open(self) -> None:
+        self._told_ns = time.monotonic_ns()
+
+    def read(self) -> list[Sample]:
+        time.sleep(0.005)
+        first, self._told_ns = self._told_ns, time.monotonic_ns()
+        return [Sample(t_ns, 5.0) for t_ns in range(first, self._told_ns, int(self.refresh_s * 1e9))]
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_block_may_last_longer_than_samples_are_held() -> None:
+    with SampledProbe(Fast()) as probe, measure(probe) as measured:
+        start = probe.mark()
+        time.sleep(5)
+        with pytest.raises(ProbeError, match="longer than the 2 s of samples that are held"):
+            probe.energy(start, probe.mark())
+    reading = measured.reading()
+    assert reading.energy_j == pytest.approx(5.0 * reading.seconds, rel=1e-6)
+    assert reading.seconds == pytest.approx(measured.seconds, rel=1e-3)
+    assert reading.window.parts["resolution"] == pytest.approx(0.001 / 12**0.5 * reading.seconds, rel=1e-3)
+
+
+@given(st.lists(st.tuples(*[st.floats(1e-3, 1e3)] * 4), min_size=1, max_size=9))
+def test_pieces_end_to_end_are_one_window(rows: list[tuple[float, float, float, float]]) -> None:
+    pieces = [
+        WindowEnergy(joules, seconds, math.hypot(clock, spread), {"clock": clock, "spread": spread}, 0.1, 5, 1.0, 0.9)
+        for joules, seconds, clock, spread in rows
+    ]
+    whole = joined(pieces)
+    assert whole.energy_j == pytest.approx(sum(row[0] for row in rows))
+    assert whole.seconds == pytest.approx(sum(row[1] for row in rows))
+    assert whole.parts["clock"] == pytest.approx(sum(row[2] for row in rows))
+    assert math.hypot(*(one.uncertainty_j for one in pieces)) <= whole.uncertainty_j * (1 + 1e-9)
+    assert whole.uncertainty_j <= sum(one.uncertainty_j for one in pieces) * (1 + 1e-9)
+    assert (whole.samples, whole.max_gap_s) == (5 * len(rows), 1.0)
+    assert whole.coverage == pytest.approx(0.9)
+
+
 def test_idle_power_is_taken_away(rapl: Simulator) -> None:
     rapl.control("power 2")
-    with measure("rapl?scope=package", sysfs=rapl.root, idle_s=0.4) as measured:
+    with measure("rapl?scope=package", sysfs=rapl.root, idle_s=0.6) as measured:
         begun = time.monotonic()
         rapl.control("power 9")
         first = time.monotonic()
@@ -188,12 +245,12 @@ def test_without_a_name_the_environment_s_probe_or_the_native_one_is_used(
 ) -> None:
     monkeypatch.setenv("EDGEBENCH_SYSFS", str(rapl.root))
     with measure() as measured:
-        time.sleep(0.2)
+        time.sleep(0.4)
     assert {one.probe for one in measured.readings} == {"rapl"}
     assert {one.scope for one in probes() if one.usable and one.name == "rapl"} == set(WATTS)
     monkeypatch.setenv("EDGEBENCH_PROBE", "rapl?scope=dram")
     with measure() as measured:
-        time.sleep(0.2)
+        time.sleep(0.4)
     assert_right(measured.reading(), 1.4)
     monkeypatch.undo()
     with pytest.raises(ProbeError), measure(sysfs=tmp_path):
@@ -203,15 +260,15 @@ def test_without_a_name_the_environment_s_probe_or_the_native_one_is_used(
 def test_a_block_too_short_is_not_sure_and_one_that_failed_is_missing(rapl: Simulator) -> None:
     with measure("rapl?scope=package", sysfs=rapl.root) as measured:
         pass
-    assert "is shorter than the 0.05 s that this probe needs" in (measured.reading().unsure or "")
+    assert re.search(r"is shorter than the .* s that this probe needs", measured.reading().unsure or "")
     assert "not sure" in str(measured)
     with measure("rapl?scope=package", sysfs=rapl.root) as measured:
         rapl.control("freeze")
-        time.sleep(0.1)
+        time.sleep(0.2)
     rapl.control("ok")
     assert measured.readings == ()
-    assert "frozen" in (measured.missing[0].reason or "")
-    with pytest.raises(ZeroDivisionError), measure("rapl?scope=package", sysfs=rapl.root, idle_s=0.2) as measured:
+    assert [(one.scope, bool(one.reason)) for one in measured.missing] == [("package", True)]
+    with pytest.raises(ZeroDivisionError), measure("rapl?scope=package", sysfs=rapl.root, idle_s=0.4) as measured:
         time.sleep(0.1 / 0)
     assert measured.reading().no_idle == "no idle power after the block (the measurement was interrupted)"
     assert measured.reading().net_j is None
@@ -227,7 +284,7 @@ def command(rapl: Simulator, *arguments: str) -> subprocess.CompletedProcess[str
 
 def test_a_command_is_measured_and_its_exit_code_passed_on(rapl: Simulator, tmp_path: Path) -> None:
     done = command(
-        rapl, "--idle", "0.3", "--json", "-o", f"{tmp_path}/out", "--", "sh", "-c", "echo hi; sleep .4; exit 3"
+        rapl, "--idle", "0.6", "--json", "-o", f"{tmp_path}/out", "--", "sh", "-c", "echo hi; sleep .4; exit 3"
     )
     assert (done.returncode, done.stderr) == (3, "")
     first, last = done.stdout.splitlines()

@@ -61,7 +61,7 @@ def measure(arguments: argparse.Namespace) -> int:
     if arguments.output is not None and not arguments.output.parent.is_dir():
         raise UsageError(f"{arguments.output}: there is no folder {arguments.output.parent}: name another file")
     if shutil.which(argv[0]) is None:
-        return _cannot_start(argv[0], "there is no such program")
+        return _cannot_start(argv[0], "it is no program" if Path(argv[0]).exists() else "there is no such program")
     command = _Command(argv)
     probes = measured_block(*(arguments.probe or ()), idle_s=arguments.idle, sysfs=arguments.sysfs)
     try:

@@ -15,7 +15,7 @@ INDEPENDENT = ("timing", "spread")  # parts of the uncertainty that another piec
 
 
 class Chain:
-    """One window of sampled power, cut into pieces by a thread that sleeps in between."""
+    """One window of sampled power, cut into pieces of `interval_s` by a thread that sleeps in between."""
 
     def __init__(self, probe: SampledProbe, start: Mark) -> None:
         self._probe = probe
@@ -24,12 +24,12 @@ class Chain:
         self._failed: ProbeError | None = None
         self._stop = threading.Event()
         refresh_s = probe.info.refresh_s
-        self._interval_s = max(CAPACITY_MIN * refresh_s, min(HELD_S, CAPACITY_MAX * refresh_s)) / PIECES_HELD
+        self.interval_s = max(CAPACITY_MIN * refresh_s, min(HELD_S, CAPACITY_MAX * refresh_s)) / PIECES_HELD
         self._thread = threading.Thread(target=self._cut, name="edgebench-window", daemon=True)
         self._thread.start()
 
     def _cut(self) -> None:
-        while self._failed is None and not self._stop.wait(self._interval_s):
+        while self._failed is None and not self._stop.wait(self.interval_s):
             try:
                 self._marks.append(self._probe.mark(sync=False))
                 if len(self._marks) == 3:  # the last piece must not be too short: it is left open

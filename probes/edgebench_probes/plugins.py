@@ -14,9 +14,8 @@ import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from edgebench_probes.base import Mark, Probe, ProbeError, ProbeInfo, WindowEnergy
 from edgebench_probes.entry import Candidate, Entry
@@ -24,6 +23,9 @@ from edgebench_probes.host import Host
 from edgebench_probes.sampling.probe import SampledProbe
 from edgebench_probes.sampling.source import Source, SourceInfo
 from edgebench_probes.spec import Spec, parse_spec
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution, EntryPoint
 
 GROUP = "edgebench.probes"
 
@@ -56,6 +58,8 @@ class Installed:
 
 def installed() -> dict[str, list[Installed]]:
     """Every probe that other distributions offer, by name; nothing of theirs is imported."""
+    from importlib.metadata import distributions  # a sixth of the start-up, which probes of ours need not pay
+
     found: dict[str, list[Installed]] = {}
     seen: set[str] = set()
     for distribution in distributions():

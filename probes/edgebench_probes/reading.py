@@ -168,7 +168,8 @@ class Measured:
         }
 
     def __str__(self) -> str:
-        return "\n".join((*map(str, self.readings), *_lines(self.missing)))
+        lines = "\n".join((*map(str, self.readings), *_lines(self.missing))).split("\n")
+        return "\n".join(map(printable, lines))
 
 
 def _absent(finding: Finding) -> dict[str, str]:
@@ -181,6 +182,11 @@ def _lines(missing: Sequence[Finding]) -> Iterable[str]:
     for one in missing:
         fix = f"; {one.fix}" if one.fix else ""
         yield f"{one.scope or one.name}: missing: {one.reason}{fix}  ({one.name})"
+
+
+def printable(line: str) -> str:
+    """Return a line without what would steer a terminal: names and reasons come from meters and plug-ins too."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
 
 
 def with_sigma(value: float, sigma: float, unit: str) -> str:

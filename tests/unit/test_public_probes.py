@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,10 +21,10 @@ from tests.simulators.powercap import Options, Simulator, powercap, unavailable
 import edgebench_probes
 from edgebench_probes import Measured, ProbeError, Reading, measure, probes
 from edgebench_probes.base import ProbeInfo, Scope, WindowEnergy
-from edgebench_probes.chaining import joined
+from edgebench_probes.chaining import PIECES_HELD, Chain, joined
 from edgebench_probes.sampling.probe import SampledProbe
-from edgebench_probes.sampling.source import Sample, Source, SourceInfo
-from edgebench_probes.sources.replay import save
+from edgebench_probes.sampling.source import Sample, SourceInfo
+from edgebench_probes.sources.replay import ReplaySource, save
 
 ROOT = Path(__file__).parents[2]
 MEASURE = [sys.executable, "-m", "edgebench", "probes", "measure"]
@@ -121,38 +121,31 @@ def test_two_probes_at_once_stay_two_figures(rapl: Simulator, tmp_path: Path) ->
         pass
 
 
-class Fast(Source):
-    """A meter of 5 W so fast that its samples are held for two seconds only."""
+def test_a_block_longer_than_samples_are_held_is_cut_into_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meter = SourceInfo(ProbeInfo("meter", "a meter", Scope.BOARD_DC, "power", 0.001, 0.01))
+    save(tmp_path / "trace", meter, (Sample(10_000_000 * n, 12.0) for n in range(6000)))
+    with SampledProbe(ReplaySource(tmp_path / "trace")) as probe:
+        whole = Chain(probe, probe.mark())
+        assert probe._ring is not None
+        assert whole.interval_s == probe._ring.capacity * 0.01 / PIECES_HELD
+        whole.close()
+        monkeypatch.setattr("edgebench_probes.chaining.CAPACITY_MIN", 100)
+        monkeypatch.setattr("edgebench_probes.chaining.HELD_S", 1.0)
+        cut: list[WindowEnergy] = []
 
-    refresh_s = 4e-6
+        def seen(pieces: Sequence[WindowEnergy]) -> WindowEnergy:
+            cut.extend(pieces)
+            return joined(pieces)
 
-    def __init__(self) -> None:
-        self._told_ns = 0
-
-    def describe(self) -> SourceInfo:
-        return SourceInfo(ProbeInfo("fast", "a fast meter", Scope.BOARD_DC, "power", 0.001, self.refresh_s))
-
-    def open(self) -> None:
-        self._told_ns = time.monotonic_ns()
-
-    def read(self) -> list[Sample]:
-        time.sleep(0.005)
-        first, self._told_ns = self._told_ns, time.monotonic_ns()
-        return [Sample(t_ns, 5.0) for t_ns in range(first, self._told_ns, int(self.refresh_s * 1e9))]
-
-    def close(self) -> None:
-        pass
-
-
-def test_a_block_may_last_longer_than_samples_are_held() -> None:
-    with SampledProbe(Fast()) as probe, measure(probe) as measured:
-        start = probe.mark()
-        time.sleep(5)
-        with pytest.raises(ProbeError, match="longer than the 2 s of samples that are held"):
-            probe.energy(start, probe.mark())
+        monkeypatch.setattr("edgebench_probes.chaining.joined", seen)
+        with measure(probe) as measured:
+            time.sleep(1.6)
     reading = measured.reading()
-    assert reading.energy_j == pytest.approx(5.0 * reading.seconds, rel=1e-6)
-    assert reading.seconds == pytest.approx(measured.seconds, rel=1e-3)
+    assert len(cut) > 1
+    assert reading.energy_j == pytest.approx(12.0 * reading.seconds, rel=1e-6)
+    assert reading.seconds == pytest.approx(math.fsum(piece.seconds for piece in cut))
     assert reading.window.parts["resolution"] == pytest.approx(0.001 / 12**0.5 * reading.seconds, rel=1e-3)
 
 
@@ -302,6 +295,7 @@ def test_a_command_is_measured_and_its_exit_code_passed_on(rapl: Simulator, tmp_
     ("arguments", "code", "sentence"),
     [
         (["--", "/nonsuch/program"], 127, "/nonsuch/program cannot be started: there is no such program"),
+        (["--", "{tmp}"], 127, "cannot be started: it is no program"),
         (["--", "{tmp}/broken"], 127, "broken cannot be started: Exec format error"),
         (["--idle", "-1", "--", "true"], 2, "is not a number of seconds"),
         ([], 2, "measure needs a command"),

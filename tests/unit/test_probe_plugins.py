@@ -132,6 +132,7 @@ def listed(site: Path, tmp_path: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(found["name"], found["source"]): found for found in json.loads(done.stdout)["probes"]}
 
 
+@pytest.mark.quiet
 def test_a_plug_in_is_listed_and_measures(site: Path, tmp_path: Path) -> None:
     found = listed(site, tmp_path)
     supply = found["acme_supply", "a bench supply (plug-in acme-meters)"]
@@ -144,6 +145,7 @@ def test_a_plug_in_is_listed_and_measures(site: Path, tmp_path: Path) -> None:
     assert abs(reading["energy_j"] - 12 * reading["seconds"]) <= 3 * reading["uncertainty_j"]
 
 
+@pytest.mark.quiet
 @pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
 def test_a_plug_in_s_counter_beside_a_built_in_one(site: Path, tmp_path: Path) -> None:
     with powercap(tmp_path / "sysfs", Options(range=262_143)) as rapl:  # the plug-in knows nothing of wraps

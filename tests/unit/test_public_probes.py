@@ -57,7 +57,7 @@ PUBLIC = (
     "open",
     "probes",
 )
-pytestmark = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
+pytestmark = [pytest.mark.quiet, pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")]
 
 
 @pytest.fixture(scope="module")

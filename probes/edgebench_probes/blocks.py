@@ -22,10 +22,11 @@ INTERRUPTED = "the measurement was interrupted"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for, as `measure` has it; `probes` are open and stay so."""
+    """What was asked for, as `measure` has it; `probes` are open and stay so, `missing` is what they lack."""
 
     specs: tuple[str, ...] = ()
     probes: tuple[Probe, ...] = ()
+    missing: tuple[Finding, ...] = ()
     idle_s: float = 0.0
     sysfs: str | Path | None = None
     workload_cpus: tuple[int, ...] = ()
@@ -42,15 +43,12 @@ def block(request: Request) -> Generator[Measured, None, None]:
     """Measure what runs inside; the result is complete afterwards, also when that raised. Raises ProbeError before."""
     measured = Measured()
     with ExitStack() as stack:
-        missing: list[Finding] = []
+        missing = list(request.missing)
         probes = _delivering(_opened(request, stack, missing), missing, named=request.named)
         before = _idle_before(probes, request.idle_s)
         after: list[idling.Rest | str] = [INTERRUPTED] * len(probes)
-        windows = [_Window(probe) for probe in probes]
-        for window in sorted(windows, key=_waits, reverse=True):
-            window.begin()
-            if request.named and window.failed is not None:
-                raise window.failed
+        windows = _begun(probes, stack, named=request.named)
+        results: list[WindowEnergy | ProbeError] | None = None  # until then there is nothing to tell
         begun = time.monotonic_ns()
         try:
             try:
@@ -64,21 +62,25 @@ def block(request: Request) -> Generator[Measured, None, None]:
                 after = idling.rest(probes, request.idle_s)
         finally:
             readings: list[Reading] = []
-            for index, (probe, result) in enumerate(zip(probes, results, strict=True)):
+            for index, result in enumerate(results or ()):
                 if isinstance(result, ProbeError):
-                    missing.append(_missing(probe, result))
+                    missing.append(_missing(probes[index], result))
                 else:
                     rests = (before[index], after[index]) if before else None
-                    readings.append(_reading(probe, result, seconds, rests))
-            measured.complete(readings, missing, seconds)
+                    readings.append(_reading(probes[index], result, seconds, rests))
+            if results is not None:
+                measured.complete(readings, missing, seconds)
 
 
 def _opened(request: Request, stack: ExitStack, missing: list[Finding]) -> list[Probe]:
-    if request.probes and not request.specs:
-        return list(request.probes)
-    opened = stack.enter_context(opening.open(*request.specs, sysfs=request.sysfs, workload_cpus=request.workload_cpus))
-    missing += opened.missing
-    return [*request.probes, *opened]
+    probes = list(request.probes)
+    if request.specs or not probes:
+        cpus = request.workload_cpus
+        opened = stack.enter_context(opening.open(*request.specs, sysfs=request.sysfs, workload_cpus=cpus))
+        missing += opened.missing
+        probes += opened
+    opening.check_once(probes)
+    return probes
 
 
 def _delivering(probes: Sequence[Probe], missing: list[Finding], *, named: bool) -> list[Probe]:
@@ -108,6 +110,18 @@ def _idle_before(probes: Sequence[Probe], seconds: float) -> list[idling.Rest | 
     return before
 
 
+def _begun(probes: Sequence[Probe], stack: ExitStack, *, named: bool) -> list[_Window]:
+    """Begin every probe's window; raises ProbeError when one that was named fails, or all."""
+    windows = [_Window(probe) for probe in probes]
+    for window in sorted(windows, key=_waits, reverse=True):
+        stack.callback(window.close)
+        window.begin()
+    failed = [window.failed for window in windows if window.failed is not None]
+    if failed and (named or len(failed) == len(windows)):
+        raise failed[0]
+    return windows
+
+
 class _Window:
     """One probe's window; `failed` is why it has no energy."""
 
@@ -127,6 +141,10 @@ class _Window:
         """Mark the end."""
         if self.failed is None:
             self._mark()
+        self.close()
+
+    def close(self) -> None:
+        """Stop what runs beside the block; harmless when nothing does."""
         if self._chain is not None:
             self._chain.close()
 

@@ -7,12 +7,14 @@ import inspect
 import math
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
+from itertools import chain
 from pathlib import Path
 from types import MethodType, TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from edgebench_probes.base import Probe, ProbeError
 from edgebench_probes.blocks import Request, block
+from edgebench_probes.opening import OpenProbes
 from edgebench_probes.reading import Measured
 
 P = ParamSpec("P")
@@ -73,7 +75,7 @@ class MeasuredFunction(Generic[P, R]):
 def measure(function: Callable[P, R], /) -> MeasuredFunction[P, R]: ...
 @overload
 def measure(
-    *probes: str | Probe,
+    *probes: str | Probe | OpenProbes,
     idle_s: float = 0.0,
     sysfs: str | Path | None = None,
     workload_cpus: Collection[int] = (),
@@ -89,21 +91,30 @@ def measure(
     """Measure the energy of a block or, as a decorator, of each call of a function.
 
     `probes` are specifications such as `rapl?scope=package`, or probes that are open (they stay so, which makes many
-    short blocks cheap). Without any: those of EDGEBENCH_PROBE, else the native source of this machine. With `idle_s`
-    the machine is left alone for so many seconds before and again after the block, and each reading has its energy
-    above idle too. `then` gets the result of each block that ended well. Samplers keep off `workload_cpus`. `sysfs` is
-    where sysfs is mounted (default: EDGEBENCH_SYSFS, else /sys).
+    short blocks cheap), one by one or as `open` returns them. Without any: those of EDGEBENCH_PROBE, else the native
+    source of this machine. With `idle_s` the machine is left alone for so many seconds before and again after the
+    block, and each reading has its energy above idle too. `then` gets the result of each block that ended well.
+    Samplers keep off `workload_cpus`. `sysfs` is where sysfs is mounted (default: EDGEBENCH_SYSFS, else /sys).
 
     Raises ProbeError before the block for what was asked for and cannot be had. What fails within the block, and
     scopes that read nothing beside others that do, are in the result's `missing` with their reasons.
     """
     if len(probes) == 1 and inspect.isroutine(probes[0]):
         return MeasuredFunction(probes[0], Request())
-    wrong = [one for one in probes if not isinstance(one, str | Probe)]
+    wrong = [one for one in probes if not isinstance(one, str | Probe | OpenProbes)]
     if wrong:
         raise TypeError(f"measure takes specifications and open probes, not {type(wrong[0]).__name__}")
     if not (math.isfinite(idle_s) and idle_s >= 0):
         raise ValueError(f"idle_s is a number of seconds, not {idle_s}")
-    specs = tuple(one for one in probes if isinstance(one, str))
-    opened = tuple(one for one in probes if isinstance(one, Probe))
-    return Measurement(Request(specs, opened, idle_s, sysfs, tuple(workload_cpus), then))
+    groups = [one for one in probes if isinstance(one, OpenProbes)]
+    opened = [*(one for one in probes if isinstance(one, Probe)), *chain.from_iterable(groups)]
+    request = Request(
+        specs=tuple(one for one in probes if isinstance(one, str)),
+        probes=tuple(opened),
+        missing=tuple(finding for group in groups for finding in group.missing),
+        idle_s=idle_s,
+        sysfs=sysfs,
+        workload_cpus=tuple(workload_cpus),
+        then=then,
+    )
+    return Measurement(request)

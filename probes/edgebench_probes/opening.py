@@ -77,13 +77,13 @@ def open(  # noqa: A001 - public as edgebench_probes.open, as gzip.open is
                 raise ProbeError("this machine has no energy source", "attach a power meter and name it")
             found += some
             missing += absent
-        _check_once(found)
+        check_once(found)
         undo.pop_all()
     return OpenProbes(found, missing)
 
 
-def _check_once(found: Sequence[Probe]) -> None:
-    """Refuse one counter under two specifications: its figure would look like two."""
+def check_once(found: Sequence[Probe]) -> None:
+    """Refuse one source under two names, or given twice: its figure would look like two. Raises ProbeError."""
     infos = [probe.info for probe in found]
     for index, info in enumerate(infos):
         if any((info.name, info.source, info.scope) == (one.name, one.source, one.scope) for one in infos[:index]):

@@ -142,7 +142,7 @@ def _candidates(plugin: Plugin, package: str, spec: Spec, sysfs: Path, _host: Ho
 
 def _candidate(found: Probe | Source, name: str, package: str) -> Candidate:
     if isinstance(found, Source | SampledProbe):
-        return None, partial(_Sampled, found.source if isinstance(found, SampledProbe) else found, name)
+        return None, partial(_Sampled, found.source if isinstance(found, SampledProbe) else found, name, package)
     if isinstance(found, Probe):
         probe = Guarded(found, name, package)
         with contextlib.suppress(ProbeError):  # some know their scope only once they are open
@@ -180,9 +180,14 @@ def _under(name: str, info: ProbeInfo) -> ProbeInfo:
 class _Sampled(SampledProbe):
     """A plug-in's source of power, under the name it was asked for by."""
 
-    def __init__(self, source: Source, name: str) -> None:
+    def __init__(self, source: Source, name: str, package: str) -> None:
         super().__init__(source)
-        self._name = name
+        self._name, self._package = name, package
+
+    def open(self) -> None:
+        """Start the sampler; raises ProbeError, also for a source that cannot be sent to it."""
+        with _named(self._package):
+            super().open()
 
     @property
     def source_info(self) -> SourceInfo:

@@ -66,12 +66,19 @@ FILE = Plugin("a counter in a file", counters, address="a file")
 SUPPLY = Plugin("a bench supply", lambda spec, sysfs: [Supply()], options=("channel",))
 '''
 BAD = """
-from edgebench_probes import Plugin, Probe
+from edgebench_probes import Plugin, Probe, Source
 
 
 class Faulty(Probe):
     info = property(lambda self: 1 / 0)
     open = close = mark = energy = lambda self, *arguments: [][1]
+
+
+class Bound(Source):
+    describe = open = read = close = lambda self: None
+
+    def __init__(self):
+        self.handle = open(__file__)
 
 
 def fails(spec, sysfs):
@@ -83,6 +90,7 @@ FAILS = Plugin("finds by failing", fails)
 EMPTY = Plugin("finds nothing", lambda spec, sysfs: [])
 STRANGE = Plugin("finds strings", lambda spec, sysfs: ["rail"])
 FAULTY = Plugin("a probe of faults", lambda spec, sysfs: [Faulty()])
+BOUND = Plugin("a source with a handle", lambda spec, sysfs: [Bound()])
 NONE = {"name": "no plug-in"}
 """
 POINTS = """[edgebench.probes]
@@ -92,6 +100,7 @@ acme_empty = acme_bad:EMPTY
 acme_strange = acme_bad:STRANGE
 acme_faulty = acme_bad:FAULTY
 acme_none = acme_bad:NONE
+acme_bound = acme_bad:BOUND
 acme_gone = acme_bad:GONE
 acme_absent = acme_absent_module:PLUGIN
 Acme Rail = acme_bad:FAILS
@@ -193,6 +202,7 @@ def test_broken_plug_ins_are_named_with_their_reason_and_disturb_nobody(site: Pa
         "acme_empty": "the plug-in of acme-bad finds nothing here",
         "acme_strange": "the plug-in of acme-bad: it found a str, which is neither a Probe nor a Source",
         "acme_faulty": "the plug-in of acme-bad failed (IndexError: list index out of range)",
+        "acme_bound": "the plug-in of acme-bad failed (TypeError: cannot pickle '_io.TextIOWrapper' object)",
         "acme_none": "the plug-in of acme-bad: acme_bad:NONE is no edgebench_probes.Plugin but of dict",
         "acme_gone": "it cannot be loaded (AttributeError: module 'acme_bad' has no attribute 'GONE')",
         "acme_absent": "it cannot be loaded (ModuleNotFoundError: No module named 'acme_absent_module')",

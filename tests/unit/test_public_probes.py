@@ -110,9 +110,11 @@ def test_two_probes_at_once_stay_two_figures(rapl: Simulator, tmp_path: Path) ->
     meter = SourceInfo(ProbeInfo("meter", "a meter", Scope.BOARD_DC, "power", 0.001, 0.01, 0.02))
     save(tmp_path / "trace", meter, (Sample(10_000_000 * n, 12.0) for n in range(6000)))
     with edgebench_probes.open("rapl?scope=package", f"replay:{tmp_path}/trace", sysfs=rapl.root) as opened:
-        for _ in range(2):
-            with measure(*opened) as measured:
+        for probes_given in (tuple(opened), (opened,)):
+            with measure(*probes_given) as measured:
                 time.sleep(0.4)
+            with pytest.raises(ProbeError, match="asked for twice"), measure(*opened, opened[0]):
+                pass
             assert_right(measured.reading("package"), 7.0)
             board = measured.reading("board_dc", probe="replay")
             assert_right(board, 12.0)
@@ -245,6 +247,10 @@ def test_without_a_name_the_environment_s_probe_or_the_native_one_is_used(
     with measure() as measured:
         time.sleep(0.4)
     assert_right(measured.reading(), 1.4)
+    monkeypatch.delenv("EDGEBENCH_PROBE")
+    with edgebench_probes.open() as opened, measure(opened) as measured:
+        pass
+    assert [one.scope for one in measured.missing] == ["uncore"]
     monkeypatch.undo()
     with pytest.raises(ProbeError), measure(sysfs=tmp_path):
         pass

@@ -35,7 +35,7 @@ class Request:
     @property
     def named(self) -> bool:
         """Whether probes were named: then each of them is wanted."""
-        return bool(self.specs or self.probes)
+        return bool(self.specs or self.probes or opening.by_environment())
 
 
 @contextmanager

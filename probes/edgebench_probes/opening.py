@@ -65,7 +65,7 @@ def open(  # noqa: A001 - public as edgebench_probes.open, as gzip.open is
     root = sysfs_root(sysfs)
     found: list[Probe] = []
     missing: list[Finding] = []
-    wanted = dict.fromkeys(specs or os.environ.get("EDGEBENCH_PROBE", "").split())
+    wanted = dict.fromkeys(specs or by_environment())
     with ExitStack() as undo:
         for spec in wanted or ("",):
             some, absent = open_probes([spec] if spec else (), root, workload_cpus=workload_cpus)
@@ -88,6 +88,11 @@ def check_once(found: Sequence[Probe]) -> None:
     for index, info in enumerate(infos):
         if any((info.name, info.source, info.scope) == (one.name, one.source, one.scope) for one in infos[:index]):
             raise ProbeError(f"the {info.scope} of {info.name} ({info.source}) is asked for twice", "name it once")
+
+
+def by_environment() -> list[str]:
+    """Return the specifications of EDGEBENCH_PROBE, which are separated by spaces."""
+    return os.environ.get("EDGEBENCH_PROBE", "").split()
 
 
 def sysfs_root(given: str | Path | None) -> Path:

@@ -48,20 +48,20 @@ def add_training_options(group: Any) -> None:
     group.add_argument("--weights", metavar="FILE", type=Path, help="a state dict for the suite's model")
 
 
-def add_probe_options(parser: argparse.ArgumentParser) -> None:
-    """Add what every command that measures energy takes."""
+def add_probe_options(parser: argparse.ArgumentParser, *, inherited: bool = False) -> None:
+    """Add what every command that measures energy takes; `inherited`: the parser above has these options too."""
     group = parser.add_argument_group("energy")
     group.add_argument(
         "--probe",
         metavar="SPEC",
         action="append",
-        default=None,
+        default=argparse.SUPPRESS if inherited else None,
         help="NAME[:ADDRESS][?option=value], may be repeated (EDGEBENCH_PROBE, separated by spaces)",
     )
     group.add_argument(
         "--sysfs",
         metavar="ROOT",
-        default=os.environ.get("EDGEBENCH_SYSFS", "/sys"),
+        default=argparse.SUPPRESS if inherited else os.environ.get("EDGEBENCH_SYSFS", "/sys"),
         help="where sysfs is mounted (EDGEBENCH_SYSFS)",
     )
 

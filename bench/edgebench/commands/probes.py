@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.commands.console import EXIT_OK, plain, probe_specs, stderr, stdout, write_text
 from edgebench.commands.options import add_probe_options, seconds
+from edgebench.commands.probes_measure import add_measure_options
 from edgebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,17 +25,20 @@ def add(commands: Subparsers) -> None:
         help="every energy source: usable, or why not",
         description="List the energy sources of this machine, with a reading, or the cause and the fix.",
     )
-    probes.add_argument("action", nargs="?", choices=("serve",), help="serve: give a meter to another machine")
+    actions = probes.add_subparsers(dest="action", metavar="ACTION")
+    add_measure_options(actions)
+    serve = actions.add_parser("serve", help="give a meter to another machine")
     probes.add_argument("--watch", action="store_true", help="live power until ctrl-C")
     probes.add_argument("--json", action="store_true", help="the list as data")
     probes.add_argument(
         "--record", metavar="FILE", type=Path, help="record one probe, to be played back by replay:FILE"
     )
     probes.add_argument("--seconds", metavar="S", type=seconds, default=60.0, help="how long to record (default 60)")
-    probes.add_argument("--listen", metavar="[HOST:]PORT", default="127.0.0.1:8765", help="where to serve")
-    probes.add_argument(
+    serve.add_argument("--listen", metavar="[HOST:]PORT", default="127.0.0.1:8765", help="where to serve")
+    serve.add_argument(
         "--token-file", metavar="FILE", help="a shared secret (EDGEBENCH_PROBE_TOKEN), needed beyond loopback"
     )
+    add_probe_options(serve, inherited=True)
     add_probe_options(probes)
     probes.set_defaults(command=_probes)
 

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from edgebench_probes.base import Probe, ProbeError, ProbeInfo, Scope, WindowInvalid
-from edgebench_probes.catalogue.power import POWER, attached, meters
-from edgebench_probes.catalogue.rapl import perf_refused, perf_scopes, pyrapl_scopes, rapl_scopes
+from edgebench_probes.catalogue.lookup import CATALOGUE, entry_of, listed
+from edgebench_probes.catalogue.power import POWER, attached
 from edgebench_probes.entry import Entry
 from edgebench_probes.finding import Finding
 from edgebench_probes.host import Host, read_host
@@ -28,13 +28,6 @@ TARGET = 0.01  # the relative uncertainty (one sigma) of the shortest window tha
 LOOK_S = 0.08  # of a counter: more than 50 of its refreshes
 FIRST_S = 2.0  # for the first value of a source
 
-CATALOGUE: dict[str, Entry] = {
-    "perf": Entry("perf", perf_scopes, perf_refused, options=("scope",)),
-    "rapl": Entry("powercap", rapl_scopes, options=("scope",)),
-    "pyrapl": Entry("pyRAPL", pyrapl_scopes, options=("scope",)),
-    **POWER,
-}
-
 
 def discover(sysfs: Path = Path("/sys"), host: Host | None = None) -> list[Finding]:
     """Every source of the catalogue for this kind of machine, usable or not.
@@ -43,9 +36,8 @@ def discover(sysfs: Path = Path("/sys"), host: Host | None = None) -> list[Findi
     """
     host = host or read_host()
     found: list[Finding] = []
-    for name, entry in CATALOGUE.items():
-        if entry.listed(host):
-            found += [_look(finding, probe) for finding, probe in _try(Spec(name), entry, sysfs, host)]
+    for name, entry in listed(host):
+        found += [_look(finding, probe) for finding, probe in _try(Spec(name), entry, sysfs, host)]
     with contextlib.suppress(ImportError):  # a package cut down to the counters
         found += attached(sysfs)
     return found
@@ -162,13 +154,7 @@ def _of_scopes(found: list[Tried], name: str, scopes: Sequence[Scope]) -> list[T
 
 def _checked(spec: Spec) -> tuple[Spec, Entry, list[Scope] | None]:
     """Specification, entry and, of RAPL, the scopes asked for."""
-    catalogue = CATALOGUE
-    if spec.name not in catalogue:
-        with contextlib.suppress(ImportError):
-            catalogue = {**CATALOGUE, **meters()}
-    entry = catalogue.get(spec.name)
-    if entry is None:
-        raise ProbeError(f"there is no probe named {spec.name!r}", f"choose one of {', '.join(catalogue)}")
+    entry = entry_of(spec.name)
     if spec.address is not None and entry.address is None:
         raise ProbeError(f"the probe {spec.name} takes no address, but {spec.address!r} was given", "leave it out")
     unknown = [] if "*" in entry.options else sorted(set(spec.options) - set(entry.options))

@@ -100,7 +100,7 @@ def test_an_analyser_in_pyvisas_own_simulator() -> None:
     info = source.describe()
     source.close()
     assert [sample.power_w for sample in samples] == [6.2, 6.2]
-    assert samples[1].t_ns - samples[0].t_ns == pytest.approx(1e8, rel=0.5)
+    assert samples[1].t_ns - samples[0].t_ns > 0.5e8  # asked at its update rate, not faster
     assert info.info.accuracy == 0.002
     assert "IM WT310-02EN" in info.accuracy_source
     assert "ACME" in fails(f"scpi:TCPIP0::other.example::inst0::INSTR?library={SIMULATED}")

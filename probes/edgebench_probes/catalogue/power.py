@@ -112,10 +112,9 @@ def _hwmon(spec: Spec, sysfs: Path, _host: Host) -> list[Candidate]:
     if not chosen:
         names = ", ".join("/".join(key) for key in found)
         what = f"called {spec.address!r} " if spec.address else ""
-        raise ProbeError(
-            f"no chip {what}of {sysfs}/class/hwmon measures power",
-            f"choose one of {names}" if names else f"load the driver of the board's monitor, or {METER}",
-        )
+        driver = "plug it in and run `sudo modprobe powerz` (in Linux since 6.7)" if spec.address == "powerz" else None
+        others = f"choose one of {names}" if names else f"load the driver of the board's monitor, or {METER}"
+        raise ProbeError(f"no chip {what}of {sysfs}/class/hwmon measures power", driver or others)
     wanted, rate_hz = _scope(spec), positive(spec, "rate")
     unknown = [key for key, (known, _) in chosen.items() if known.scope is None]
     candidates: list[Candidate] = []

@@ -61,9 +61,13 @@ def _number(value: Any, *path: str) -> float:
             value = value[key]
     except (KeyError, TypeError, IndexError):
         value = None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        number = math.nan if isinstance(value, bool | str) else float(value)
+    except (TypeError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
         raise ProtocolError(f"the plug's answer holds no number at {'.'.join(path)}")
-    return float(value)
+    return number
 
 
 def decode_shelly1(body: bytes) -> Reading:

@@ -49,10 +49,9 @@ class Ina3221Source(RailSource):
             )
         if not totals and (whole := _vin(self._sysfs)) is not None:
             raise partial_sum(whole)
-        if not totals and (mute := [chip for chip, own in found if not own]):
-            raise ProbeError(
-                f"the INA3221 {', '.join(mute)} tells no rail, and the sum of the others would be too low", MODPROBE
-            )
+        if not totals and (mute := [(chip, folder) for chip, folder in chips if not _labelled(folder)]):
+            error = self._none(mute)
+            raise ProbeError(f"{error.reason}, and the sum of the others would be too low", error.fix)
         chosen = totals or rails
         intervals_ms = [number(rail.files[0].parent / "update_interval") for rail in chosen]
         cycle_s = max((ms for ms in intervals_ms if ms), default=0.0) / 1e3
@@ -72,7 +71,7 @@ class Ina3221Source(RailSource):
                 f"the INA3221 {', '.join(bound)} names no rail, so which of them is the module's is not known",
                 "give the rails labels in the device tree (ti,ina3221.yaml), or attach a power meter",
             )
-        return ProbeError(f"the INA3221 under {self._sysfs} has no driver", MODPROBE)
+        return ProbeError(f"the INA3221 {', '.join(chip for chip, _ in chips)} has no driver", MODPROBE)
 
 
 def monitors(sysfs: Path) -> list[tuple[str, Path]]:
@@ -112,6 +111,10 @@ def _named(found: list[tuple[str, list[Rail]]]) -> list[Rail]:
         for chip, rails in found
         for rail in rails
     ]
+
+
+def _labelled(folder: Path) -> bool:
+    return any(any(folder.glob(pattern)) for pattern in ("in[1-3]_label", "rail_name_*"))
 
 
 def _hwmon(folder: Path) -> list[Rail]:

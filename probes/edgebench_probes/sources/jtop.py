@@ -53,7 +53,7 @@ class JtopSource(Source):
         total = client.power.get("tot", {})
         if "power" not in total:
             self.close()
-            raise ProbeError("jtop finds no power sensor on this board", "attach a power meter")
+            raise ProbeError("jtop finds no power sensor on this board", "use the probe `ina3221`, or attach a meter")
         name = total.get("name", "")
         if self._total not in (None, name):
             self.close()

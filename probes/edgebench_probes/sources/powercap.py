@@ -118,8 +118,8 @@ class ZoneCounter(Counter):
             raise ProbeError(f"the zone {self.name} has no range ({file} is not there)", fix) from None
         except (OSError, ValueError) as error:
             raise ProbeError(f"the range of the zone {self.name} cannot be read: {_why(error)} ({file})", fix) from None
-        if found <= 0:
-            raise ProbeError(f"the zone {self.name} states a range of {found} uJ ({file})", fix)
+        if not 0 < found < 2**64:
+            raise ProbeError(f"the zone {self.name} states a range of {str(found)[:24]} uJ ({file})", fix)
         return found
 
     def _set_step(self, nanojoules: int | None) -> None:

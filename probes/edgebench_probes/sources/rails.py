@@ -115,7 +115,7 @@ class RailSource(PolledSource):
         except (OSError, ValueError) as error:
             raise SourceLost(f"{self.name} could not be read: {_why(error)}") from None
         except Implausible as error:
-            raise SourceLost(f"{self.name}: {error.reason}", error.fix) from None
+            raise SourceLost(error.reason, error.fix) from None
 
     def close(self) -> None:
         """Close all files."""
@@ -133,9 +133,14 @@ def _power_w(rail: Rail, raw: list[int]) -> float:
     """Power (W) of a rail from what its files say; raises Implausible."""
     for value in raw:
         if without_value(value):
-            raise Implausible(f"{rail.label} reads {value}, which says that it has no value")
+            raise Implausible(f"{rail.label} reads {value}, which stands for no value")
     values = [value * unit for value, unit in zip(raw, rail.units, strict=True)]
-    return values[0] if len(values) == 1 else electrical_power(*values)
+    if len(values) == 1:
+        return values[0]
+    try:
+        return electrical_power(*values)
+    except Implausible as error:
+        raise Implausible(f"{rail.label}: {error.reason}") from None
 
 
 def _step_w(rail: Rail, raw: list[int]) -> float:
@@ -160,6 +165,7 @@ def text(file: Path) -> str:
 def number(file: Path) -> float | None:
     """The number in a file, None when there is none."""
     try:
-        return float(text(file))
+        found = float(text(file))
     except ValueError:
         return None
+    return found if math.isfinite(found) else None

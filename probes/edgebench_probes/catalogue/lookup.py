@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from edgebench_probes import plugins
-from edgebench_probes.base import ProbeError
+from edgebench_probes.catalogue.names import no_such
 from edgebench_probes.catalogue.power import POWER, meters
 from edgebench_probes.catalogue.rapl import perf_refused, perf_scopes, pyrapl_scopes, rapl_scopes
 from edgebench_probes.entry import Entry
@@ -32,7 +32,7 @@ def entry_of(name: str) -> Entry:
     offers = plugins.installed()
     if name in offers:
         return plugins.entry(name, offers[name], known)
-    raise ProbeError(f"there is no probe named {name!r}", f"choose one of {', '.join([*known, *offers])}")
+    raise no_such(name, [*known, *offers])
 
 
 def listed(host: Host) -> list[tuple[str, Entry]]:

@@ -45,12 +45,14 @@ ARROWS = {
 }
 # Modules of the project that a function imports, each with what that buys; in `commands` it is always the start-up.
 LATE: dict[tuple[str, str], str] = {
+    ("edgebench.ab.entry", "edgebench.ab.rerun"): "a side that is asked for its plan measures nothing",
+    ("edgebench.ab.entry", "edgebench.ab.side"): "pydantic, in a run that is measured",
     ("edgebench_probes.catalogue.power", "edgebench_probes.meters"): "meters, where none is looked for",
     ("edgebench.backends.torch", "edgebench.compress.checkpoint"): "NumPy, when a backend is only chosen",
     ("edgebench.backends.torch", "edgebench_suites.zoo"): "NumPy, when a backend is only chosen",
 }
 # Longer than a file should be, still.
-LONG = frozenset({"edgebench.report.model"})
+LONG = frozenset({"edgebench.report.model", "edgebench.machine.facts"})
 # What a process that does not need it must not pay for.
 RUNTIMES = frozenset(
     [

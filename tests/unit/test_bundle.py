@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from edgebench import __version__
 from edgebench.artifacts.bundle import open_bundle
 from edgebench.artifacts.manifest import Manifest, compatible, read_manifest, sealed, target_json
 from edgebench.errors import BundleError, UsageError
+from edgebench.measure.ledger import LedgerPhase
 from edgebench.plan.plan import Benchmark, Params
 from edgebench.plan.suitefile import Measure, Recipe
 from edgebench.plan.targets import carried, carried_target_of, target_of
@@ -46,9 +48,14 @@ def manifest(**changes: Any) -> Manifest:
                 "target": target_json(target_of(cell("onnxruntime"))),
                 "benchmark": "a/b",
                 "artifact": {
-                    "path": f"bundle:{name}",
+                    "key": "k",
+                    "folder": f"bundle:{name.rpartition('/')[0]}",
+                    "file": "model.onnx",
+                    "format": "onnx",
+                    "digest": "plain",
+                    "size_bytes": 1,
                     "ledger": [{"phase": "build", "seconds": 0.1}],
-                    "reference": {"path": f"bundle:{name}", "note": "plain", "none": None},
+                    "reference": f"bundle:{name}",
                 },
                 "prepared_on": {"cpu": "A", "architecture": "x86_64"},
             }
@@ -62,11 +69,13 @@ def test_paths_become_real_where_the_bundle_lies_and_everything_else_stays(tmp_p
     (tmp_path / "bundle.json").write_text(manifest().text(), encoding="utf-8")
     record = open_bundle(tmp_path).artifact(cell("onnxruntime"))
     assert record is not None
-    real = str(tmp_path.resolve() / "artifacts" / ("a" * 64) / "model.onnx")
-    assert record["path"] == real
-    assert record["reference"] == {"path": real, "note": "plain", "none": None}
-    assert record["ledger"] == [{"phase": "build", "seconds": 0.1, "cached": True}]
-    assert record["prepared_on"]["architecture"] == "x86_64"
+    real = tmp_path.resolve() / "artifacts" / ("a" * 64) / "model.onnx"
+    assert record.path == real
+    assert record.reference == str(real)
+    assert record.digest == "plain"
+    assert record.ledger == (LedgerPhase(phase="build", seconds=0.1, cached=True),)
+    assert record.prepared_on is not None
+    assert record.prepared_on.architecture == "x86_64"
     assert open_bundle(tmp_path).artifact(cell("openvino")) is None
 
 
@@ -135,12 +144,12 @@ def test_a_stopped_session_goes_on_only_with_the_bundle_it_measured(tmp_path: Pa
     (tmp_path / "bundle.json").write_text(manifest().text(), encoding="utf-8")
     bundle = open_bundle(tmp_path)
     here = Options(tmp_path, tmp_path, (0,), bundle=bundle)
-    same_bundle({"bundle": bundle.facts()}, here)
-    same_bundle({}, replace(here, bundle=None))
+    same_bundle(bundle.facts(), here)
+    same_bundle(None, replace(here, bundle=None))
     for before, options in (
-        ({"bundle": bundle.facts()}, replace(here, bundle=None)),
-        ({}, here),
-        ({"bundle": {**bundle.facts(), "digest": f"sha256:{'0' * 64}"}}, here),
+        (bundle.facts(), replace(here, bundle=None)),
+        (None, here),
+        (msgspec.structs.replace(bundle.facts(), digest=f"sha256:{'0' * 64}"), here),
     ):
         with pytest.raises(UsageError, match="start without --resume"):
             same_bundle(before, options)

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from edgebench.artifacts.manifest import MANIFEST_FILE, PREFIX, Manifest, read_manifest, target_json
 from edgebench.errors import BundleError
 from edgebench.plan.digest import digest_of
 from edgebench.plan.targets import carried_target_of
+from edgebench.report.records import ArtifactRecord, BundleFacts
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Benchmark, Plan
@@ -24,7 +27,7 @@ class Bundle:
 
     folder: Path
     manifest: Manifest
-    _records: dict[str, dict[str, Any]] = field(repr=False)
+    _records: dict[str, ArtifactRecord] = field(repr=False)
     _failures: dict[str, str] = field(repr=False)
 
     @property
@@ -32,17 +35,14 @@ class Bundle:
         """The data set's file, where the suite has one."""
         return None if self.manifest.data is None else self.folder / self.manifest.data.file
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> BundleFacts:
         """Return what the report says of the bundle."""
         made = self.manifest
-        return {
-            "digest": f"sha256:{made.digest}",
-            "platform": made.platform,
-            "edgebench": made.edgebench,
-            "created": made.created,
-        }
+        return BundleFacts(
+            digest=f"sha256:{made.digest}", platform=made.platform, edgebench=made.edgebench, created=made.created
+        )
 
-    def artifact(self, cell: Benchmark) -> dict[str, Any] | None:
+    def artifact(self, cell: Benchmark) -> ArtifactRecord | None:
         """Return the record of a benchmark's artifact, or of what the board builds it from; or None.
 
         Paths are on this machine, phases marked as cached.
@@ -124,10 +124,13 @@ def open_bundle(folder: Path) -> Bundle:
         raise BundleError(f"{folder}: its data set is not among its files: make the bundle again")
     records = {}
     for entry in manifest.targets:
-        record = replaced(entry.artifact, real)
-        phases = [{**phase, "cached": True} for phase in record.get("ledger", [])]
         on = entry.prepared_on.model_dump(mode="json")
-        records[digest_of(entry.target)] = {**record, "ledger": phases, "prepared_on": on}
+        try:
+            record = msgspec.convert({**replaced(entry.artifact, real), "prepared_on": on}, ArtifactRecord)
+        except msgspec.ValidationError as error:
+            raise BundleError(f"{folder}: an artifact's record is wrong ({error}): make the bundle again") from None
+        ledger = tuple(msgspec.structs.replace(phase, cached=True) for phase in record.ledger)
+        records[digest_of(entry.target)] = msgspec.structs.replace(record, ledger=ledger)
     failures = {digest_of(failure.target): failure.reason for failure in manifest.failed}
     return Bundle(folder, manifest, records, failures)
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from edgebench.artifacts.families import FILES, family_versions
 from edgebench.artifacts.store import Artifact, Store, recipe_key
 from edgebench.backends.macs import count_macs
 from edgebench.compress.checkpoint import WEIGHTS_FILE, save_checkpoint
 from edgebench.compress.prune import sparsity
+from edgebench.measure.ledger import LedgerPhase
 from edgebench.plan.suitefile import Recipe
 from edgebench_suites.data.dataset import DataChoice
 from edgebench_suites.data.load import load_data
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
     F32 = npt.NDArray[np.float32]
 
-Ledger = list[dict[str, Any]]
+Ledger = list[LedgerPhase]
 
 
 @dataclass(slots=True)
@@ -96,7 +99,7 @@ class Chain:
         key = recipe_key(recipe, [parent] if parent else [])
         if (found := self.store.find(key)) is not None:
             return _cached(found)
-        ledger: Ledger = [dict(entry) for entry in parent.ledger] if parent else []
+        ledger: Ledger = list(parent.ledger) if parent else []
         with self.store.building(key) as folder:
             made = work(folder, ledger)
             notes = {**(parent.notes if parent else {}), **made.notes}
@@ -174,7 +177,7 @@ class Chain:
 
 def _cached(artifact: Artifact) -> Artifact:
     """The artifact with its phases marked: their seconds and joules were spent in an earlier session or link."""
-    return replace(artifact, ledger=tuple({**entry, "cached": True} for entry in artifact.ledger))
+    return replace(artifact, ledger=tuple(msgspec.structs.replace(entry, cached=True) for entry in artifact.ledger))
 
 
 def file_digest(path: Path) -> str:

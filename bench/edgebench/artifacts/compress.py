@@ -1,4 +1,4 @@
-"""One phase of making an artifact, measured: `python -m edgebench.artifacts.compress JOB.json`.
+"""One phase of making an artifact, measured: `python -m edgebench.artifacts.compress JOB ANSWER`.
 
 A benchmark of kind ``compress`` measures the making itself. Phase ``export`` turns the torch checkpoint into what the
 other runtimes read, phase ``build`` turns that into the compressed file. Each runs in a process of its own, so that
@@ -15,15 +15,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from edgebench.artifacts.convert.build import Build, build_file, export_file, measured_bytes
 from edgebench.artifacts.families import EXPORTS, FILES, preload
+from edgebench.artifacts.messages import MadeFile, PhaseMade
 from edgebench.artifacts.store import content_digest
 from edgebench.backends.registry import get_backend
 from edgebench.compress.checkpoint import load_checkpoint
 from edgebench.errors import EdgebenchError
 from edgebench.machine.child import die_with_parent
+from edgebench.measure.ledger import LedgerPhase, MadePhase
+from edgebench.measure.messages import ArtifactFile, Clock, EvaluateJob, Failure, ProbeSettings
 from edgebench.measure.phases import phase
-from edgebench.measure.probes import ProbeSettings, opened
+from edgebench.measure.probes import opened
 from edgebench.measure.worker import quality_of
 from edgebench_suites.data.dataset import DataChoice
 from edgebench_suites.data.load import calibration_batches, load_data
@@ -34,25 +39,26 @@ if TYPE_CHECKING:
     from edgebench_probes.base import Probe
 
 
-def main(job_file: str) -> int:
-    """Do the phase; what it cost, or the reason why it failed, goes to the job's `result` file."""
+def main(job_file: str, answer_file: str) -> int:
+    """Do the phase; what it cost, or the reason why it failed, goes to the answer's file."""
     started_s = time.monotonic()
     die_with_parent()
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
     os.sched_setaffinity(0, job["cpus"])
     Path(job["scratch"], job["phase"]).mkdir()
+    answer: PhaseMade | Failure
     try:
-        with opened(ProbeSettings(tuple(job["probes"]["specs"]), job["probes"]["sysfs"]), job["cpus"]) as probes:
-            result = _export(job, probes) if job["phase"] == "export" else _build(job, probes)
-        result |= _finished(job)
+        with opened(msgspec.convert(job["probes"], ProbeSettings), job["cpus"]) as probes:
+            made = _export(job, probes) if job["phase"] == "export" else _build(job, probes)
+        file = _finished(job)
+        answer = PhaseMade(phase=made, file=file, clock=Clock(started_s=started_s, finished_s=time.monotonic()))
     except (EdgebenchError, SuiteDataError) as error:
-        result = {"error": str(error)}
-    result["clock"] = {"started": started_s, "finished": time.monotonic()}
-    Path(job["result"]).write_text(json.dumps(result), encoding="utf-8")
+        answer = Failure(error=str(error), clock=Clock(started_s=started_s, finished_s=time.monotonic()))
+    Path(answer_file).write_bytes(msgspec.json.encode(answer))
     return 0
 
 
-def _export(job: Mapping[str, Any], probes: Sequence[Probe]) -> dict[str, Any]:
+def _export(job: Mapping[str, Any], probes: Sequence[Probe]) -> MadePhase:
 
     family = EXPORTS[job["family"]]
     preload(family, None)
@@ -63,7 +69,7 @@ def _export(job: Mapping[str, Any], probes: Sequence[Probe]) -> dict[str, Any]:
     return _measured("export", probes, lambda: export_file(module, inputs, family, target, task.outputs))
 
 
-def _build(job: Mapping[str, Any], probes: Sequence[Probe]) -> dict[str, Any]:
+def _build(job: Mapping[str, Any], probes: Sequence[Probe]) -> MadePhase:
     build = Build(job["step"], tuple(map(tuple, job["shapes"])), job["engine_int8"])
     preload(job["family"], build.step)
     calibration = []
@@ -75,32 +81,33 @@ def _build(job: Mapping[str, Any], probes: Sequence[Probe]) -> dict[str, Any]:
     return _measured("build", probes, lambda: build_file(_exported(job), target, job["family"], build, calibration))
 
 
-def _measured(name: str, probes: Sequence[Probe], work: Any) -> dict[str, Any]:
-    ledger: list[dict[str, Any]] = []
+def _measured(name: str, probes: Sequence[Probe], work: Any) -> MadePhase:
+    ledger: list[LedgerPhase] = []
     cpu_s = time.process_time()
     with phase(name, ledger, probes):
         work()
-    return {"phase": {**ledger[0], "cpu_s": time.process_time() - cpu_s}}
+    return MadePhase(cost=ledger[0], cpu_s=time.process_time() - cpu_s)
 
 
-def _finished(job: Mapping[str, Any]) -> dict[str, Any]:
+def _finished(job: Mapping[str, Any]) -> MadeFile | None:
     """What the last phase left: size, digest and (asked of the first run) the accuracy of the file itself."""
     if not job["last"]:
-        return {}
+        return None
 
     backend = get_backend(job["backend"])
     path = _built(job) if job["phase"] == "build" else _exported(job)
     folder = Path(job["scratch"], job["phase"])
-    found: dict[str, Any] = {
-        "size_bytes": measured_bytes(folder, job["family"], [tuple(shape) for shape in job["shapes"]]),
-        "digest": content_digest(folder),
-        "format": job["family"],
-        "versions": backend.versions(),
-    }
-    if job["evaluate"] is not None:
-        artifact = {"path": str(path), "format": job["family"]}
-        found |= quality_of(backend, {**job, "artifact": artifact, "shapes": {}})
-    return found
+    quality = None
+    if job.get("evaluate") is not None:
+        asked, file = msgspec.convert(job["evaluate"], EvaluateJob), ArtifactFile(str(path), job["family"])
+        quality = quality_of(backend, file, job["threads"], job["precision"], asked, job["seed"])
+    return MadeFile(
+        size_bytes=measured_bytes(folder, job["family"], [tuple(shape) for shape in job["shapes"]]),
+        digest=content_digest(folder),
+        format=job["family"],
+        versions=backend.versions(),
+        quality=quality,
+    )
 
 
 def _exported(job: Mapping[str, Any]) -> Path:
@@ -112,4 +119,4 @@ def _built(job: Mapping[str, Any]) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

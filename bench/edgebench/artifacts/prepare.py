@@ -1,4 +1,4 @@
-"""One artifact: `python -m edgebench.artifacts.prepare JOB.json`.
+"""One artifact: `python -m edgebench.artifacts.prepare JOB ANSWER`.
 
 It trains, compresses and exports what the store does not hold yet.
 A variant is a chain: weights → baseline → its steps in torch → export to what the runtime opens → that runtime's own
@@ -14,7 +14,8 @@ import time
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from edgebench.artifacts.chain import Chain
 from edgebench.artifacts.families import EXPORTS
@@ -24,42 +25,45 @@ from edgebench.artifacts.links.own import make_own
 from edgebench.artifacts.links.reference import reference
 from edgebench.artifacts.links.runtimes import weights_int8
 from edgebench.artifacts.links.training import compressed, quantisation_aware
+from edgebench.artifacts.messages import Prepared
 from edgebench.artifacts.store import Artifact
 from edgebench.backends.families import FAMILIES
 from edgebench.compress.steps import Step, parse_variant
 from edgebench.errors import EdgebenchError
 from edgebench.machine.child import die_with_parent
-from edgebench.measure.probes import ProbeSettings, opened
+from edgebench.measure.messages import Clock, Failure, ProbeSettings
+from edgebench.measure.probes import opened
 from edgebench.plan.targets import lowered_step
+from edgebench.report.records import ArtifactRecord
 from edgebench_suites.errors import SuiteDataError
 
 
-def main(job_file: str) -> int:
-    """Do the job; the artifact, or the reason why there is none, goes to the job's `result` file."""
+def main(job_file: str, answer_file: str) -> int:
+    """Do the job; the artifact, or the reason why there is none, goes to the answer's file."""
     started_s = time.monotonic()
     die_with_parent()
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
     os.sched_setaffinity(0, job["cpus"])
-    result: dict[str, Any]
+    answer: Prepared | Failure
     try:
-        with opened(ProbeSettings(tuple(job["probes"]["specs"]), job["probes"]["sysfs"])) as probes:
-            result = {"artifact": record(Chain(job, probes))}
+        with opened(msgspec.convert(job["probes"], ProbeSettings)) as probes:
+            made = record(Chain(job, probes))
+        answer = Prepared(artifact=made, clock=Clock(started_s=started_s, finished_s=time.monotonic()))
     except (EdgebenchError, SuiteDataError) as error:
-        result = {"error": str(error)}
-    result["clock"] = {"started": started_s, "finished": time.monotonic()}
-    Path(job["result"]).write_text(json.dumps(result), encoding="utf-8")
+        answer = Failure(error=str(error), clock=Clock(started_s=started_s, finished_s=time.monotonic()))
+    Path(answer_file).write_bytes(msgspec.json.encode(answer))
     return 0
 
 
-def record(chain: Chain) -> dict[str, Any]:
+def record(chain: Chain) -> ArtifactRecord:
     """Return the record of the job's artifact, made whole or, with a `parent` from a bundle, from there on."""
-    if (parent := chain.job["parent"]) is not None:
+    if chain.job["parent"] is not None:
         # The workstation's torch answered for the weights; that stays so whatever is built from them here.
-        kept = {key: parent[key] for key in ("reference", "prepared_on") if key in parent}
-        step = lowered_step(chain.job["variant"])
-        return {**_record(links.engine(chain, Artifact.of_record(parent), step)), **kept}
+        parent = msgspec.convert(chain.job["parent"], ArtifactRecord)
+        engine = links.engine(chain, Artifact.of_record(parent), lowered_step(chain.job["variant"]))
+        return msgspec.structs.replace(engine.record(), reference=parent.reference, prepared_on=parent.prepared_on)
     artifact, answers = make(chain)
-    return _record(artifact) | ({} if answers is None else {"reference": _record(answers)})
+    return artifact.record(reference=answers)
 
 
 def make(chain: Chain) -> tuple[Artifact, Artifact | None]:
@@ -101,9 +105,5 @@ def _lowered(chain: Chain, current: Artifact, steps: Sequence[Step]) -> Artifact
     return current
 
 
-def _record(artifact: Artifact) -> dict[str, Any]:
-    return {**artifact.as_json(), "path": str(artifact.path)}
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -10,17 +10,20 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import platformdirs
 
 from edgebench.errors import CompressionError, UsageError
+from edgebench.measure.ledger import LedgerPhase
 from edgebench.plan.digest import digest_of
+from edgebench.report.records import ArtifactNotes, ArtifactRecord, PreparedOn
 
 # Raise it when a change of code makes artifacts different that have the same recipe.
-STORE_VERSION = 3
+STORE_VERSION = 4
 META_FILE = "artifact.json"
 
 
@@ -46,7 +49,7 @@ class Artifact:
     digest: str
     size_bytes: int
     sparsity: float | None
-    ledger: tuple[Mapping[str, Any], ...]
+    ledger: tuple[LedgerPhase, ...]
     notes: Mapping[str, Any]
 
     @property
@@ -64,19 +67,46 @@ class Artifact:
             "digest": self.digest,
             "size_bytes": self.size_bytes,
             "sparsity": self.sparsity,
-            "ledger": [dict(phase) for phase in self.ledger],
+            "ledger": msgspec.to_builtins(self.ledger),
             "notes": dict(self.notes),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Artifact:
         """Return the artifact that `as_json` wrote."""
-        return cls(**{**data, "folder": Path(data["folder"]), "ledger": tuple(data["ledger"])})
+        ledger = msgspec.convert(data["ledger"], tuple[LedgerPhase, ...])
+        return cls(**{**data, "folder": Path(data["folder"]), "ledger": ledger})
 
     @classmethod
-    def of_record(cls, record: Mapping[str, Any]) -> Artifact:
-        """Return the artifact of a record, which holds more than `as_json` wrote."""
-        return cls.from_json({entry.name: record[entry.name] for entry in fields(cls)})
+    def of_record(cls, record: ArtifactRecord) -> Artifact:
+        """Return the artifact of a record."""
+        return cls(
+            key=record.key,
+            folder=Path(record.folder),
+            file=record.file,
+            format=record.format,
+            digest=record.digest,
+            size_bytes=record.size_bytes,
+            sparsity=record.sparsity,
+            ledger=record.ledger,
+            notes=msgspec.to_builtins(record.notes),
+        )
+
+    def record(self, reference: Artifact | None = None, prepared_on: PreparedOn | None = None) -> ArtifactRecord:
+        """Return what the journal says of it."""
+        return ArtifactRecord(
+            key=self.key,
+            folder=str(self.folder),
+            file=self.file,
+            format=self.format,
+            digest=self.digest,
+            size_bytes=self.size_bytes,
+            sparsity=self.sparsity,
+            ledger=self.ledger,
+            notes=msgspec.convert(self.notes, ArtifactNotes),
+            reference=None if reference is None else str(reference.path),
+            prepared_on=prepared_on,
+        )
 
 
 class Store:
@@ -131,7 +161,7 @@ class Store:
         *,
         file: str,
         format: str,  # noqa: A002  # the report's name for it
-        ledger: Sequence[Mapping[str, Any]],
+        ledger: Sequence[LedgerPhase],
         size_bytes: int | None = None,
         sparsity: float | None = None,
         notes: Mapping[str, Any] | None = None,

@@ -59,7 +59,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
         raise UsageError("name the board that the bundle is for with --platform pi, jetson, n150 or any")
     from edgebench.artifacts.store import cache_folder
     from edgebench.machine.facts import usable_cpus
-    from edgebench.measure.probes import ProbeSettings
+    from edgebench.measure.messages import ProbeSettings
     from edgebench.plan.estimate import work
     from edgebench.plan.suitefile import open_suite
     from edgebench.render.bundle import summary

@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from edgebench import __version__
 from edgebench.artifacts.bundle import bundled, open_bundle, replaced, within
 from edgebench.artifacts.families import family_versions
@@ -135,7 +137,7 @@ def _prepare(plan: Plan, options: Options, progress: Progress) -> tuple[list[dic
     done = []
     with tempfile.TemporaryDirectory(prefix="edgebench-prepare-") as scratch:
         journal = Journal.open(Path(scratch, "journal"), plan.digest)
-        log = Log(journal, [])
+        log = Log(journal)
         for cell in plan.benchmarks:
             target = carried_target_of(cell)
             if target in done:
@@ -146,11 +148,12 @@ def _prepare(plan: Plan, options: Options, progress: Progress) -> tuple[list[dic
             outcome = make_artifact(plan, cell, options, log, for_bundle=True)
             progress.advance(f"prepare {cell.name}")
             entry = {"target": target_json(target), "benchmark": cell.name}
-            if "error" in outcome:
-                failed.append({**entry, "reason": outcome["error"]})
-                progress.note(f"{cell.name} cannot be prepared: {outcome['error']}")
+            if outcome.artifact is None:
+                failed.append({**entry, "reason": outcome.error})
+                progress.note(f"{cell.name} cannot be prepared: {outcome.error}")
             else:
-                made.append({**entry, "artifact": outcome["artifact"], "prepared_on": _here(family)})
+                artifact = msgspec.to_builtins(outcome.artifact)
+                made.append({**entry, "artifact": artifact, "prepared_on": _here(family)})
         journal.close()
     return made, failed
 
@@ -159,7 +162,9 @@ def _here(family: str) -> dict[str, Any]:
 
     facts = machine.describe(machine.usable_cpus())
     return {
-        **{key: facts[key] for key in ("cpu", "architecture", "os")},
+        "cpu": facts.cpu,
+        "architecture": facts.architecture,
+        "os": facts.os,
         "software": {**family_versions(family), **installed_versions("numpy")},
     }
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgebench.artifacts.messages import OwnModel, Prepared, PrepareJob
 from edgebench.plan.skips import skips
 from edgebench.plan.targets import carried, engine_shapes, target_of, wanted
+from edgebench.report.records import (
+    ArtifactOfRecord,
+    ArtifactRecord,
+    FailedRecord,
+    PhaseSpan,
+    PreparedRecord,
+    SkippedRecord,
+)
 from edgebench.session.jobs import child_environment, run_job
 
 if TYPE_CHECKING:
@@ -15,61 +24,70 @@ if TYPE_CHECKING:
     from edgebench.report.log import Log
     from edgebench.session.options import Options, Progress
 
-Artifacts = dict[str, dict[str, Any] | None]
+Artifacts = dict[str, ArtifactRecord | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of preparing: the artifact, why it failed (`error`), or why it cannot be had here (`missing`)."""
+
+    artifact: ArtifactRecord | None = None
+    error: str | None = None
+    missing: str | None = None
 
 
 def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> Artifacts:
     """Return {benchmark: artifact or None}; one without is recorded as skipped or failed."""
     artifacts: Artifacts = {}
-    made: dict[tuple[Any, ...], dict[str, Any]] = {}
+    made: dict[tuple[Any, ...], Outcome] = {}
     skipped = skips(plan)
     for cell in plan.benchmarks:
-        if next(log.find("failed", cell=cell.name), None) or next(log.find("skipped", cell=cell.name), None):
+        if log.given_up(cell.name):
             artifacts[cell.name] = None
             continue
         if reason := skipped.get(cell.name):
-            log.add("skipped", cell=cell.name, reason=reason)
+            log.add(SkippedRecord(cell=cell.name, reason=reason))
             progress.note(f"{cell.name} is skipped: {reason}")
             artifacts[cell.name] = None
             continue
         if cell.params.operator is not None:
             artifacts[cell.name] = None
             continue
-        earlier = next(log.find("artifact", cell=cell.name), None)
+        earlier = log.artifact(cell.name)
         key = target_of(cell)
         if key not in made:
             if options.bundle is not None:
                 made[key] = _from_bundle(options.bundle, plan, cell, options, log)
             elif earlier is not None:
-                made[key] = {"artifact": earlier["artifact"]}
+                made[key] = Outcome(earlier)
             else:
                 variant, family = wanted(cell)
                 progress.step("prepare", f"{cell.params.model} {variant} for {family}")
                 made[key] = make_artifact(plan, cell, options, log)
                 progress.advance(f"prepare {cell.name}")
-        artifacts[cell.name] = made[key].get("artifact")
+        artifacts[cell.name] = made[key].artifact
         _record(cell, made[key], log, progress, earlier=earlier is not None)
     return artifacts
 
 
-def _record(cell: Benchmark, outcome: Mapping[str, Any], log: Log, progress: Progress, *, earlier: bool) -> None:
+def _record(cell: Benchmark, outcome: Outcome, log: Log, progress: Progress, *, earlier: bool) -> None:
     """Put in the journal what came of preparing a benchmark, unless an `earlier` part of the session did."""
-    if outcome.get("error"):
-        log.add("failed", cell=cell.name, reason=outcome["error"])
-        progress.note(f"{cell.name} failed: {outcome['error']}")
-    elif outcome.get("missing"):
-        log.add("skipped", cell=cell.name, reason=outcome["missing"])
-        progress.note(f"{cell.name} is skipped: {outcome['missing']}")
-    elif not earlier:
-        log.add("artifact", cell=cell.name, artifact=outcome["artifact"])
+    if outcome.error is not None:
+        log.add(FailedRecord(cell=cell.name, reason=outcome.error))
+        progress.note(f"{cell.name} failed: {outcome.error}")
+    elif outcome.missing is not None:
+        log.add(SkippedRecord(cell=cell.name, reason=outcome.missing))
+        progress.note(f"{cell.name} is skipped: {outcome.missing}")
+    elif outcome.artifact is not None and not earlier:
+        log.add(ArtifactOfRecord(cell=cell.name, artifact=outcome.artifact))
 
 
-def _from_bundle(bundle: Bundle, plan: Plan, cell: Benchmark, options: Options, log: Log) -> dict[str, Any]:
+def _from_bundle(bundle: Bundle, plan: Plan, cell: Benchmark, options: Options, log: Log) -> Outcome:
     """Return the artifact that a workstation made; only what must be built on the board is built."""
     if (record := bundle.artifact(cell)) is None:
-        return {"missing": bundle.why_not(cell)}
+        return Outcome(missing=bundle.why_not(cell))
     if carried(cell) == wanted(cell):
-        return {"artifact": record}
+        return Outcome(record)
     return make_artifact(plan, cell, options, log, parent=record)
 
 
@@ -80,33 +98,34 @@ def make_artifact(
     log: Log,
     *,
     for_bundle: bool = False,
-    parent: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+    parent: ArtifactRecord | None = None,
+) -> Outcome:
     """Make a benchmark's artifact in a child, on the board from a bundled `parent`; return it or the reason."""
     own = plan.own_model
     variant, family = carried(cell) if for_bundle else wanted(cell)
-    job = {
-        "model": cell.params.model,
-        "width": cell.params.width,
-        "variant": variant,
-        "family": family,
-        "parent": parent,
-        "recipe": cell.recipe.model_dump(),
-        "shapes": engine_shapes(cell),
-        "seed": plan.seed,
-        "cpus": list(options.cpus),
-        "cache": str(options.cache),
-        "data": str(options.data) if options.data else None,
-        "choice": plan.data.model_dump(),
-        "weights": str(options.weights) if options.weights else None,
-        "own": None
+    job = PrepareJob(
+        model=cell.params.model,
+        width=cell.params.width,
+        variant=variant,
+        family=family,
+        parent=parent,
+        recipe=cell.recipe.model_dump(),
+        shapes=tuple(engine_shapes(cell)),
+        seed=plan.seed,
+        cpus=options.cpus,
+        cache=str(options.cache),
+        data=str(options.data) if options.data else None,
+        choice=plan.data.choice,
+        weights=str(options.weights) if options.weights else None,
+        own=None
         if own is None
-        else {"path": str(own.path), "format": own.format, "shapes": own.shapes, "digest": own.digest},
-        "probes": {"specs": options.probes.specs, "sysfs": options.probes.sysfs},
-    }
+        else OwnModel(path=str(own.path), format=own.format, shapes=own.shapes, digest=own.digest),
+        probes=options.probes,
+    )
     outcome = run_job(
         "edgebench.artifacts.prepare",
         job,
+        (Prepared,),
         # Training and quantising use every core they may; the ISA ceiling is for measuring only. OpenMP's threads sleep
         # at a barrier: spinning there makes training eight times slower when anything else runs on a core.
         environment={
@@ -115,17 +134,21 @@ def make_artifact(
         },
         limit_s=cell.measure.time_limit_s,
     )
+    ledger = () if outcome.answer is None else outcome.answer.artifact.ledger
     log.add(
-        "prepared",
-        cell=cell.name,
-        seconds=outcome.seconds,
-        start_s=outcome.start_s,
-        error=outcome.error,
-        clock=outcome.data.get("clock"),
-        phases=[
-            {"phase": entry["phase"], "clock": entry["clock"]}
-            for entry in outcome.data.get("artifact", {}).get("ledger", [])
-            if not entry.get("cached") and "clock" in entry
-        ],
+        PreparedRecord(
+            cell=cell.name,
+            seconds=outcome.seconds,
+            start_s=outcome.start_s,
+            error=outcome.error,
+            clock=outcome.clock,
+            phases=tuple(
+                PhaseSpan(phase=entry.phase, begin_s=entry.begin_s, end_s=entry.end_s)
+                for entry in ledger
+                if not entry.cached and entry.begin_s is not None and entry.end_s is not None
+            ),
+        )
     )
-    return {"error": outcome.error} if outcome.error else {"artifact": dict(outcome.data["artifact"])}
+    if outcome.answer is None:
+        return Outcome(error=outcome.error)
+    return Outcome(outcome.answer.artifact)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from edgebench.artifacts.store import Artifact
 from edgebench.compress.prune import l1_unstructured, make_permanent, reestimate_batch_norm
 from edgebench.measure.phases import phase
@@ -55,7 +57,7 @@ def attach(
     if recipe.epochs:
         with phase("train", ledger, chain.probes):
             note = chain.train_head(module, epochs=recipe.epochs, lr=recipe.lr)
-        ledger[-1]["note"] = note
+        ledger[-1] = msgspec.structs.replace(ledger[-1], note=note)
     return module, spec.then("transfer"), f"{origin}; base frozen, head trained"
 
 
@@ -110,7 +112,7 @@ def prune(chain: Chain, parent: Artifact, module: Any, amount: float, ledger: Le
     with phase("recover", ledger, chain.probes):
         note = chain.train_head(module, epochs=chain.recipe.finetune_epochs, lr=chain.recipe.finetune_lr)
         make_permanent(module)
-    ledger[-1]["note"] = note
+    ledger[-1] = msgspec.structs.replace(ledger[-1], note=note)
 
 
 def _images(chain: Chain) -> npt.NDArray[np.float32]:

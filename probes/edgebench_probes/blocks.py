@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebench_probes import idling, opening
-from edgebench_probes.base import Mark, Probe, ProbeError, WindowEnergy
+from edgebench_probes.base import Mark, Probe, ProbeError, WindowEnergy, WindowInvalid
 from edgebench_probes.catalogue.discover import TARGET, shortest_window
 from edgebench_probes.chaining import Chain
 from edgebench_probes.finding import Finding
@@ -206,4 +206,5 @@ def _doubt(probe: Probe, window: WindowEnergy, block_s: float) -> str | None:
 
 def _missing(probe: Probe, error: ProbeError) -> Finding:
     info = probe.info
-    return Finding(info.name, info.source, usable=False, scope=info.scope, reason=error.reason, fix=error.fix)
+    fix = error.fix or ("measure again" if isinstance(error, WindowInvalid) else None)
+    return Finding(info.name, info.source, usable=False, scope=info.scope, reason=error.reason, fix=fix)

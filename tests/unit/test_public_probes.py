@@ -266,7 +266,7 @@ def test_a_block_too_short_is_not_sure_and_one_that_failed_is_missing(rapl: Simu
         time.sleep(0.2)
     rapl.control("ok")
     assert measured.readings == ()
-    assert [(one.scope, bool(one.reason)) for one in measured.missing] == [("package", True)]
+    assert [(one.scope, bool(one.reason), one.fix) for one in measured.missing] == [("package", True, "measure again")]
     with pytest.raises(ZeroDivisionError), measure("rapl?scope=package", sysfs=rapl.root, idle_s=0.4) as measured:
         time.sleep(0.1 / 0)
     assert measured.reading().no_idle == "no idle power after the block (the measurement was interrupted)"

@@ -2,6 +2,6 @@
 
 import sys
 
-from edgebench.cli import main
+from edgebench.commands.main import main
 
 sys.exit(main())

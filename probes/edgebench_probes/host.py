@@ -17,6 +17,8 @@ class Host:
     """`vendor` as in /proc/cpuinfo; `paranoid` is kernel.perf_event_paranoid; `perfmon`: CAP_PERFMON or a superset.
 
     `board` is the model of the device tree, "" where there is none; EDGEBENCH_BOARD tells it to a container.
+    `inside` is what runs this process: the engine of a container (`docker`, `kubernetes`, `lxc`, `systemd-nspawn`,
+    or the name it gives itself), or `wsl`, which is no container but a virtual machine in Windows; else "".
     """
 
     machine: str
@@ -26,6 +28,7 @@ class Host:
     paranoid: int | None
     perfmon: bool
     board: str = ""
+    inside: str = ""
 
     @property
     def x86(self) -> bool:
@@ -41,22 +44,63 @@ def read_host(root: Path = Path("/")) -> Host:
     paranoid = _text(root / "proc/sys/kernel/perf_event_paranoid").strip()
     capabilities = re.search(r"^CapEff:\s*([0-9a-f]+)", _text(root / "proc/self/status"), re.MULTILINE)
     effective = int(capabilities[1], 16) if capabilities else 0
+    within = inside(root)
     return Host(
         machine=platform.machine(),
         vendor=vendor[1] if vendor else "",
-        virtual=bool(flags and "hypervisor" in flags[1].split()),
-        container=in_container(root),
+        virtual=bool(flags and "hypervisor" in flags[1].split()) or within == "wsl",
+        container=within not in ("", "wsl"),
         paranoid=int(paranoid) if re.fullmatch(r"-?\d+", paranoid) else None,
         perfmon=bool(effective >> CAP_PERFMON & 1 or effective >> CAP_SYS_ADMIN & 1),
         board=os.environ.get("EDGEBENCH_BOARD", "") or _text(root / "proc/device-tree/model").strip("\0\n "),
+        inside=within,
     )
 
 
 def in_container(root: Path = Path("/")) -> bool:
-    """Whether Docker, Podman, containerd or Kubernetes runs this process."""
-    if (root / ".dockerenv").exists() or (root / "run/.containerenv").exists():
-        return True
-    return bool(re.search(r"/(docker|kubepods|containerd|libpod|lxc)[/.-]", _text(root / "proc/self/cgroup")))
+    """Whether a container engine runs this process."""
+    return inside(root) not in ("", "wsl")
+
+
+def inside(root: Path = Path("/")) -> str:
+    """What runs this process (see `Host.inside`): what engines leave for it to find, else its cgroups and mounts.
+
+    A container with a cgroup namespace of its own sees `0::/` and no name there.
+    """
+    found = _pod(root) or _marked(root) or _traced(root)
+    if not found and re.search("microsoft|wsl", _text(root / "proc/sys/kernel/osrelease"), re.IGNORECASE):
+        return "wsl"
+    return found
+
+
+def _pod(root: Path) -> str:
+    """Kubernetes: its service account, cgroup, or the files its agent mounts into every container of a pod."""
+    mounted = r"^\d+ \d+ \S+ \S*/kubelet/pods/\S* /(etc/hosts|dev/termination-log) "
+    pod = (root / "var/run/secrets/kubernetes.io").exists() or "kubepods" in _text(root / "proc/self/cgroup")
+    return "kubernetes" if pod or re.search(mounted, _text(root / "proc/self/mountinfo"), re.MULTILINE) else ""
+
+
+def _marked(root: Path) -> str:
+    """A marker file, or the name that systemd.io/CONTAINER_INTERFACE wants of every engine."""
+    for file, name in ((".dockerenv", "docker"), ("run/.containerenv", "podman"), ("dev/lxd/sock", "lxc")):
+        if (root / file).exists():
+            return name
+    environment = re.search(r"(?:^|\0)container=([\w.-]+)", _text(root / "proc/1/environ"))
+    files = (_text(root / file).strip() for file in ("run/host/container-manager", "run/systemd/container"))
+    named = environment[1] if environment else next(filter(None, files), "")
+    return "lxc" if named.startswith("lxc") else named
+
+
+def _traced(root: Path) -> str:
+    """An engine's name in the cgroup, or its folder as the root file system."""
+    found = re.search(r"/(docker|containerd|libpod|lxc|systemd-nspawn)[/.@-]", _text(root / "proc/self/cgroup"))
+    mounts = _text(root / "proc/self/mountinfo")
+    found = found or re.search(
+        r"^\d+ \d+ \S+ \S+ / .* overlay .*/(containerd|docker|containers)/", mounts, re.MULTILINE
+    )
+    if found:
+        return "podman" if found[1] in ("libpod", "containers") else found[1]
+    return "lxc" if re.search(r" /proc/\S+ .* fuse\.lxcfs ", mounts) else ""
 
 
 def masked(path: Path) -> bool:

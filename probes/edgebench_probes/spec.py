@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from edgebench_probes.base import ProbeError
 
 MAX_LENGTH = 400
-_SPEC = re.compile(r"(?P<name>[a-z][a-z0-9_-]*)(:(?P<address>[^?\s]+))?(\?(?P<options>[^?\s]*))?")
+_SPEC = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_-]*)(:(?P<address>[^?\s]+))?(\?(?P<options>[^?\s]*))?")
 _KEY = re.compile(r"[a-z][a-z0-9_-]*")
 
 
@@ -37,4 +37,4 @@ def parse_spec(text: str) -> Spec:
         if key in options:
             raise ProbeError(f"the probe {shown} has the option `{key}` twice", "give it once")
         options[key] = unquote(value)
-    return Spec(match["name"], match["address"], options)
+    return Spec(match["name"].lower(), match["address"], options)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench_suites.errors import SuiteDataError
-from edgebench_suites.tasks import TASKS
+from edgebench_suites.tasks import TASKS, networks
 from edgebench_suites.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -148,8 +148,6 @@ def architecture(name: str, *, num_classes: int, width_mult: float = 1.0) -> nn.
 
 def _other_network(info: ModelInfo, torchvision: ModuleType, classes: int, width_mult: float) -> nn.Module | None:
     """Build a network that is no classifier of torchvision, or return None."""
-    from edgebench_suites.tasks import networks
-
     if info.builder == "vit_tiny":
         return networks.vit_tiny(torchvision, classes)
     if info.builder == "byte_gpt":

@@ -153,7 +153,8 @@ from pathlib import Path
 from edgebench.artifacts.bundle import open_bundle
 from edgebench.artifacts.chain import Chain
 from edgebench.report.log import Log
-from edgebench.plan.plan import Overrides, load_plan
+from edgebench.plan.load import load_plan
+from edgebench.plan.plan import Overrides
 from edgebench.session.preparation import make_artifact
 from edgebench.report.journal import Journal
 from edgebench.session.session import Options

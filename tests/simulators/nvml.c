@@ -1,6 +1,7 @@
 /* libnvidia-ml.so.1 of one graphics unit, as far as the probe asks: built by the test and loaded by nvidia-ml-py.
-   FAKE_NVML names a file with "watts mode" that is read at every call; mode: ok, power (counts no energy), lost, back.
-   The energy counter moves every 20 ms. */
+   FAKE_NVML names a file with "watts mode architecture" that is read at every call; mode: ok, power (counts no energy),
+   lost, back, empty (its registers have all bits set); the architecture is NVML's number, 0 for a library that does not
+   tell, 78 for an Ampere that is a GA100. The energy counter moves every 20 ms. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +11,13 @@ enum { SUCCESS = 0, NOT_SUPPORTED = 3, NO_PERMISSION = 4, NOT_FOUND = 6, LOST = 
 
 static double watts;
 static char mode[16];
+static int architecture;
 
 static void look(void) {
     FILE *file = fopen(getenv("FAKE_NVML"), "r");
     if (file) {
-        if (fscanf(file, "%lf %15s", &watts, mode) != 2)
+        architecture = 0;
+        if (fscanf(file, "%lf %15s %d", &watts, mode, &architecture) < 2)
             strcpy(mode, "lost");
         fclose(file);
     }
@@ -47,7 +50,7 @@ int nvmlDeviceGetTotalEnergyConsumption(void *handle, unsigned long long *millij
     (void)handle;
     look();
     if (!strcmp(mode, "lost")) return LOST;
-    if (!strcmp(mode, "power")) return NOT_SUPPORTED;
+    if (!strcmp(mode, "power") || !strcmp(mode, "empty")) return NOT_SUPPORTED;
     if (!strcmp(mode, "back")) { *millijoules = 1; return SUCCESS; }
     unsigned long long now = ticks();
     if (last) energy += (now - last) * (unsigned long long)(watts * 20);
@@ -60,8 +63,21 @@ int nvmlDeviceGetPowerUsage(void *handle, unsigned *milliwatts) {
     (void)handle;
     look();
     if (!strcmp(mode, "lost")) return LOST;
-    *milliwatts = (unsigned)(watts * 1000);
+    *milliwatts = strcmp(mode, "empty") ? (unsigned)(watts * 1000) : 0xffffffff;
     return SUCCESS;
+}
+
+int nvmlDeviceGetArchitecture(void *handle, unsigned *number) {
+    (void)handle;
+    look();
+    *number = architecture == 78 ? 7 : (unsigned)architecture;
+    return architecture ? SUCCESS : NOT_SUPPORTED;
+}
+
+int nvmlDeviceGetCudaComputeCapability(void *handle, int *major, int *minor) {
+    (void)handle;
+    *major = 8, *minor = architecture == 78 ? 0 : 6;
+    return architecture ? SUCCESS : NOT_SUPPORTED;
 }
 
 typedef struct { unsigned gpu, memory; } Utilization;

@@ -113,22 +113,23 @@ class Sysfs:
             self.links[f"class/powercap/{kind}"] = f"../../{DEVICES}/{kind}"
         for index, name in enumerate(top):
             path = f"intel-rapl/intel-rapl:{index}"
-            self._zone(path, name, 1.5 * len(packages) if name == "psys" else 1.0)
+            offset_nj = index * 1_000_000_000  # each package has run for a while of its own
+            self._zone(path, name, 1.5 * len(packages) if name == "psys" else 1.0, offset_nj)
             subzones = [] if name == "psys" else ["core"] if options.amd else options.subzones.split(",")
             for number, sub in enumerate(filter(None, subzones)):
-                self._zone(f"{path}/intel-rapl:{index}:{number}", sub, SHARES[sub])
+                self._zone(f"{path}/intel-rapl:{index}:{number}", sub, SHARES[sub], offset_nj)
         if options.mmio:
             self._zone("intel-rapl-mmio/intel-rapl-mmio:0", packages[0], 1.0)
         for path in [*self.nodes, *self.links]:
             for parent in Path(path).parents:
                 self.nodes.setdefault(str(parent), None)
 
-    def _zone(self, path: str, name: str, share: float) -> None:
+    def _zone(self, path: str, name: str, share: float, offset_nj: int = 0) -> None:
         folder = f"{DEVICES}/{path}"
         zero = self.options.zero and name.startswith(self.options.zero)
         self.nodes |= {
             f"{folder}/name": f"{name}\n",
-            f"{folder}/energy_uj": "0\n" if zero else lambda: self._reading(share),
+            f"{folder}/energy_uj": "0\n" if zero else lambda: self._reading(share, offset_nj),
             f"{folder}/max_energy_range_uj": f"{(self.counts - 1) * LSB_NJ // 1000}\n",
             f"{folder}/enabled": "0\n",
         }
@@ -141,12 +142,13 @@ class Sysfs:
             }
         self.links[f"class/powercap/{path.rsplit('/', 1)[-1]}"] = f"../../{folder}"
 
-    def _reading(self, share: float) -> str:
+    def _reading(self, share: float, offset_nj: int) -> str:
         if self.meter.fault == "eio":
             raise OSError(errno.EIO, "fault")
         if self.meter.fault == "vanish":
             raise OSError(errno.ENODEV, "fault")
-        return f"{int(self.meter.energy_nj() * share / LSB_NJ) % self.counts * LSB_NJ // 1000}\n"
+        energy_nj = (self.meter.energy_nj() + offset_nj) * share
+        return f"{int(energy_nj / LSB_NJ) % self.counts * LSB_NJ // 1000}\n"
 
     def _gone(self, name: str) -> bool:
         return self.meter.fault == "vanish" and name.startswith(f"{DEVICES}/")

@@ -15,7 +15,7 @@ from edgebench.ab import ab
 from edgebench.ab import runs as ab_runs
 from edgebench.ab.ab import Request, run_ab
 from edgebench.ab.runs import Environment, Thermal, environment_of, run_sample
-from edgebench.cli import main
+from edgebench.commands.main import main
 from edgebench.compare.policy import Policy
 from edgebench.compare.verdict import Comparison, Verdict
 from edgebench.errors import UsageError

@@ -1,4 +1,7 @@
-"""The arrows of the design: who may import whom, no circle, and nothing heavy where start-up counts."""
+"""The house: which room may import which, no circle, no arrow back up, and nothing heavy where start-up counts.
+
+An import inside a function and one for type checkers only bind two rooms as much as any other: all of them count.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,10 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
-from graphlib import TopologicalSorter
+from dataclasses import dataclass
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,33 +23,73 @@ PACKAGES = {
     "edgebench_probes": ROOT / "probes" / "edgebench_probes",
     "edgebench_suites": ROOT / "suites" / "edgebench_suites",
 }
-HEAVY = {
-    "torch",
-    "torchvision",
-    "openvino",
-    "nncf",
-    "onnx",
-    "onnxruntime",
-    "sklearn",
-    "tensorrt",
-    "ai_edge_litert",
-    "litert_torch",
+# The rooms from the top floor down, each with the rooms that it may import: all of them stand below it.
+ARROWS = {
+    "commands": "ab render session compare launch artifacts report measure plan machine probes suites version errors",
+    "ab": "session compare artifacts report measure plan machine suites version errors",
+    "render": "compare artifacts report plan probes suites errors",
+    "session": "artifacts report measure plan backends machine suites version errors",
+    "compare": "report plan errors",
+    "launch": "report plan probes version errors",
+    "artifacts": "report measure plan backends machine compress probes suites version errors",
+    "report": "measure plan machine probes version errors",
+    "measure": "backends machine probes suites errors",
+    "plan": "backends machine compress suites errors",
+    "backends": "machine compress suites errors",
+    "machine": "probes",
+    "compress": "suites errors",
+    "probes": "",
+    "suites": "",
+    "version": "",
+    "errors": "",
 }
+# Modules of the project that a function imports, each with what that buys; in `commands` it is always the start-up.
+LATE: dict[tuple[str, str], str] = {
+    ("edgebench_probes.catalogue.power", "edgebench_probes.meters"): "meters, where none is looked for",
+    ("edgebench.backends.torch", "edgebench.compress.checkpoint"): "NumPy, when a backend is only chosen",
+    ("edgebench.backends.torch", "edgebench_suites.zoo"): "NumPy, when a backend is only chosen",
+}
+# Longer than a file should be, still.
+LONG = frozenset({"edgebench.report.model"})
+# What a process that does not need it must not pay for.
+RUNTIMES = frozenset(
+    [
+        "torch",
+        "torchvision",
+        "openvino",
+        "nncf",
+        "onnx",
+        "onnxruntime",
+        "sklearn",
+        "tensorrt",
+        "ai_edge_litert",
+        "litert_torch",
+    ]
+)
+SLOW_TO_IMPORT = RUNTIMES | frozenset(
+    ["numpy", "scipy", "pydantic", "rich", "jinja2", "pyperf", "psutil", "docker", "paramiko"]
+)
+PROGRAMS = frozenset(
+    [
+        "__main__",
+        "commands.main",
+        "measure.worker",
+        "artifacts.prepare",
+        "artifacts.compress",
+        "ab.side",
+        "report.schema",
+    ]
+)
 
-# Room → the rooms it may import. A room is a folder of the engine, or one of its modules.
-ARROWS: dict[str, set[str]] = {
-    "edgebench_probes": set(),
-    "edgebench_suites": set(),
-    "edgebench.errors": set(),
-    "edgebench.machine.child": set(),
-    "edgebench.machine.facts": set(),
-    "edgebench.compare": {"report", "errors", "plan.toml"},
-    "edgebench.report": {"errors", "machine", "measure", "plan", "backends", "compress"},
-    "edgebench.backends": {"errors", "compress.checkpoint", "compress.half"},
-    "edgebench.compress": {"errors"},
-    # The suite file's reader names file and line of what is wrong in TOML; profiles do so by it.
-    "edgebench.launch": {"errors", "machine", "report", "plan.toml"},
-}
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One import of `name`, as a module where it is one; `late` stands in a function, `typing` for type checkers."""
+
+    name: str
+    line: int
+    late: bool
+    typing: bool
 
 
 def modules() -> dict[str, Path]:
@@ -58,80 +104,133 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imports(path: Path, *, top_level_only: bool) -> Iterator[str]:
-    """Every module that a file imports for use; imports for type checkers only do not count."""
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
 
-    def walk(node: ast.AST) -> Iterator[str]:
+
+def imports(module: str) -> Iterator[Import]:
+    """Every import of a module, wherever it stands."""
+
+    def walk(node: ast.AST, *, late: bool, typing: bool) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-                continue
-            if top_level_only and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-                continue
             if isinstance(child, ast.Import):
-                yield from (alias.name for alias in child.names)
+                for alias in child.names:
+                    yield Import(alias.name, child.lineno, late, typing)
             elif isinstance(child, ast.ImportFrom) and child.module:
-                names = [f"{child.module}.{alias.name}" for alias in child.names]
-                # `from package import module` uses the module, not what the package's own file defines.
-                yield from names if all(name in MODULES for name in names) else [child.module, *names]
-            yield from walk(child)
+                for alias in child.names:
+                    # `from package import module` uses the module, not what the package's own file defines.
+                    whole = f"{child.module}.{alias.name}"
+                    yield Import(whole if whole in MODULES else child.module, child.lineno, late, typing)
+            yield from walk(
+                child,
+                late=late or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda),
+                typing=typing or (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)),
+            )
 
-    return walk(ast.parse(path.read_text(encoding="utf-8")))
-
-
-def room(module: str) -> str | None:
-    return next((name for name in ARROWS if module == name or module.startswith(f"{name}.")), None)
-
-
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_a_room_imports_only_what_its_arrows_allow(module: str) -> None:
-    home = room(module)
-    if home is None:
-        return
-    for name in imports(MODULES[module], top_level_only=False):
-        if name not in MODULES or room(name) == home:
-            continue
-        if home in {"edgebench_probes", "edgebench_suites"}:
-            assert name.startswith(home), f"{module} imports {name}"
-        elif name.startswith("edgebench."):
-            allowed = {f"edgebench.{arrow}" for arrow in ARROWS[home]}
-            assert any(name == arrow or name.startswith(f"{arrow}.") for arrow in allowed), f"{module} imports {name}"
+    return walk(tree(module), late=False, typing=False)
 
 
-def test_no_circle_of_imports() -> None:
-    graph = {
-        module: {name for name in imports(path, top_level_only=True) if name in MODULES and name != module}
-        for module, path in MODULES.items()
+def room(module: str) -> str:
+    """Return the room of a module: a folder of the engine, or one of the other two packages whole."""
+    package, *inside = module.split(".")
+    if package != "edgebench":
+        return package.removeprefix("edgebench_")
+    if not inside:
+        return "version"
+    return "commands" if inside == ["__main__"] else inside[0]
+
+
+def inner(module: str) -> list[Import]:
+    return [found for found in imports(module) if found.name in MODULES and found.name != module]
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_every_module_belongs_to_a_room_and_every_room_has_modules() -> None:
+    assert {room(module) for module in MODULES} == set(ARROWS)
+    assert len(ARROWS) <= 17
+
+
+def test_arrows_are_the_picture_and_all_of_them_are_used() -> None:
+    used: dict[str, dict[str, str]] = {name: {} for name in ARROWS}
+    for module in MODULES:
+        for found in inner(module):
+            if room(found.name) != room(module):
+                used[room(module)][room(found.name)] = f"{module}:{found.line} imports {found.name}"
+    for name, allowed in ARROWS.items():
+        unwanted = [why for target, why in used[name].items() if target not in allowed.split()]
+        assert not unwanted, f"{name} has no arrow there: {unwanted}"
+        assert set(allowed.split()) <= set(used[name]), f"arrows of {name} that nobody uses"
+
+
+def test_no_arrow_goes_back_up() -> None:
+    floor = {name: number for number, name in enumerate(ARROWS)}
+    for name, allowed in ARROWS.items():
+        assert all(floor[target] > floor[name] for target in allowed.split()), f"{name} has an arrow back up"
+    # The table reads from the top down: within a row, too.
+    assert all(floor[a] < floor[b] for row in ARROWS.values() for a, b in pairwise(row.split()))
+
+
+def test_no_circle_of_modules() -> None:
+    assert not circle({module: {found.name for found in inner(module)} for module in MODULES})
+
+
+def test_a_late_import_of_our_own_buys_something() -> None:
+    late = {
+        (module, found.name)
+        for module in MODULES
+        if room(module) != "commands"
+        for found in inner(module)
+        if found.late and not found.typing
     }
-    TopologicalSorter(graph).prepare()
+    assert late == set(LATE)
+
+
+def test_a_file_is_read_without_scrolling_for_long() -> None:
+    lines = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
+    assert {module for module, count in lines.items() if count > 300} == LONG
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_no_module_imports_a_runtime_at_its_top(module: str) -> None:
-    heavy = {name.partition(".")[0] for name in imports(MODULES[module], top_level_only=True)} & HEAVY
-    assert not heavy
+    top = {found.name.partition(".")[0] for found in imports(module) if not found.late and not found.typing}
+    assert not top & RUNTIMES
 
 
-def test_the_command_line_starts_without_anything_heavy() -> None:
-    code = (
-        "import sys, edgebench.cli as c; c.build_parser(); print(*sorted({m.partition('.')[0] for m in sys.modules}))"
+def loaded_by(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; {code}; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {*HEAVY, "numpy", "scipy", "pydantic", "rich", "pyperf", "psutil"} & set(loaded)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("code", "unwanted"),
+    [
+        ("import edgebench.commands.main as m; m.build_parser()", SLOW_TO_IMPORT),
+        ("import edgebench.machine.sampling, edgebench_probes.sampling.process", SLOW_TO_IMPORT),
+        ("import edgebench.measure.worker", RUNTIMES | {"pydantic", "scipy", "rich", "jinja2"}),
+    ],
+    ids=["command line", "samplers", "worker"],
+)
+def test_a_process_starts_without_what_it_does_not_need(code: str, unwanted: frozenset[str]) -> None:
+    assert not unwanted & loaded_by(code)
 
 
 def test_only_programs_exit_and_nothing_prints() -> None:
-    programs = {
-        "cli",
-        "__main__",
-        "measure.worker",
-        "artifacts.prepare",
-        "artifacts.compress",
-        "ab.side",
-        "report.schema",
-    }
-    for module, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for module in MODULES:
+        for node in ast.walk(tree(module)):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
                 assert called != "print", f"{module} prints"
-                assert called != "sys.exit" or module.removeprefix("edgebench.") in programs, f"{module} exits"
+                assert called != "sys.exit" or module.removeprefix("edgebench.") in PROGRAMS, f"{module} exits"

@@ -415,4 +415,3 @@ def test_every_registered_backend_says_what_it_is() -> None:
         backend = get_backend(name)
         assert backend.name == name
         assert json.dumps(backend.versions())
-        assert backend.formats

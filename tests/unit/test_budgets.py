@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.reports import suite
 
-from edgebench.cli import main
+from edgebench.commands.main import main
 from edgebench.compare.budgets import allowed_of, find_budgets, policy_of, read_budgets, share
 from edgebench.compare.policy import Limits
 from edgebench.errors import UsageError
@@ -63,7 +63,7 @@ def test_a_file_and_the_command_line_become_one_policy(tmp_path: Path) -> None:
         ('[[budget]]\nmetric = "latency_s"\nbudget = "lots"', ":3: 'budget.0.budget' is wrong"),
         ('[[budget]]\nbudget = "-5%"', ":2:"),
         ("[[budget]]\nbudget = 20.0", ":2:"),
-        ("[compare", "no valid TOML"),
+        ("[compare", "not valid TOML"),
         ('[compare]\nmetrics = ["speed"]', "'speed' cannot be compared"),
         ('[session_sd]\nspeed = "1%"', "'speed' cannot be compared"),
         ('[compare]\nallow = ["everything"]', "choose inconclusive or removed"),

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from tests.golden.make_verdicts import outputs
 from tests.unit.reports import HARD, suite
 
-from edgebench.cli import main
+from edgebench.commands.main import main
 from edgebench.render.verdicts import json as verdict_json
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -200,7 +200,7 @@ def test_half_a_gigabyte_is_refused_before_it_is_read(write: Write, tmp_path: Pa
         file.truncate(500 * 2**20)
     # ru_maxrss would count the parent that it was forked from.
     code = (
-        "import sys; from pathlib import Path; from edgebench.cli import main; code = main(sys.argv[1:]); "
+        "import sys; from pathlib import Path; from edgebench.commands.main import main; code = main(sys.argv[1:]); "
         "print(Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0]); raise SystemExit(code)"
     )
     done = subprocess.run(
@@ -238,7 +238,7 @@ def test_the_schema_file_is_the_generated_one() -> None:
 def test_comparing_starts_without_a_runtime_and_without_what_it_does_not_need(write: Write) -> None:
     base = write("a.json", suite(1))
     code = (
-        "import sys; from edgebench.cli import main; main(['compare', sys.argv[1], sys.argv[1]]); "
+        "import sys; from edgebench.commands.main import main; main(['compare', sys.argv[1], sys.argv[1]]); "
         "print(*{m.partition('.')[0] for m in sys.modules}, 'scipy.stats' in sys.modules, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code, base], capture_output=True, text=True, check=True)

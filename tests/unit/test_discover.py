@@ -206,7 +206,7 @@ PI5 = dataclasses.replace(JETSON, board="Raspberry Pi 5 Model B Rev 1.0")
 
 
 def of(name: str, sysfs: Path, host: Host) -> list[Finding]:
-    return [finding for finding in discover(sysfs, host) if finding.name == name]
+    return [finding for finding in discover(sysfs, host) if finding.name.partition(":")[0] == name]
 
 
 def test_each_machine_is_shown_its_own_sources(tmp_path: Path) -> None:
@@ -273,7 +273,10 @@ def test_a_specification_opens_what_it_names(tmp_path: Path) -> None:
         found = live(["ina3221", "hwmon:powerz"], root, METAL, interval_s=0.05)
         seen = [next(found) for _ in range(8)]
         found.close()
-        assert {(row.name, row.scope) for row in seen} == {("ina3221", "module"), ("hwmon", "board_dc")}
+        assert {(row.name, row.scope) for row in seen} == {
+            ("ina3221", "module"),
+            ("hwmon:powerz/in0*curr1", "board_dc"),
+        }
         assert [row.watts for row in seen[-2:]] == pytest.approx([6.0, 6.0], rel=0.01)
         count = record("ina3221?rate=100", tmp_path / "trace", 0.3, root, METAL)
         assert len(load(tmp_path / "trace").samples) == count > 10

@@ -125,12 +125,15 @@ def test_a_board_without_a_total_rail_is_summed_and_one_without_sensors_says_so(
     program = """
 source = JtopSource(0.1)
 opened = said(source.open)
-print(json.dumps(opened or [source.describe().info.source, source.read()[0].power_w]))
+part = said(JtopSource(0.1, total="VIN").open)
+print(json.dumps(opened or [source.describe().info.source, source.read()[0].power_w, part[1]]))
 """
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     rails = {"VDD_GPU_SOC": (5000, 1000), "VDD_CPU_CV": (5000, 600)}
-    assert beside_the_service(tmp_path / "a", program, rails) == ["jetson-stats VDD_CPU_CV + VDD_GPU_SOC", 8.0]
+    source, power_w, part = beside_the_service(tmp_path / "a", program, rails)
+    assert (source, power_w) == ("jetson-stats VDD_CPU_CV + VDD_GPU_SOC", 8.0)
+    assert "the other rails are a part of the board" in part
     kind, reason, fix = beside_the_service(tmp_path / "b", program, {})
     assert kind == "ProbeError"
     assert "no power sensor" in reason

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebench import cli_launch
-from edgebench.cli import build_parser
+from edgebench.commands.main import build_parser
+from edgebench.commands.run import order_asked
 from edgebench.errors import ContainerError, UsageError
 from edgebench.launch import build, engine, fleet
 from edgebench.launch.board import Outcome
@@ -315,7 +315,7 @@ def test_each_option_of_suite_reaches_the_container_with_its_paths(tmp_path: Pat
         [*words.split(), "--model", str(model), "--data", str(data), "--cache", "vol"]
     )
 
-    order = cli_launch._order(arguments, ("replay:trace.csv",))
+    order = order_asked(arguments, ("replay:trace.csv",))
     assert order.arguments == (
         "smoke", "--only", "a*", "--resume", "--model", "/input/model/my net.onnx", "--shape", "x=1x3",
         "--shape", "y=2", "--data", "/input/data", "--processes", "3", "--threads", "2", "--isa", "avx2", "-o", "-",

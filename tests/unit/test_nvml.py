@@ -84,6 +84,39 @@ print(json.dumps([source.describe().info.source, [s.power_w for _ in range(3) fo
     assert run(library, tmp_path, program, "33 power") == ["NVML power of Fake Orin", [33.0, 33.0, 33.0]]
 
 
+@pytest.mark.parametrize(
+    ("mode", "smoothing_s", "accuracy"),
+    [
+        ("33 power 2", 0.0, 0.05),  # Kepler
+        ("33 power 6", 0.0, 0.0),  # Turing: instantaneous, and no accuracy is published
+        ("33 power 7", 1.0, 0.0),  # Ampere
+        ("33 power 78", 0.0, 0.0),  # Ampere, but a GA100
+        ("33 power 9", 1.0, 0.0),  # Hopper
+        ("33 power", 1.0, 0.0),  # not told
+        ("33 ok 9", 0.0, 0.0),  # the energy counter is no average
+    ],
+)
+def test_what_is_known_of_an_architecture(
+    library: Path, tmp_path: Path, mode: str, smoothing_s: float, accuracy: float
+) -> None:
+    program = """
+source = NvmlSource(); source.open(); about = source.describe()
+print(json.dumps([about.info.name, about.smoothing_s, about.info.accuracy, bool(about.accuracy_source)]))
+"""
+    assert run(library, tmp_path, program, mode) == ["nvml:0", smoothing_s, accuracy, accuracy > 0]
+
+
+def test_registers_without_a_value_are_no_four_megawatts(library: Path, tmp_path: Path) -> None:
+    program = """
+source = NvmlSource(); opened = said(source.open)
+card.write_text("20 power"); source.open()
+card.write_text("20 empty")
+print(json.dumps([opened, said(source.poll), said(source.read)]))
+"""
+    for refused in run(library, tmp_path, program, "20 empty"):
+        assert "more than gpu can draw" in refused[1]
+
+
 def test_faults(library: Path, tmp_path: Path) -> None:
     program = """
 source = NvmlSource(); source.open()

@@ -23,7 +23,8 @@ from edgebench.render import units
 from edgebench.render.csv import rows
 from edgebench.render.html import page
 from edgebench.render.pyperf import suite_json
-from edgebench.render.studies.n150 import CONFIGURATIONS, judge, published_effect, study_of
+from edgebench.render.studies.common import judge
+from edgebench.render.studies.n150 import METRICS, published_effect, study_of
 from edgebench.render.terminal import closing, show
 from edgebench.report.io import dumps, parse_report, read_report
 from edgebench.report.model import Report
@@ -203,7 +204,7 @@ def test_showing_a_report_imports_nothing_heavy() -> None:
 def test_the_published_effects_are_those_of_the_table() -> None:
     told = {
         metric: [round(published_effect(variant, metric)[0], 2 if metric.startswith("acc") else 1) for variant in order]
-        for metric in CONFIGURATIONS["baseline"][1]
+        for metric in METRICS
         for order in [("prune40", "ptq-dynamic", "prune40+ptq-dynamic")]
     }
     assert told == {

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from tests.unit.reports import report
 
 from edgebench.machine.readers import Absent, frequency, temperature, throttling
-from edgebench.render.timeline import session_timeline, sparkline
+from edgebench.render.sparkline import sparkline
+from edgebench.render.timeline import session_timeline
 from edgebench.report.figures.timeline import MAX_POINTS, Line, binned, resource_metrics, resources, summary, timeline
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from edgebench.errors import UsageError
-from edgebench.plan.plan import Overrides, load_plan
+from edgebench.plan.load import load_plan
+from edgebench.plan.plan import Overrides
 from edgebench.plan.suitefile import builtin_suites, read_suite
 
 HEAD = 'name = "mine"\n'
@@ -128,3 +133,30 @@ def test_only_filters_by_glob_and_says_when_nothing_matches() -> None:
     assert all(cell.name.endswith("/openvino/int8") for cell in plan.benchmarks)
     with pytest.raises(UsageError, match="matches no benchmark of full"):
         load_plan("full", dataset="digits", cores=2, overrides=Overrides(only="nothing*"))
+
+
+OPENED = """
+import sys
+from edgebench.commands.main import main
+opened = []
+sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
+print(main(["suite", *sys.argv[1:]]), opened.count(sys.argv[1]), file=sys.stderr)
+"""
+
+
+def test_a_command_reads_its_suite_file_once(tmp_path: Path) -> None:
+    """The data set, the included suites and the plan all ask what the file says; it may change in between."""
+    for name, colour in (("dark", 20), ("light", 230)):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for index in range(5):
+            Image.new("L", (32, 32), colour + index).save(tmp_path / "images" / name / f"{index}.png")
+    file = suite(tmp_path, HEAD + 'include = ["smoke"]\n' + CELL)
+    done = subprocess.run(
+        [sys.executable, "-c", OPENED, file, "--dry-run", "--data", str(tmp_path / "images")],
+        env={**os.environ, "EDGEBENCH_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.split() == ["0", "1"], done.stderr
+    assert "data images-" in done.stdout

@@ -20,7 +20,7 @@ import pytest
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.cuda import why_no_gpu
 from edgebench.backends.executed import count_compute
-from edgebench.backends.registry import get_backend
+from edgebench.backends.registry import get_backend, row_of
 from edgebench.backends.tensorrt import engine_file, parse_layers
 from edgebench.errors import BackendError
 
@@ -34,7 +34,8 @@ LOOK_UP = """
 import ast, inspect, sys
 import tensorrt_bindings as trt
 sys.modules["tensorrt"] = trt
-from edgebench.backends import tensorrt as runtime, tensorrt_build as builder
+from edgebench.artifacts.convert import engines as builder
+from edgebench.backends import tensorrt as runtime
 
 major = int(trt.__version__.split(".")[0])
 UP_TO_10 = {"BuilderFlag.FP16", "BuilderFlag.INT8", "EXPLICIT_BATCH", "IInt8EntropyCalibrator2",
@@ -128,7 +129,7 @@ def test_without_a_gpu_each_backend_says_so_in_one_sentence(name: str, tmp_path:
     assert ": " in reason, "what is missing, then what to do"
     assert backend.name == name
     with pytest.raises(BackendError) as caught:
-        backend.load(LoadSpec(tmp_path, backend.formats[0], 1, "fp32", {"*": (1, 3, 32, 32)}))
+        backend.load(LoadSpec(tmp_path, row_of(name).formats[0], 1, "fp32", {"*": (1, 3, 32, 32)}))
     assert str(caught.value) == reason
 
 

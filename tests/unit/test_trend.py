@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.reports import HARD, suite
 
-from edgebench.cli import main
+from edgebench.commands.main import main
 from edgebench.compare.history import read_folder, read_lean, read_session
 from edgebench.compare.policy import DEFAULT_METRICS
 from edgebench.compare.trend import change_points

@@ -15,15 +15,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import edgebench
+from edgebench.artifacts.store import cache_folder
 from edgebench.errors import EdgebenchError
 from edgebench.machine.child import die_with_parent
+from edgebench.measure.probes import ProbeSettings
+from edgebench.plan.estimate import measure_seconds
+from edgebench.plan.kinds import KINDS
+from edgebench.plan.load import load_plan
+from edgebench.plan.plan import Overrides
+from edgebench.report.journal import Journal
+from edgebench.report.log import Log
+from edgebench.session.options import Options
+from edgebench.session.preparation import prepare_all
+from edgebench.session.rounds import make_job
+from edgebench_suites.data.load import load_data
 from edgebench_suites.errors import SuiteDataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgebench.plan.plan import Plan
-    from edgebench.session.options import Options
 
 PROTOCOL = 1
 
@@ -61,13 +72,6 @@ def main(request_file: str) -> int:
 
 def prepared(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the cells of the suite with their jobs, or the reasons why they cannot be measured."""
-    from edgebench.artifacts.store import cache_folder
-    from edgebench.measure.probes import ProbeSettings
-    from edgebench.report.journal import Journal
-    from edgebench.report.log import Log
-    from edgebench.session.options import Options
-    from edgebench.session.preparation import prepare_all
-
     plan = _plan(request)
     options = Options(
         folder=cache_folder(),
@@ -95,24 +99,19 @@ def prepared(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plan(request: Mapping[str, Any]) -> Plan:
-    from edgebench.plan.plan import Overrides, load_plan
 
     dataset = "digits"
     if request["data"]:
-        from edgebench_suites.data.load import load_data
-
         dataset = load_data(Path(request["data"]), seed=0).name
     overrides = Overrides(request["only"], None, None, request["threads"], None)
     return load_plan(request["suite"], dataset=dataset, cores=len(request["cpus"]), overrides=overrides)
 
 
 def _cell(plan: Plan, options: Options, name: str, artifact: dict[str, Any] | None, reasons: Mapping[str, str]) -> Any:
-    from edgebench.plan.estimate import measure_seconds
-    from edgebench.session.rounds import make_job
 
     cell = next(cell for cell in plan.benchmarks if cell.name == name)
     job = None
-    if cell.kind == "sustained":
+    if not KINDS[cell.kind].paired:
         reasons = {**reasons, name: "sustained load heats the machine up, so that two sides cannot take turns"}
     if name not in reasons and (artifact is not None or cell.params.operator is not None):
         job = make_job(plan, cell, artifact, options, loops=0, describe=True)

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.families import FILES, family_versions
 from edgebench.artifacts.store import Artifact, Store, recipe_key
+from edgebench.backends.macs import count_macs
+from edgebench.compress.checkpoint import WEIGHTS_FILE, save_checkpoint
+from edgebench.compress.prune import sparsity
 from edgebench.plan.suitefile import Recipe
+from edgebench_suites.data.dataset import DataChoice
+from edgebench_suites.data.load import load_data
+from edgebench_suites.recipes import train
+from edgebench_suites.tasks.images import LabelledImages
+from edgebench_suites.tasks.material import material_of
+from edgebench_suites.transfer import train_head
+from edgebench_suites.zoo import task_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,9 +60,6 @@ class Chain:
     def data(self) -> Dataset:
         """The data set, loaded when first needed."""
         if self._data is None:
-            from edgebench_suites.data.dataset import DataChoice
-            from edgebench_suites.data.load import load_data
-
             folder, choice = self.job["data"], DataChoice.of(self.job["choice"])
             self._data = load_data(Path(folder) if folder else None, seed=self.seed, choice=choice)
         return self._data
@@ -61,9 +68,6 @@ class Chain:
     def material(self) -> Material:
         """The data of the model's task at the training size, made or loaded when first needed."""
         if self._material is None:
-            from edgebench_suites.tasks.images import LabelledImages
-            from edgebench_suites.tasks.material import material_of
-
             size, task = self.recipe.train_size, self.task.name
             if task == "classification":
                 self._material = LabelledImages(self.data, size, self.seed)
@@ -74,8 +78,6 @@ class Chain:
     @property
     def task(self) -> Task:
         """The task of the job's model."""
-        from edgebench_suites.zoo import task_of
-
         return task_of(self.job["model"])
 
     def link(
@@ -113,8 +115,6 @@ class Chain:
         self, module: Any, *, epochs: int | None = None, lr: float | None = None, from_damage: bool = False
     ) -> None:
         """Train in place by the study's recipe: one round, or a longer recovery with a learning rate that anneals."""
-        from edgebench_suites.recipes import train
-
         recipe = self.recipe
         if self.task.name != "classification":
             self.material.train(
@@ -141,8 +141,6 @@ class Chain:
 
     def train_head(self, module: Any, *, epochs: int, lr: float) -> str:
         """Train a transfer network's head in place; return how it went."""
-        from edgebench_suites.transfer import train_head
-
         recipe = self.recipe
         done = train_head(
             module,
@@ -161,10 +159,6 @@ class Chain:
 
     def saved(self, folder: Path, module: Any, spec: CheckpointSpec, notes: dict[str, Any]) -> Content:
         """Write a torch checkpoint; its size is the study's: the bytes of the serialised state dict."""
-        from edgebench.backends.macs import count_macs
-        from edgebench.compress.checkpoint import WEIGHTS_FILE, save_checkpoint
-        from edgebench.compress.prune import sparsity
-
         save_checkpoint(folder, module, spec)
         fixed = "transfer" in spec.transforms and self.recipe.train_size != 224
         quantised = {"ptq-dynamic", "ptq-static"} & set(spec.transforms)

@@ -18,10 +18,15 @@ from typing import TYPE_CHECKING, Any
 from edgebench.artifacts.convert.build import Build, build_file, export_file, measured_bytes
 from edgebench.artifacts.families import EXPORTS, FILES, preload
 from edgebench.artifacts.store import content_digest
+from edgebench.backends.registry import get_backend
+from edgebench.compress.checkpoint import load_checkpoint
 from edgebench.errors import EdgebenchError
 from edgebench.machine.child import die_with_parent
 from edgebench.measure.phases import phase
 from edgebench.measure.probes import ProbeSettings, opened
+from edgebench.measure.worker import quality_of
+from edgebench_suites.data.dataset import DataChoice
+from edgebench_suites.data.load import calibration_batches, load_data
 from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.zoo import task_of
 
@@ -48,7 +53,6 @@ def main(job_file: str) -> int:
 
 
 def _export(job: Mapping[str, Any], probes: Sequence[Probe]) -> dict[str, Any]:
-    from edgebench.compress.checkpoint import load_checkpoint
 
     family = EXPORTS[job["family"]]
     preload(family, None)
@@ -64,9 +68,6 @@ def _build(job: Mapping[str, Any], probes: Sequence[Probe]) -> dict[str, Any]:
     preload(job["family"], build.step)
     calibration = []
     if build.calibrates:
-        from edgebench_suites.data.dataset import DataChoice
-        from edgebench_suites.data.load import calibration_batches, load_data
-
         folder, choice = job["data"], DataChoice.of(job["choice"])
         data = load_data(Path(folder) if folder else None, seed=job["seed"], choice=choice)
         calibration = calibration_batches(data, size=job["size"], count=job["calibration_images"], seed=job["seed"])
@@ -86,7 +87,6 @@ def _finished(job: Mapping[str, Any]) -> dict[str, Any]:
     """What the last phase left: size, digest and (asked of the first run) the accuracy of the file itself."""
     if not job["last"]:
         return {}
-    from edgebench.backends.registry import get_backend
 
     backend = get_backend(job["backend"])
     path = _built(job) if job["phase"] == "build" else _exported(job)
@@ -98,10 +98,8 @@ def _finished(job: Mapping[str, Any]) -> dict[str, Any]:
         "versions": backend.versions(),
     }
     if job["evaluate"] is not None:
-        from edgebench.measure.worker import evaluate
-
         artifact = {"path": str(path), "format": job["family"]}
-        found |= evaluate(backend, {**job, "artifact": artifact, "shapes": {}})
+        found |= quality_of(backend, {**job, "artifact": artifact, "shapes": {}})
     return found
 
 

@@ -1,28 +1,23 @@
-"""What is particular to a family of files: the file a backend opens, its exporter, its packages."""
+"""What is particular to a family of files, as the rows in backends/families.py have it."""
 
 from __future__ import annotations
 
 import importlib
 from importlib.metadata import PackageNotFoundError, version
 
-# Whose version changes what a link makes.
-_PACKAGES = {
-    "torch": ("torch", "torchvision", "torch-pruning", "nncf"),
-    "openvino": ("torch", "openvino", "nncf"),
-    "onnx": ("torch", "onnx", "onnxruntime"),
-    "tflite": ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer", "ai-edge-litert"),
-    "tensorrt": ("torch", "onnx", "onnxruntime", "tensorrt"),
-}
-
+from edgebench.backends.families import FAMILIES
 
 # The file a backend opens, inside an artifact's folder; a torch checkpoint and a set of engines are the folder.
-FILES = {"torch": ".", "openvino": "model.xml", "onnx": "model.onnx", "tflite": "model.tflite", "tensorrt": "."}
+FILES = {name: family.file for name, family in FAMILIES.items()}
+
+# The family that a family's build starts from, made by the export.
+EXPORTS = {name: family.export for name, family in FAMILIES.items() if family.export is not None}
 
 
 def family_versions(family: str) -> dict[str, str]:
     """Return {package: version} of what changes the artifacts of a family."""
     found = {}
-    for name in _PACKAGES[family]:
+    for name in FAMILIES[family].packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -30,23 +25,10 @@ def family_versions(family: str) -> dict[str, str]:
     return found
 
 
-# The family that a family's build starts from, made by the export.
-EXPORTS = {"openvino": "openvino", "onnx": "onnx", "tensorrt": "onnx"}
-
-
-_MODULES: dict[tuple[str, str | None], tuple[str, ...]] = {
-    ("openvino", None): ("openvino",),
-    ("onnx", None): ("onnx",),
-    ("tensorrt", None): ("onnx",),
-    ("openvino", "ptq-static"): ("nncf",),
-    ("onnx", "ptq-static"): ("onnxruntime.quantization",),
-    ("onnx", "fp16"): ("onnxruntime.transformers.float16",),
-}
-
-
 def preload(family: str, step: str | None) -> None:
     """Import what a phase will use, so that the phase measures its work and not the reading of libraries."""
-    for name in {*_MODULES.get((family, None), ()), *_MODULES.get((family, step), ())}:
+    modules = FAMILIES[family].preload
+    for name in {*modules.get(None, ()), *modules.get(step, ())}:
         try:
             importlib.import_module(name)
         except ImportError:

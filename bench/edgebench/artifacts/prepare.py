@@ -12,24 +12,25 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from edgebench.artifacts.chain import Chain
 from edgebench.artifacts.families import EXPORTS
 from edgebench.artifacts.links import runtimes as links
-from edgebench.artifacts.links import tflite as links_tflite
 from edgebench.artifacts.links.baseline import baseline
 from edgebench.artifacts.links.own import make_own
 from edgebench.artifacts.links.reference import reference
 from edgebench.artifacts.links.runtimes import weights_int8
-from edgebench.artifacts.links.training import compressed, qat
+from edgebench.artifacts.links.training import compressed, quantisation_aware
 from edgebench.artifacts.store import Artifact
+from edgebench.backends.families import FAMILIES
 from edgebench.compress.steps import Step, parse_variant
 from edgebench.errors import EdgebenchError
 from edgebench.machine.child import die_with_parent
 from edgebench.measure.probes import ProbeSettings, opened
-from edgebench.plan.targets import ALWAYS_BUILT, lowered_step
+from edgebench.plan.targets import lowered_step
 from edgebench_suites.errors import SuiteDataError
 
 
@@ -75,7 +76,7 @@ def make(chain: Chain) -> tuple[Artifact, Artifact | None]:
     current = full_precision = baseline(chain)
     for step in steps:
         if step.kind.kind == "qat":
-            return qat(chain, current), reference(chain, full_precision)
+            return quantisation_aware(chain, current), reference(chain, full_precision)
         if not step.kind.lowered and family not in step.kind.lowered_in:
             current = compressed(chain, current, step)
             if step.kind.kind != "ptq-dynamic":
@@ -86,15 +87,13 @@ def make(chain: Chain) -> tuple[Artifact, Artifact | None]:
 def _lowered(chain: Chain, current: Artifact, steps: Sequence[Step]) -> Artifact:
     """Export to what the runtime opens, then apply its own quantiser or converter where the last step is one."""
     family = chain.job["family"]
+    if module := FAMILIES[family].links:
+        lowered: Artifact = import_module(module).lowered(chain, current, steps)
+        return lowered
     last = steps[-1].kind if steps else None
-    if family == links_tflite.FAMILY:
-        current = links_tflite.exported(chain, current)
-        if last is not None and (last.lowered or family in last.lowered_in):
-            current = links_tflite.quantised(chain, current, last.kind)
-        return current
     if family != "torch":
         current = links.exported(chain, current, EXPORTS[family])
-    if family in ALWAYS_BUILT:
+    if FAMILIES[family].local:
         return links.engine(chain, current, lowered_step(chain.job["variant"]))
     if last is not None and last.lowered:
         lower = {"fp16": links.halved, "weights-int8": weights_int8}.get(last.kind, links.static)

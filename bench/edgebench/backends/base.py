@@ -84,10 +84,6 @@ class Backend(Protocol):
     def name(self) -> str:
         """The backend's name in suites and reports."""
 
-    @property
-    def formats(self) -> tuple[str, ...]:
-        """The artifact formats it opens: ``torch``, ``pt2``, ``onnx``, ``openvino``, ``tflite``."""
-
     def unavailable(self) -> str | None:
         """Say why this runtime cannot be used here and how to get it, or None; imports nothing heavy."""
 

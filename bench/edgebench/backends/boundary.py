@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,19 +42,6 @@ def refusals(runtime: str, doing: str, path: Path | None = None, advice: str = "
         raise BackendError(
             f"{runtime} refuses {doing}{_at(path)} ({reason_of(error)}){': ' + advice if advice else ''}"
         ) from None
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silence the warnings of exporters, tracers and deprecated operators: none is the user's concern."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def check_file(path: Path) -> None:

@@ -6,23 +6,20 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgebench.backends.boundary import check_file, refusals
+from edgebench.backends.families import SUFFIXES
 from edgebench.backends.inputs import ModelInput
+from edgebench.backends.litert import declared_inputs as litert_inputs
+from edgebench.backends.litert import open_file
+from edgebench.backends.openvino import declared_inputs, read_model
+from edgebench.backends.pt2 import inputs_of, load_program
 from edgebench.errors import BackendError
-
-# suffix -> (the format's name in a LoadSpec, the backends that open it)
-FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
-    ".onnx": ("onnx", ("onnxruntime", "openvino")),
-    ".xml": ("openvino", ("openvino",)),
-    ".tflite": ("tflite", ("litert", "openvino")),
-    ".pt2": ("pt2", ("torch", "torch-compile")),
-}
 
 
 def format_of(path: Path) -> str:
     """Return the format of a model file by its suffix; raises BackendError for one that nothing opens."""
-    if (known := FORMATS.get(path.suffix.lower())) is None:
-        raise BackendError(f"{path} is no model that edgebench opens: give one of {', '.join(FORMATS)}")
-    return known[0]
+    if (known := SUFFIXES.get(path.suffix.lower())) is None:
+        raise BackendError(f"{path} is no model that edgebench opens: give one of {', '.join(SUFFIXES)}")
+    return known
 
 
 def read_inputs(path: Path) -> list[ModelInput]:
@@ -37,20 +34,15 @@ def read_inputs(path: Path) -> list[ModelInput]:
     if kind == "pt2":
         if find_spec("torch") is None:
             raise BackendError(f"torch is needed to read {path}: pip install 'edgebench[torch]'")
-        from edgebench.backends.pt2 import inputs_of, load_program
 
         return inputs_of(load_program(path))
     if kind == "onnx" and find_spec("onnx") is not None:
         return _onnx_inputs(path)
     if kind == "tflite" and find_spec("ai_edge_litert") is not None:
-        from edgebench.backends.litert import declared_inputs as litert_inputs
-        from edgebench.backends.litert import open_file
-
         with refusals("litert", "to describe the inputs of", path):
             return litert_inputs(open_file(path, 1))
     if find_spec("openvino") is None:
         raise BackendError(f"openvino is needed to read {path}: pip install 'edgebench[openvino]'")
-    from edgebench.backends.openvino import declared_inputs, read_model
 
     model = read_model(path)
     with refusals("openvino", "to describe the inputs of", path):

@@ -15,6 +15,7 @@ from edgebench.backends.boundary import check_file, refusals
 from edgebench.backends.executed import precision_name
 from edgebench.backends.inputs import ModelInput, fit_feeds, fix_shapes
 from edgebench.backends.packages import installed_versions
+from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     Node = Mapping[str, Any]
 
-_PRECISIONS = ("fp32", "fp16", "int8")
 _DELEGATE = "DELEGATE"
 XNNPACK = "XNNPACK"
 BUILT_IN = "built-in kernel"
@@ -33,7 +33,6 @@ class LiteRTBackend:
     """Opens .tflite files. fp32, fp16 and int8 run what the file holds: LiteRT takes no precision hint here."""
 
     name: ClassVar[str] = "litert"
-    formats: ClassVar[tuple[str, ...]] = ("tflite",)
 
     def unavailable(self) -> str | None:
         """Say whether the package is missing."""
@@ -54,12 +53,7 @@ class LiteRTBackend:
         """
         if (reason := self.unavailable()) is not None:
             raise BackendError(reason)
-        if spec.format not in self.formats:
-            raise BackendError(f"litert opens tflite, not {spec.format}: choose another backend")
-        if spec.precision not in _PRECISIONS:
-            raise BackendError(
-                f"litert runs {', '.join(_PRECISIONS)} on CPUs, not {spec.precision}: choose one of these"
-            )
+        check_spec(self.name, spec)
         started = time.perf_counter()
         interpreter = open_file(spec.path, spec.threads)
         declared = declared_inputs(interpreter)

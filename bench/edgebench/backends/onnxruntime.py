@@ -18,12 +18,13 @@ from edgebench.backends.boundary import check_file, refusals
 from edgebench.backends.executed import precision_name
 from edgebench.backends.inputs import ModelInput, fit_feeds, fix_shapes
 from edgebench.backends.packages import installed_versions
+from edgebench.backends.registry import check_spec
+from edgebench.compress.half import ONNX_MARK
 from edgebench.errors import BackendError
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Array
 
-_PRECISIONS = ("fp32", "fp16", "int8")
 _PROVIDERS: tuple[Any, ...] = ("CPUExecutionProvider",)
 _DTYPES = {"float": "float32", "double": "float64", "bool": "bool"}
 
@@ -34,7 +35,6 @@ class OnnxRuntimeBackend:
 
     providers: tuple[Any, ...] = _PROVIDERS
     name: ClassVar[str] = "onnxruntime"
-    formats: ClassVar[tuple[str, ...]] = ("onnx",)
 
     def unavailable(self) -> str | None:
         """Say whether the package is missing."""
@@ -54,10 +54,7 @@ class OnnxRuntimeBackend:
         """
         if (reason := self.unavailable()) is not None:
             raise BackendError(reason)
-        if spec.format not in self.formats:
-            raise BackendError(f"onnxruntime opens onnx, not {spec.format}: choose another backend")
-        if spec.precision not in _PRECISIONS:
-            raise BackendError(f"onnxruntime runs {', '.join(_PRECISIONS)}, not {spec.precision}: choose one of these")
+        check_spec(self.name, spec)
         check_file(spec.path)
         import onnxruntime
 
@@ -171,8 +168,6 @@ def _session(
 
 def _check_half(session: Any, path: Path) -> None:
     """Refuse to call a file FP16 that is not: ONNX Runtime runs what the file holds, whatever is asked."""
-    from edgebench.compress.half import ONNX_MARK
-
     key, value = ONNX_MARK
     halved = session.get_modelmeta().custom_metadata_map.get(key) == value
     if not halved and not any(item.type == "tensor(float16)" for item in session.get_inputs()):

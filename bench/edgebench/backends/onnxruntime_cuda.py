@@ -17,12 +17,12 @@ from edgebench.backends.cuda import why_no_gpu
 from edgebench.backends.inputs import fit_feeds
 from edgebench.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeModel
 from edgebench.backends.packages import installed_versions
+from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Array
 
-_PRECISIONS = ("fp32", "fp16")
 # FP32 means FP32: the provider's default would use TensorFloat-32.
 PROVIDERS = (("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider")
 
@@ -32,7 +32,6 @@ class OnnxRuntimeCudaBackend:
     """`onnxruntime-cuda`: fp32 and fp16. Quantised graphs are left out: this provider has no INT8 convolutions."""
 
     name: ClassVar[str] = "onnxruntime-cuda"
-    formats: ClassVar[tuple[str, ...]] = ("onnx",)
 
     def unavailable(self) -> str | None:
         """Say what is missing: the package, its CUDA provider, or a GPU."""
@@ -52,8 +51,7 @@ class OnnxRuntimeCudaBackend:
         """Make a session on the GPU; BackendError where ONNX Runtime would silently fall back to the CPU."""
         if (reason := self.unavailable()) is not None:
             raise BackendError(reason)
-        if spec.precision not in _PRECISIONS:
-            raise BackendError(f"{self.name} runs {', '.join(_PRECISIONS)}, not {spec.precision}: choose one of these")
+        check_spec(self.name, spec)
         model = OnnxRuntimeBackend(providers=PROVIDERS).load(spec)
         if "CUDAExecutionProvider" not in model.session.get_providers():
             raise BackendError("onnxruntime could not start its CUDA provider: check its CUDA and cuDNN libraries")

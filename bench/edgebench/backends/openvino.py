@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,14 +17,21 @@ from edgebench.backends.boundary import check_file, refusals
 from edgebench.backends.executed import precision_name
 from edgebench.backends.inputs import MAX_RANK, ModelInput, fit_feeds, fix_shapes
 from edgebench.backends.packages import installed_versions
+from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
+from edgebench.machine.child import run_child
+from edgebench.machine.facts import ISA_ENVIRONMENT
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Array
 
-_FORMATS = ("openvino", "onnx", "tflite")
 # An int8 model's layers outside int8 would run in bf16 by default where the CPU has it: f32 makes machines comparable.
 _HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16", "fp16": "f16"}
+# What the precisions that not every CPU has are called among the plugin's capabilities.
+_CAPABILITIES = {"bf16": "BF16", "fp16": "FP16"}
+_ASK = """import sys, openvino
+sys.stdout.write(" ".join(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")))"""
+_ASK_LIMIT_S = 60.0
 _BELOW_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
 _SILENT = frozenset({"Input", "Output", "Const", "Parameter", "Result", "Constant"})
 
@@ -33,7 +41,6 @@ class OpenVINOBackend:
     """Opens IR (.xml with its .bin), ONNX and TFLite files; no model cache, so `compile_s` is always compilation."""
 
     name: ClassVar[str] = "openvino"
-    formats: ClassVar[tuple[str, ...]] = _FORMATS
 
     def unavailable(self) -> str | None:
         """Say whether the package is missing."""
@@ -49,8 +56,7 @@ class OpenVINOBackend:
         """Read, reshape and compile a file; raises BackendError where a precision cannot be had on this CPU."""
         if (reason := self.unavailable()) is not None:
             raise BackendError(reason)
-        if spec.format not in _FORMATS:
-            raise BackendError(f"openvino opens {', '.join(_FORMATS)}, not {spec.format}: choose another backend")
+        check_spec(self.name, spec)
         started = time.perf_counter()
         model = read_model(spec.path)
         return compile_model(model, spec, time.perf_counter() - started)
@@ -176,8 +182,6 @@ def compile_model(model: Any, spec: LoadSpec, load_s: float = 0.0) -> OpenVINOMo
 
 
 def _hint(precision: str, model: Any) -> str:
-    if precision not in _HINTS:
-        raise BackendError(f"openvino runs {', '.join(_HINTS)}, not {precision}: choose one of these")
     if precision == "fp16" and _has_half_weights(model):
         # Half the file is what was asked for; a CPU without FP16 arithmetic computes it in FP32, and `layers` says so.
         try:
@@ -201,12 +205,34 @@ def _checked_hint(precision: str) -> str:
         )
     import openvino
 
-    wanted = {"bf16": "BF16", "fp16": "FP16"}.get(precision)
+    wanted = _CAPABILITIES.get(precision)
     with refusals("openvino", "to tell what this CPU can do"):
         able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if wanted is not None and wanted not in able:
-        raise BackendError(f"this CPU has no {precision} arithmetic for openvino: choose precision fp32")
+        raise BackendError(_without(precision))
     return _HINTS[precision]
+
+
+def why_not_here(precision: str, isa: str) -> str | None:
+    """Say that this CPU has no arithmetic of a precision under an ISA ceiling, or None.
+
+    A child asks OpenVINO itself, as `_checked_hint` does in the worker: /proc/cpuinfo does not tell, as the kernel
+    lists no flag for AVX-NE-CONVERT, by which processors without AVX-512 have bf16. None where there is no answer.
+    """
+    found = _capabilities(isa)
+    return None if not found or _CAPABILITIES[precision] in found else _without(precision)
+
+
+@cache
+def _capabilities(isa: str) -> frozenset[str]:
+    lines: list[str] = []
+    environment = {**os.environ, **ISA_ENVIRONMENT[isa]}
+    run_child([sys.executable, "-c", _ASK], environment=environment, limit_s=_ASK_LIMIT_S, on_line=lines.append)
+    return frozenset(lines[-1].split()) if lines else frozenset()
+
+
+def _without(precision: str) -> str:
+    return f"this CPU has no {precision} arithmetic for openvino: choose precision fp32"
 
 
 def _fact(facts: Any, key: str) -> str:

@@ -1,4 +1,4 @@
-"""TensorRT 8.5 to 11: runs engines that `tensorrt_build` made for this very GPU and this very version.
+"""TensorRT 8.5 to 11: runs engines that `artifacts.convert.engines` made for this very GPU and this very version.
 
 Written against the real bindings of 10 and 11 (a test checks every name used); it has not run on a GPU yet.
 """
@@ -21,12 +21,12 @@ from edgebench.backends.cuda import Cudart, why_no_gpu
 from edgebench.backends.executed import precision_name
 from edgebench.backends.inputs import ONLY_INPUT, ModelInput, fit_feeds, fix_shapes, shape_text
 from edgebench.backends.packages import installed_versions
+from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Array
 
-_PRECISIONS = ("fp32", "fp16", "int8")
 _WATCHED = 50  # passes behind the GPU's own times
 # "Row major linear FP32", "Four wide channel vectorized row major Int8 format", "Half", "Float".
 _DATATYPE = re.compile(r"\b(fp32|fp16|bf16|fp8|int8|int32|int64|half|float|bool)\b", re.IGNORECASE)
@@ -38,7 +38,6 @@ class TensorRTBackend:
     """Opens a folder of engines, one a shape; they fit one GPU, one version and the precision they were built for."""
 
     name: ClassVar[str] = "tensorrt"
-    formats: ClassVar[tuple[str, ...]] = ("tensorrt",)
 
     def unavailable(self) -> str | None:
         """Say what is missing: the bindings, the library, or a GPU."""
@@ -56,10 +55,7 @@ class TensorRTBackend:
         """Deserialise the engine of the asked shape; `compile_s` is making its execution context."""
         if (reason := self.unavailable()) is not None:
             raise BackendError(reason)
-        if spec.format not in self.formats:
-            raise BackendError(f"tensorrt opens engines, not {spec.format}: choose another backend")
-        if spec.precision not in _PRECISIONS:
-            raise BackendError(f"tensorrt runs {', '.join(_PRECISIONS)}, not {spec.precision}: choose one of these")
+        check_spec(self.name, spec)
         (shape,) = spec.shapes.values() if len(spec.shapes) == 1 else (spec.shapes.get(ONLY_INPUT, ()),)
         path = spec.path / engine_file(shape)
         if not path.is_file():

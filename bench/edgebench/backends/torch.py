@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.base import Layer, LoadSpec, TensorSpec
 from edgebench.backends.boundary import check_file, refusals
 from edgebench.backends.executed import precision_name
 from edgebench.backends.inputs import ONLY_INPUT, ModelInput, fit_feeds, fix_shapes
+from edgebench.backends.onednn import listen
 from edgebench.backends.packages import installed_versions
+from edgebench.backends.pt2 import inputs_of, load_program
+from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
 
 if TYPE_CHECKING:
@@ -23,9 +26,6 @@ if TYPE_CHECKING:
     from edgebench.backends.base import Array
 
     Module = Callable[..., Any]
-
-_FORMATS = ("torch", "pt2")
-_PRECISIONS = ("fp32", "bf16", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,6 @@ class TorchBackend:
     """
 
     compiled: bool = False
-    formats: ClassVar[tuple[str, ...]] = _FORMATS
 
     @property
     def name(self) -> str:
@@ -62,10 +61,7 @@ class TorchBackend:
         """
         if (reason := self.unavailable()) is not None:
             raise BackendError(reason)
-        if spec.precision not in _PRECISIONS:
-            raise BackendError(f"{self.name} runs {', '.join(_PRECISIONS)}, not {spec.precision}: choose one of these")
-        if spec.format not in _FORMATS:
-            raise BackendError(f"{self.name} opens {', '.join(_FORMATS)}, not {spec.format}: choose another backend")
+        check_spec(self.name, spec)
         import torch
 
         with refusals(self.name, "the thread count"):
@@ -75,6 +71,11 @@ class TorchBackend:
             module, declared = read_module(spec)
         load_s = time.perf_counter() - started
         return wrap_module(module, fix_shapes(declared, spec.shapes, spec.path), spec, load_s, compiled=self.compiled)
+
+
+def compiling() -> TorchBackend:
+    """Return the backend ``torch-compile``."""
+    return TorchBackend(compiled=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +127,12 @@ class TorchModel:
         one_pass = self.bind(self._zeros())
         with refusals("torch", "to observe a pass"):
             if self.compiled:
-                from edgebench.backends.onednn import listen
-
                 return list(listen(one_pass).primitives)
             return dispatched(one_pass)
 
     def effective(self) -> dict[str, Any]:
         """Return threads, kernels' ISA levels, the quantised engine and the oneDNN kernels of one observed pass."""
         import torch
-
-        from edgebench.backends.onednn import listen
 
         with refusals("torch", "to observe a pass"):
             log = listen(self.bind(self._zeros()))
@@ -207,11 +204,10 @@ def wrap_module(
 def read_module(spec: LoadSpec) -> tuple[Any, list[ModelInput]]:
     """Return the module of a checkpoint folder or exported program on the CPU, and its declared inputs."""
     if spec.format == "pt2":
-        from edgebench.backends.pt2 import inputs_of, load_program
-
         check_file(spec.path)
         program = load_program(spec.path)
         return program.module(check_guards=False), inputs_of(program)
+    # Choosing a backend must not pay for NumPy, which the zoo needs.
     from edgebench.compress.checkpoint import load_checkpoint
     from edgebench_suites.zoo import task_of
 

@@ -13,6 +13,7 @@ from edgebench.backends.boundary import refusals
 from edgebench.backends.cuda import why_no_gpu
 from edgebench.backends.inputs import fit_feeds, fix_shapes
 from edgebench.backends.packages import installed_versions
+from edgebench.backends.registry import check_spec
 from edgebench.backends.torch import dispatched, read_module, tensors_in
 from edgebench.errors import BackendError
 
@@ -21,16 +22,12 @@ if TYPE_CHECKING:
 
     from edgebench.backends.base import Array
 
-_FORMATS = ("torch", "pt2")
-_PRECISIONS = ("fp32", "fp16")
-
 
 @dataclass(frozen=True, slots=True)
 class TorchCudaBackend:
     """`torch-cuda`: the module on the first GPU; fp16 converts it whole, inputs and outputs included."""
 
     name: ClassVar[str] = "torch-cuda"
-    formats: ClassVar[tuple[str, ...]] = _FORMATS
 
     def unavailable(self) -> str | None:
         """Say what is missing: torch, a build of it with CUDA, or a GPU."""
@@ -48,10 +45,7 @@ class TorchCudaBackend:
         """Load a checkpoint folder or an exported program, and move it to the GPU."""
         if (reason := self.unavailable()) is not None:
             raise BackendError(reason)
-        if spec.precision not in _PRECISIONS:
-            raise BackendError(f"{self.name} runs {', '.join(_PRECISIONS)}, not {spec.precision}: choose one of these")
-        if spec.format not in _FORMATS:
-            raise BackendError(f"{self.name} opens {', '.join(_FORMATS)}, not {spec.format}: choose another backend")
+        check_spec(self.name, spec)
         import torch
 
         if not torch.cuda.is_available():

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from edgebench.compare.policy import DEFAULT_METRICS, GAUGES, PERCENTILES, Policy, Rule, gauge_of
 from edgebench.errors import UsageError
-from edgebench.plan.toml import schema_sentence
+from edgebench.plan.toml import read_toml
 
-MAX_BYTES = 1_000_000
 _SHARE = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)\s*(%?)")
 
 
@@ -63,24 +61,7 @@ class BudgetFile(_Part):
 
 def read_budgets(path: Path) -> BudgetFile:
     """Read a budget file. UsageError names the file, the line and what to do."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}): check name and permissions") from None
-    if len(content) > MAX_BYTES:
-        raise UsageError(f"{path}: is larger than {MAX_BYTES} bytes: name a budget file")
-    try:
-        text = content.decode()
-        return BudgetFile.model_validate(tomllib.loads(text))
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: is not UTF-8 text: name a TOML file") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{path}: is no valid TOML ({error}): correct it") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        message = first["msg"].removeprefix("Value error, ")
-        raise UsageError(schema_sentence(path, text, first["loc"], first["type"], message)) from None
+    return read_toml(path, BudgetFile, "budget")[0]
 
 
 def policy_of(

@@ -13,19 +13,16 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from edgebench.compare.cells import Session, session_of
 from edgebench.compare.policy import PERCENTILES
 from edgebench.errors import UsageError
-from edgebench.report.base import Few, Many, Name, Text
+from edgebench.report.base import Few, Part
 from edgebench.report.io import MAX_BYTES, read_report
-from edgebench.report.model import Missing
-
-if TYPE_CHECKING:
-    from edgebench.report.model import Report
+from edgebench.report.model import Benchmark, Data, Generator, Image, Machine, Metric, Passes, Report, Suite
 
 # More reports than this in one folder are a mistake in the path.
 MAX_REPORTS = 20_000
@@ -37,85 +34,15 @@ class _Lean(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False, extra="ignore", hide_input_in_errors=True)
 
 
-class _Passes(_Lean):
-    p50: Many[float]
-    p90: Many[float]
-    p95: Many[float]
-    p99: Many[float]
-
-
-class _Metric(_Lean):
-    unit: Name
-    better: Literal["lower", "higher"]
-    mean: float
-    value: float | None = None
-    runs: Few[Many[float]] | None = None
-    scope: Name | None = None
-    probe: Name | None = None
-
-
-class _PassesMetric(_Metric):
-    passes: _Passes | None = None
-
-
 class _Metrics(_Lean):
     """The wanted metrics as fields, read by name as the table of a whole report is."""
 
     keys: ClassVar[dict[str, str]] = {}
 
-    def get(self, name: str) -> _PassesMetric | _Metric | None:
+    def get(self, name: str) -> Metric | None:
         """Return the metric of that name, or None."""
         key = self.keys.get(name)
         return None if key is None else getattr(self, key)
-
-
-class _Suite(_Lean):
-    name: Name
-
-
-class _Generator(_Lean):
-    version: Name
-
-
-class _Image(_Lean):
-    name: Name
-    digest: Name
-
-
-class _Data(_Lean):
-    digest: Name
-
-
-class _Fingerprint(_Lean):
-    hard: dict[Name, Any] = Field(default_factory=dict)
-    soft: dict[Name, Any] = Field(default_factory=dict)
-
-
-class _Machine(_Lean):
-    throttled: bool | None = None
-
-
-class _Benchmark(_Lean):
-    name: Name
-    kind: Name
-    status: Literal["ok", "skipped", "failed"]
-    reason: Text | None = None
-    params: dict[Name, Any] = Field(default_factory=dict)
-    missing: dict[Name, Missing] = Field(default_factory=dict)
-
-
-class _Report(_Lean):
-    schema_: Literal["edgebench.report/1"] = Field(alias="schema")
-    id: Name
-    created: Name
-    status: Literal["complete", "partial"]
-    generator: _Generator
-    suite: _Suite
-    platform: Name
-    image: _Image | None = None
-    fingerprint: _Fingerprint
-    machine: _Machine
-    data: _Data | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +128,35 @@ def _model(metrics: tuple[str, ...]) -> type[BaseModel]:
 
 def _make_model(metrics: tuple[str, ...]) -> type[BaseModel]:
     tails = {name.partition(".")[0] for name in metrics if name.partition(".")[2] in PERCENTILES}
-    plain = {name for name in metrics if name.partition(".")[2] not in PERCENTILES}
+    names = sorted({name for name in metrics if name.partition(".")[2] not in PERCENTILES} | tails)
+    passes = _part(Passes, "p50 p90 p95 p99")
+    plain = _part(Metric, "unit better mean value runs scope probe")
+    with_passes = create_model("LeanMetric", __base__=plain, passes=(passes | None, None))
     fields: dict[str, Any] = {
-        f"m{index}": ((_PassesMetric if name in tails else _Metric) | None, Field(default=None, alias=name))
-        for index, name in enumerate(sorted(plain | tails))
+        f"m{index}": ((with_passes if name in tails else plain) | None, Field(default=None, alias=name))
+        for index, name in enumerate(names)
     }
-    wanted = create_model("_Wanted", __base__=_Metrics, **fields)
-    wanted.keys = {name: f"m{index}" for index, name in enumerate(sorted(plain | tails))}
-    benchmark = create_model("_Whole", __base__=_Benchmark, metrics=(wanted, Field(default_factory=wanted)))
-    return create_model("_WholeReport", __base__=_Report, benchmarks=(Few[benchmark], ()))  # type: ignore[valid-type]  # made above
+    wanted = create_model("LeanMetrics", __base__=_Metrics, **fields)
+    wanted.keys = {name: f"m{index}" for index, name in enumerate(names)}
+    benchmark = _part(
+        Benchmark, "name kind status reason params missing", metrics=(wanted, Field(default_factory=wanted))
+    )
+    return _part(
+        Report,
+        "id created status platform fingerprint",
+        # A report that is written has its schema by default; one that is read has to say it.
+        schema_=(Report.model_fields["schema_"].annotation, Field(alias="schema")),
+        generator=(_part(Generator, "version"), ...),
+        suite=(_part(Suite, "name"), ...),
+        image=(_part(Image, "name digest") | None, None),
+        machine=(_part(Machine, "throttled"), ...),
+        data=(_part(Data, "digest") | None, None),
+        benchmarks=(Few[benchmark], ()),  # type: ignore[valid-type]  # made above
+    )
+
+
+def _part(model: type[Part], names: str, **others: Any) -> type[BaseModel]:
+    """Return a model of these fields of a report's part, each as the report has it, and `others` in place of more."""
+    kept = {name: (model.model_fields[name].rebuild_annotation(), model.model_fields[name]) for name in names.split()}
+    fields: dict[str, Any] = {**others, **kept}
+    return create_model(f"Lean{model.__name__}", __base__=_Lean, **fields)

@@ -13,7 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebench.compress.quiet import quiet
+from edgebench.compress.transforms import apply_transform
 from edgebench.errors import CompressionError
+from edgebench_suites.errors import SuiteDataError
+from edgebench_suites.zoo import MODELS, architecture
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,8 +64,6 @@ def state_bytes(module: nn.Module) -> bytes:
     """Serialise a state dict; its length is the study's size metric (MobileNetV2 of 10 classes: 8.76 MiB)."""
     import torch
 
-    from edgebench.compress.quantise import quiet
-
     buffer = io.BytesIO()
     with quiet():
         torch.save(module.state_dict(), buffer)
@@ -70,10 +72,6 @@ def state_bytes(module: nn.Module) -> bytes:
 
 def load_checkpoint(folder: Path) -> tuple[nn.Module, CheckpointSpec]:
     """Rebuild the network of an artifact folder in evaluation mode; raises CompressionError in one sentence."""
-    from edgebench.compress.transforms import apply_transform
-    from edgebench_suites.errors import SuiteDataError
-    from edgebench_suites.zoo import architecture
-
     spec = _read_spec(folder / MODEL_FILE)
     state = _read_weights(folder / WEIGHTS_FILE)
     try:
@@ -106,7 +104,6 @@ def _read_spec(path: Path) -> CheckpointSpec:
 
 
 def _checked_spec(data: Any) -> CheckpointSpec:
-    from edgebench_suites.zoo import MODELS
 
     model, classes, width = data["model"], data["num_classes"], data["width_mult"]
     transforms = tuple(entry["kind"] for entry in data["transforms"])
@@ -127,8 +124,6 @@ def _checked_spec(data: Any) -> CheckpointSpec:
 def _read_weights(path: Path) -> dict[str, Any]:
     """Read a state dict; an archive that would inflate, and tensors larger than what they store, are refused."""
     import torch
-
-    from edgebench.compress.quantise import quiet
 
     bad = CompressionError(f"{path}: is not the weights of an artifact: prepare the artifact again")
     try:

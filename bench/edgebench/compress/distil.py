@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgebench_suites.recipes import Distillation, train
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -33,8 +35,6 @@ def distil(
     The loss is alpha * temperature^2 * KL(teacher || student) at that temperature + (1 - alpha) * cross-entropy. The
     teacher is not changed. Whether this beats training the student alone is a question for a measurement.
     """
-    from edgebench_suites.recipes import Distillation, train
-
     return train(
         student,
         dataset,

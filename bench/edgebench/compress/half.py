@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edgebench.compress.quiet import quiet
 from edgebench.errors import CompressionError
 
 # In the metadata of an ONNX file whose weights were halved: ONNX Runtime shows metadata, but no weight's type.
@@ -24,7 +25,6 @@ def half_onnx(src: Path, dst: Path) -> None:
         raise CompressionError(
             "this variant needs onnxruntime and onnx, which are not installed: install edgebench[onnxruntime]"
         ) from None
-    from edgebench.compress.quantise import quiet
 
     try:
         with quiet():

@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING
 
 from edgebench.errors import CompressionError
+from edgebench_suites.zoo import last_linear
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,8 +102,6 @@ def structured(model: nn.Module, amount: float, *, size: int = 64, round_to: int
     Raises CompressionError when torch-pruning is missing or cannot follow the network.
     """
     import torch
-
-    from edgebench_suites.zoo import last_linear
 
     try:
         import torch_pruning

@@ -7,14 +7,15 @@ import io
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebench.compress.quiet import quiet
 from edgebench.compress.slim import slim_onnx
 from edgebench.errors import CompressionError
+from edgebench_suites.recipes import train
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,14 +79,6 @@ def _use_engine(*wanted: str) -> None:
             f"this torch has no {wanted[0]!r} engine for INT8: measure it with onnxruntime, openvino or litert"
         )
     torch.backends.quantized.engine = engine
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence deprecations of torch.ao.quantization, known and pinned; and what conversion says of no calibration."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def static_openvino(ov_model: Any, calibration: Sequence[F32]) -> Any:
@@ -223,8 +216,6 @@ def qat(
     `model` is not changed. Read `qat_note` for what is slower without a C++ compiler. Raises CompressionError.
     """
     import torch
-
-    from edgebench_suites.recipes import train
 
     with nncf_quietly() as nncf:
         import openvino

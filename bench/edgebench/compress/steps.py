@@ -1,4 +1,4 @@
-"""The registry of compression steps: what a variant's name means, in which order, and which backends run it."""
+"""The compression steps, a row each: what a variant's name means, in which order, and what its file computes in."""
 
 from __future__ import annotations
 
@@ -16,58 +16,63 @@ MAX_PERCENT = 95
 class StepKind:
     """One kind of step. `rank` orders them: a variant's steps have strictly rising ranks.
 
-    `backends`: where the result runs. `lowered`: applied by each backend's own quantiser or converter to what that
-    backend opens (for torch to the torch model), not to a torch model that is lowered afterwards; `lowered_in` names
-    the artifact families where that is so although torch has the step too.
+    `precision` is what the result computes in, and such a step needs a tool of the artifact family's own
+    (backends/families.py says which have one); None: it is done to the torch model, whatever runs the result.
+    `lowered`: applied by each backend's own quantiser or converter to what that backend opens (for torch to the torch
+    model), not to a torch model that is lowered afterwards; `lowered_in` names the artifact families where that is so
+    although torch has the step too. `needs` is for the docs.
     """
 
     kind: str
     rank: int
     summary: str
-    backends: tuple[str, ...]
+    precision: str | None = None
     lowered: bool = False
     lowered_in: tuple[str, ...] = ()
     takes_percent: bool = False
+    needs: str = ""
 
-
-_GPU = ("torch-cuda", "onnxruntime-cuda", "tensorrt")
-_ALL = ("torch", "torch-compile", "openvino", "onnxruntime", "litert", *_GPU)
 
 STEPS: dict[str, StepKind] = {
     step.kind: step
     for step in (
-        StepKind("distil", 0, "knowledge distillation into a narrower model", _ALL),
-        StepKind("channels", 1, "NN % of channels removed, then fine-tuned", _ALL, takes_percent=True),
-        StepKind("prune", 2, "NN % of convolution weights zeroed, then recovered", _ALL, takes_percent=True),
+        StepKind("distil", 0, "knowledge distillation into a narrower model", needs="training"),
+        StepKind("channels", 1, "NN % of channels removed, then fine-tuned", takes_percent=True, needs="training"),
+        StepKind(
+            "prune", 2, "NN % of convolution weights zeroed, then recovered", takes_percent=True, needs="training"
+        ),
         StepKind(
             "fp16",
             3,
             "half-precision weights; what computes in FP16 is the runtime's and the processor's choice",
-            ("openvino", "onnxruntime", "litert", *_GPU),
+            precision="fp16",
             lowered=True,
         ),
         StepKind(
             "ptq-dynamic",
             3,
             "INT8 weights (torch: of linear layers only), activations quantised on the fly",
-            ("torch", "litert"),
+            precision="int8",
             lowered_in=("tflite",),
         ),
         StepKind(
             "ptq-static",
             3,
             "INT8 weights and activations, calibrated",
-            ("torch", "openvino", "onnxruntime", "litert", "tensorrt"),
+            precision="int8",
             lowered=True,
+            needs="calibration",
         ),
         StepKind(
             "weights-int8",
             3,
             "INT8 weights of matrix products; activations come and go in FP32",
-            ("openvino", "onnxruntime"),
+            precision="int8",
             lowered=True,
         ),
-        StepKind("qat", 3, "INT8, trained with simulated quantisation", ("openvino",)),
+        StepKind(
+            "qat", 3, "INT8, trained with simulated quantisation", precision="int8", needs="training, calibration"
+        ),
     )
 }
 
@@ -100,10 +105,18 @@ def parse_variant(variant: str) -> tuple[Step, ...]:
             )
         if first.kind.rank > second.kind.rank:
             raise UsageError(
-                f"variant {variant!r}: {second.name} cannot follow {first.name}: "
-                "the order is distil, channelsNN, pruneNN, then one of fp16, ptq-dynamic, ptq-static, weights-int8, qat"
+                f"variant {variant!r}: {second.name} cannot follow {first.name}: the order is {_in_order()}"
             )
     return steps
+
+
+def _in_order() -> str:
+    """Return the steps as a variant may join them: ``distil, channelsNN, pruneNN, then one of fp16, qat``."""
+    names = {step.kind: f"{step.kind}NN" if step.takes_percent else step.kind for step in STEPS.values()}
+    last = max(step.rank for step in STEPS.values())
+    first = [names[step.kind] for step in sorted(STEPS.values(), key=lambda step: step.rank) if step.rank < last]
+    final = [names[step.kind] for step in STEPS.values() if step.rank == last]
+    return f"{', '.join(first)}, then one of {', '.join(final)}"
 
 
 def _parse_step(part: str, variant: str) -> Step:
@@ -124,16 +137,6 @@ def _parse_step(part: str, variant: str) -> Step:
     return Step(kind, percent / 100)
 
 
-def runs_on(variant: str, backend: str) -> bool:
-    """Whether a backend can run a variant. Raises UsageError for a variant that does not exist."""
-    return all(backend in step.kind.backends for step in parse_variant(variant))
-
-
-def is_made(variant: str, backend: str) -> bool:
-    """Whether a backend's file of a variant is made by export and build alone, which kind ``compress`` measures.
-
-    What torch runs is the model itself, LiteRT's converter is not split in two, and a variant that trains on the way to
-    the file (qat) is no such making.
-    """
-    last = (parse_variant(variant) or (None,))[-1]
-    return not backend.startswith(("torch", "litert")) and (last is None or last.kind.kind != "qat")
+def precision_of(variant: str) -> str | None:
+    """Return what a variant's file computes in, None where no step changes it (FP32). Raises UsageError."""
+    return next((step.kind.precision for step in parse_variant(variant) if step.kind.precision is not None), None)

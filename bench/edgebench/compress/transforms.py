@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgebench.compress import quantise
+from edgebench_suites.transfer import convolutional_base, joined
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -13,14 +16,11 @@ if TYPE_CHECKING:
 def apply_transform(kind: str, module: nn.Module, state: dict[str, Any]) -> nn.Module:
     """Return `module` after transform `kind` with the tensor shapes of `state`; its values are not loaded."""
     if kind == "transfer":
-        from edgebench_suites.transfer import convolutional_base, joined
-
         width, features = _weight_shape(state, "head.1", 2)
         return joined(convolutional_base(module), features, width, _weight_shape(state, "head.4", 2)[0])
     if kind == "channels":
         resize(module, state)
         return module
-    from edgebench.compress import quantise
 
     if kind == "ptq-dynamic":
         return quantise.dynamic(module)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgebench.compress.quantise import nncf_quietly, quiet
+from edgebench.compress.quantise import nncf_quietly
+from edgebench.compress.quiet import quiet
 from edgebench.errors import CompressionError
 
 # Weights that share a scale in ONNX Runtime. It divides every width of the zoo's transformers (192, 256 and theirs).

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from edgebench.errors import UsageError
-from edgebench.plan.toml import schema_sentence
+from edgebench.plan.toml import read_toml, schema_sentence
 
 FOLDER = Path(__file__).parent / "profiles"
 
@@ -80,20 +79,7 @@ def find_profile(platform: str, folder: Path = FOLDER) -> Profile:
 
 def read_profile(path: Path) -> Profile:
     """Read and check a profile. Raises UsageError with file and line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}): check the name and its permissions") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: is not UTF-8 text: a profile is a TOML file") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{path}: is not valid TOML ({str(error) or 'nested too deeply'}): correct it there") from None
-    try:
-        profile = Profile.model_validate(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        raise UsageError(schema_sentence(path, text, first["loc"], first["type"], first["msg"])) from None
+    profile, text = read_toml(path, Profile, "profile")
     for table, entries in (("grant", profile.grant), ("energy", profile.energy)):
         for index, entry in enumerate(entries):
             if bad := sorted(FORBIDDEN & set(entry.capabilities)):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.errors import ContainerError, UsageError
 from edgebench_probes.base import ProbeError
+from edgebench_probes.catalogue.names import resolved
 from edgebench_probes.spec import Spec, parse_spec
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def asked_for(profile: Profile, facts: Facts, specs: Sequence[str], sysfs: str =
     """
     rights = Rights()
     inside: list[str] = []
-    parsed = [parse(text) for text in specs]
+    parsed = [resolved(parse(text)) for text in specs]
     for text, spec in zip(specs, parsed, strict=True):
         way = profile.way_to(spec.name)
         granted = granted_by(way, facts, sysfs) if way else None
@@ -230,9 +231,9 @@ def _node_path(spec: Spec) -> str | None:
 
 
 def own_files(spec: Spec) -> list[str]:
-    """Return the files that a specification names: a recorded trace, a token."""
+    """Return the files that a specification names: a recorded trace, a token, a plug's password."""
     files = [spec.address] if spec.name == "replay" and spec.address else []
-    return [*files, *([spec.options["token_file"]] if "token_file" in spec.options else [])]
+    return [*files, *(spec.options[name] for name in ("token_file", "password_file") if name in spec.options)]
 
 
 def _meter(spec: Spec, facts: Facts, number: int) -> Rights:

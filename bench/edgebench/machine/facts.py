@@ -12,6 +12,10 @@ from typing import Any
 
 import psutil
 
+from edgebench_probes.base import ProbeError
+from edgebench_probes.sources import pmic
+from edgebench_probes.sources.jetson import clocks, power_mode
+
 # What a ceiling turns into for each runtime. OpenVINO and oneDNN read the first, torch's own kernels the second;
 # ONNX Runtime reads neither (its backend says so in the report).
 ISA_ENVIRONMENT: Mapping[str, Mapping[str, str]] = {
@@ -138,8 +142,6 @@ def disturbance(before: State, after: State, own_cpu_s: float) -> Disturbance:
 
 def describe(cpus: Iterable[int]) -> dict[str, Any]:
     """Return the report's `machine` (without temperatures): what this machine is, absent where it does not tell."""
-    from edgebench_probes.sources.jetson import clocks, power_mode
-
     info = _cpuinfo()
     flags = set((info.get("flags") or info.get("Features") or "").split())
     quota = cpu_quota()
@@ -255,20 +257,17 @@ def _throttle_count() -> int | None:
 def _pi_limits() -> tuple[str, ...] | None:
     if "Raspberry Pi" not in (board() or ""):
         return None
-    from edgebench_probes.base import ProbeError
-    from edgebench_probes.sources.pmic import Mailbox, Vcgencmd, throttled, under_voltage
-
-    for firmware in (Mailbox(), Vcgencmd()):
+    for firmware in (pmic.Mailbox(), pmic.Vcgencmd()):
         try:
             firmware.open()
             try:
-                return tuple(sorted(throttled(firmware)[0]))
+                return tuple(sorted(pmic.throttled(firmware)[0]))
             finally:
                 firmware.close()
         except ProbeError:
             continue
     # Without a way to the firmware (a container), the kernel still tells of the supply.
-    alarm = under_voltage(Path("/sys"))
+    alarm = pmic.under_voltage(Path("/sys"))
     return None if alarm is None else ("under-voltage",) * alarm
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from edgebench.machine.readers import Absent, Files, Reader, SeriesInfo, Values, Why
 from edgebench_probes.base import ProbeError
 from edgebench_probes.glance import Glance, open_glances
+from edgebench_probes.sources import nvml
 
 # Names of a Jetson's integrated graphics unit under class/devfreq: TX2, Xavier, Orin, Nano, Thor.
 _JETSON_UNITS = ("gp10b", "gv11b", "ga10b", "gm20b", "gb10b", "gpu", "nvgpu")
@@ -49,8 +50,6 @@ class Nvml(Reader):
     """The first NVIDIA graphics unit, by its driver's library."""
 
     def __init__(self) -> None:
-        from edgebench_probes.sources import nvml
-
         try:
             self._nvml: Any = nvml.load()
             if not nvml.count():

@@ -9,6 +9,8 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from edgebench_probes.base import ProbeError
+from edgebench_probes.catalogue.discover import shortest_window
+from edgebench_probes.sampling.probe import SampledProbe
 
 if TYPE_CHECKING:
     from edgebench_probes.base import Mark, Probe
@@ -56,7 +58,4 @@ def measure_idle(probes: Sequence[Probe], seconds: float, when: str) -> tuple[li
 
 def _idle_window_s(probe: Probe) -> float:
     """Return what a window of idle power needs to hold enough samples, whatever the power; 0 for a counter."""
-    from edgebench_probes.catalogue.discover import shortest_window
-    from edgebench_probes.sampling.probe import SampledProbe
-
     return 1.05 * shortest_window(probe, math.inf) if isinstance(probe, SampledProbe) else 0.0

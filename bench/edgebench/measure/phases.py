@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebench_probes.base import ProbeError
+
 if TYPE_CHECKING:
     from edgebench_probes.base import Probe
 
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def phase(name: str, ledger: list[dict[str, Any]], probes: Sequence[Probe], note: str | None = None) -> Iterator[None]:
     """Measure one phase of making an artifact: seconds, peak memory of this process, joules a scope."""
-    from edgebench_probes.base import ProbeError
-
     reset_peak_memory()
     marks = []
     missing: dict[str, dict[str, str]] = {}

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebench_probes.catalogue.discover import open_probes
+from edgebench_probes.sampling.probe import SampledProbe
+
 if TYPE_CHECKING:
     from edgebench_probes.base import Probe
 
@@ -25,8 +28,6 @@ class ProbeSettings:
 
         Samplers keep off `workload_cpus` where the machine has a processor to spare.
         """
-        from edgebench_probes.catalogue.discover import open_probes
-
         probes, findings = open_probes(self.specs, Path(self.sysfs), workload_cpus=workload_cpus)
         missing = [
             {
@@ -61,15 +62,11 @@ def read_cost_s(probe: Probe, reads: int = 50) -> float:
 
 def sampler_share(probe: Probe) -> float | None:
     """Return the share of one processor that a probe's sampler used since it was opened; None without a sampler."""
-    from edgebench_probes.sampling.probe import SampledProbe
-
     return probe.sampler_share() if isinstance(probe, SampledProbe) else None
 
 
 def describe(probe: Probe) -> dict[str, Any]:
     """Return the report's entry of an open probe, with the measured cost of a read."""
-    from edgebench_probes.sampling.probe import SampledProbe
-
     info = probe.info
     found: dict[str, Any] = {
         "name": info.name,

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.measure.agreement import compared
 from edgebench.measure.reference import read_reference
+from edgebench.measure.task_scores import evaluate_task
+from edgebench_suites.data.dataset import DataChoice
+from edgebench_suites.data.load import load_data
+from edgebench_suites.scoring import score
 from edgebench_suites.tasks.base import REFERENCE_IMAGES
 from edgebench_suites.zoo import task_of
 
@@ -31,14 +35,8 @@ def evaluate(load: Load, asked: Mapping[str, Any], *, seed: int) -> dict[str, An
     task = task_of(asked["model"])
     known = None if asked["reference"] is None else read_reference(Path(asked["reference"]))
     if task.name != "classification":
-        from edgebench.measure.task_scores import evaluate_task
-
         return evaluate_task(load, asked, task, known, seed=seed)
     import numpy as np
-
-    from edgebench_suites.data.dataset import DataChoice
-    from edgebench_suites.data.load import load_data
-    from edgebench_suites.scoring import score
 
     folder, choice = asked["data"], DataChoice.of(asked["choice"])
     data = load_data(Path(folder) if folder else None, seed=seed, choice=choice)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgebench.measure.agreement import by_name, compared
+from edgebench_suites.data.load import preprocess
 from edgebench_suites.tasks import detection, segmentation
 from edgebench_suites.tasks.language import next_byte
 from edgebench_suites.tasks.material import REFERENCE_SCENES, TEST_SCENES, TRAIN_SCENES, test_scenes
@@ -68,8 +69,6 @@ def _quality(
 def _run_scenes(load: Load, task: Task, scenes: Scenes, size: int) -> list[Array]:
     """Return each output over all scenes, run in the reference's batch so that one compiled model does both."""
     import numpy as np
-
-    from edgebench_suites.data.load import preprocess
 
     model = load(task.shapes(REFERENCE_SCENES, size))
     parts = []

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgebench_probes.base import ProbeError
+from edgebench_probes.catalogue.discover import reading, shortest_window
+from edgebench_probes.sampling.probe import SampledProbe
 from edgebench_probes.window import per_inference
 
 if TYPE_CHECKING:
@@ -117,9 +119,6 @@ def measure_passes(
 
 def _length_s(run: Callable[[], object], probe: Probe, passes: int, target: float) -> float:
     """Return the window a probe needs at the power of this workload: of a short trial, or of its latest sample."""
-    from edgebench_probes.catalogue.discover import reading, shortest_window
-    from edgebench_probes.sampling.probe import SampledProbe
-
     start = None if isinstance(probe, SampledProbe) else probe.mark()
     for _ in range(passes):
         run()

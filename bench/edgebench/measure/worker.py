@@ -20,11 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.executed import count_compute, is_compute
+from edgebench.backends.operators.operators import make
+from edgebench.backends.registry import get_backend
 from edgebench.errors import BackendError, EdgebenchError
 from edgebench.machine.child import die_with_parent
 from edgebench.measure.inference import timed_values
 from edgebench.measure.phases import peak_memory_bytes
 from edgebench.measure.probes import ProbeSettings, opened, sampler_share
+from edgebench.measure.quality import evaluate
+from edgebench.measure.sustained import sustain
 from edgebench.measure.windows import measure_passes
 from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.operators import OPERATORS
@@ -52,8 +56,6 @@ def main(job_file: str) -> int:
 
 def measure(job: Mapping[str, Any]) -> dict[str, Any]:
     """Measure one run of one benchmark as the job says."""
-    from edgebench.backends.registry import get_backend
-
     backend = get_backend(job["backend"])
     if reason := backend.unavailable():
         raise BackendError(reason)
@@ -93,15 +95,13 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
         result["operator"] = {"operations": operator.operations, "bytes": operator.bytes_moved(job["precision"])}
     if job["evaluate"] is not None:
         del run
-        result |= evaluate(backend, job)
+        result |= quality_of(backend, job)
     result["clock"] = {"loading": loading_s, "measuring": measuring_s, "measured": measured_s}
     return result
 
 
 def _sustained(run: Callable[[], object], job: Mapping[str, Any]) -> dict[str, Any]:
     """Run without a pause for as long as the job says, every probe marked once a second."""
-    from edgebench.measure.sustained import sustain
-
     energy = job["energy"] or {"specs": (), "sysfs": "", "windows": 0}
     with contextlib.ExitStack() as stack:
         probes = []
@@ -114,8 +114,6 @@ def _sustained(run: Callable[[], object], job: Mapping[str, Any]) -> dict[str, A
 
 def _load(backend: Backend, job: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]] | None = None) -> LoadedModel:
     if job["operator"]:
-        from edgebench.backends.operators.operators import make
-
         return make(job["operator"], backend=job["backend"], precision=job["precision"], threads=job["threads"])
     if shapes is None:
         shapes = {name: tuple(given) for name, given in job["shapes"].items()}
@@ -168,10 +166,8 @@ def _energy(run: Callable[[], object], pass_s: float, energy: Mapping[str, Any],
     return {"windows": windows, "discarded": result.discarded, "failed": result.failed, "sampler_share": shares}
 
 
-def evaluate(backend: Backend, job: Mapping[str, Any]) -> dict[str, Any]:
+def quality_of(backend: Backend, job: Mapping[str, Any]) -> dict[str, Any]:
     """Quality by the model's task, at the size it was trained at, in this very runtime."""
-    from edgebench.measure.quality import evaluate
-
     return evaluate(lambda shapes: _load(backend, job, shapes), job["evaluate"], seed=job["seed"])
 
 

@@ -5,30 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from edgebench.backends.registry import get_backend
+from edgebench.backends.registry import row_of
+from edgebench.plan.kinds import KINDS
+from edgebench.plan.skips import skips
 from edgebench.plan.targets import target_of
 from edgebench_suites.zoo import MODELS
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Benchmark, Plan
 
-# Seconds on a 2-core x86 machine of 2023 (docs/method.md). MobileNetV2 at 224 pixels is the unit of a pass.
-_PASS_S: Mapping[str, float] = {
-    "torch": 0.012,
-    "torch-compile": 0.005,
-    "openvino": 0.003,
-    "onnxruntime": 0.004,
-    "litert": 0.004,
-}
-_START_S: Mapping[str, float] = {
-    "torch": 4.5,
-    "torch-compile": 30.0,
-    "openvino": 1.5,
-    "onnxruntime": 1.5,
-    "litert": 1.0,
-}
-_GPU_PASS_S = 0.002
-_GPU_START_S = 6.0
+# Seconds on a 2-core x86 machine of 2023 (docs/method.md); those of each backend stand in its row.
 _EVALUATE_S = 4.0
 _PREPARE_S = 8.0
 _MAKE_S = 10.0  # one run of kind compress: two processes that import torch and a converter
@@ -58,21 +44,18 @@ _HEAD_SHARE = 0.03
 def measure_seconds(cell: Benchmark) -> float:
     """Estimate the seconds of one run of a benchmark."""
     measure, params = cell.measure, cell.params
+    kind, row = KINDS[cell.kind], row_of(params.backend)
     if params.operator is not None:
-        return _START_S[params.backend] + measure.values * max(measure.min_value_s, 0.01) * 1.5
-    if cell.kind == "sustained":
-        return _START_S[params.backend] + measure.sustained_s + measure.rest_s
-    if cell.kind == "compress":
+        return row.start_s + measure.values * max(measure.min_value_s, 0.01) * 1.5
+    if kind.lasts:
+        return row.start_s + measure.sustained_s + measure.rest_s
+    if kind.makes:
         return _MAKE_S * (1 + 0.3 * _RELATIVE_COST.get(params.model, 1.0) * (params.precision == "int8"))
     scale = _RELATIVE_COST.get(params.model, 1.0) * params.width * (params.image_size / 224) ** 2 * params.batch
     passes = measure.passes + measure.warmup_passes
-    pass_s = (
-        _PASS_S.get(params.backend, _GPU_PASS_S)
-        * scale
-        * (0.5 if params.precision == "int8" and params.backend != "torch" else 1)
-    )
+    pass_s = row.pass_s * scale * (row.int8_ratio if params.precision == "int8" else 1)
     windows_s = measure.energy_windows * measure.energy_window_s
-    return _START_S.get(params.backend, _GPU_START_S) + passes * pass_s + windows_s + _EVALUATE_S / measure.processes
+    return row.start_s + passes * pass_s + windows_s + _EVALUATE_S / measure.processes
 
 
 def prepare_seconds(cell: Benchmark) -> float:
@@ -118,10 +101,11 @@ def work(plan: Plan, *, prepared: bool = False) -> dict[str, float]:
     With `prepared` artifacts (a bundle) nothing is left to prepare.
     """
     found: dict[str, float] = {}
+    skipped = skips(plan)
     targets = set()
     trained = set()
     for cell in plan.benchmarks:
-        if get_backend(cell.params.backend).unavailable():
+        if cell.name in skipped:
             found[cell.name] = 0.0
             continue
         found[cell.name] = measure_seconds(cell)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebench.backends.families import FAMILIES, SUFFIXES
 from edgebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,15 +28,11 @@ class BringYourOwn:
     digest: str
 
 
-# What `--model` takes, by the file's suffix.
-OWN_FORMATS = {".onnx": "onnx", ".xml": "openvino", ".tflite": "tflite", ".pt2": "pt2"}
-
-
 def own_model(path: Path, shapes: Sequence[str]) -> BringYourOwn:
     """Return the user's model; `shapes` are ``1x3x224x224`` or ``INPUT=1x3x224x224``. UsageError says what is wrong."""
-    form = OWN_FORMATS.get(path.suffix.lower())
+    form = SUFFIXES.get(path.suffix.lower())
     if form is None:
-        raise UsageError(f"--model {path}: give a file that ends in {', '.join(OWN_FORMATS)}")
+        raise UsageError(f"--model {path}: give a file that ends in {', '.join(SUFFIXES)}")
     files = [path, path.with_suffix(".bin")] if form == "openvino" else [path]
     total = hashlib.sha256()
     for file in files:
@@ -51,3 +48,15 @@ def own_model(path: Path, shapes: Sequence[str]) -> BringYourOwn:
             raise UsageError(f"--shape {text}: write sizes above zero joined by x, such as 1x3x224x224 or ids=1x128")
         fixed[name or "*"] = tuple(int(size) for size in sizes.split("x"))
     return BringYourOwn(path.resolve(), form, fixed, total.hexdigest())
+
+
+def why_not_own(form: str, family: str, variant: str) -> str | None:
+    """Say why a user's file of this format cannot be measured so, or None."""
+    if form not in FAMILIES[family].own:
+        suffix = next(suffix for suffix, known in SUFFIXES.items() if known == form)
+        return f"a {suffix} file does not run in this backend"
+    if variant not in ("baseline", "fp16", "ptq-static"):
+        return f"{variant} needs a model that edgebench can train, not a file"
+    if variant != "baseline" and family == "torch":
+        return "an exported program cannot be quantised or halved again in torch"
+    return None

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
+from edgebench.backends import plugins, registry
 from edgebench.errors import UsageError
-from edgebench.plan.toml import schema_sentence
+from edgebench.machine.facts import ISA_ENVIRONMENT
+from edgebench.plan.kinds import KINDS
+from edgebench.plan.toml import first_sentence, line_of, read_toml
+from edgebench_suites.data.dataset import DataChoice
 
-if TYPE_CHECKING:
-    from edgebench_suites.data.dataset import DataChoice
-
-MAX_SUITE_BYTES = 1_000_000
-
-Kind = Literal["inference", "compress", "operator", "sustained"]
-BackendName = Literal[
-    "torch", "torch-compile", "torch-cuda", "openvino", "onnxruntime", "onnxruntime-cuda", "litert", "tensorrt"
-]
 Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
-Isa = Literal["none", "avx2", "avx2_vnni", "avx512_core", "avx512_core_vnni"]
+
+
+def _known(name: str, names: Iterable[str], what: str, reasons: Mapping[str, str] | None = None) -> str:
+    """Return a name that is one of `names`; else say so, or what is known of it."""
+    if name in (known := tuple(names)):
+        return name
+    text = (reasons or {}).get(name) or f"unknown {what} {name!r}: choose from {', '.join(known)}"
+    raise PydanticCustomError("name", "{text}", {"text": text})
+
+
+KindName = Annotated[str, AfterValidator(lambda name: _known(name, KINDS, "kind"))]
+BackendName = Annotated[str, AfterValidator(lambda name: _known(name, registry.rows(), "backend", registry.broken()))]
+Isa = Annotated[str, AfterValidator(lambda name: _known(name, ISA_ENVIRONMENT, "ISA ceiling"))]
 
 
 class _Strict(BaseModel):
@@ -87,7 +96,7 @@ class Recipe(_Strict):
 class Matrix(_Strict):
     """One `[[benchmark]]` table: the product of its lists, less `exclude`."""
 
-    kind: Kind = "inference"
+    kind: KindName = "inference"
     model: list[str] = Field(default=[], max_length=100)
     operator: list[str] = Field(default=[], max_length=100)
     width: list[Annotated[float, Field(gt=0, le=4)]] = [1.0]
@@ -119,8 +128,6 @@ class DataTable(_Strict):
     @property
     def choice(self) -> DataChoice:
         """As what reads the data takes it."""
-        from edgebench_suites.data.dataset import DataChoice
-
         return DataChoice(tuple(self.digits), self.test_images)
 
 
@@ -142,10 +149,69 @@ class SuiteFile(_Strict):
     benchmark: list[Matrix] = Field(default=[], max_length=1000)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One suite file, read and checked; errors found later name lines of its `text`."""
+
+    file: SuiteFile
+    path: Path
+    text: str
+
+    def wrong(self, loc: tuple[int | str, ...], what: str) -> UsageError:
+        """Return the error that something at `loc` is wrong."""
+        return UsageError(f"{self.path}:{line_of(self.text, loc)}: {what}")
+
+    def invalid(self, error: ValidationError, *below: int | str) -> UsageError:
+        """Return the error of what was validated on its own and lies `below` this in the file."""
+        return UsageError(first_sentence(self.path, self.text, error, below=below))
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A suite as it was asked for, with what it includes: read once, however many need it."""
+
+    asked: str
+    whole: Part
+    included: tuple[Part, ...]
+
+    @property
+    def head(self) -> SuiteFile:
+        """The suite's own file."""
+        return self.whole.file
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What is included, then the suite itself."""
+        return (*self.included, self.whole)
+
+
 def builtin_suites() -> dict[str, Path]:
     """Return {name: file} of the suites that ship with edgebench, by name."""
     folder = Path(str(resources.files("edgebench_suites")))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+@cache
+def plugin_suites() -> tuple[dict[str, Path], dict[str, str]]:
+    """Return {name: file} of the suites that other distributions bring, and {name: sentence} of those skipped.
+
+    An entry point of the group `edgebench.suites` names a path: a string, a `Path` or what returns one.
+    """
+    found: dict[str, Path] = {}
+    refused: dict[str, str] = {}
+    for offer in plugins.offers(plugins.SUITES, tuple(builtin_suites())):
+        named, reason = plugins.load(offer)
+        try:
+            path = Path(named() if callable(named) else named) if reason is None else Path()
+        except Exception as error:  # noqa: BLE001  # code of others, of which nothing is known
+            path, reason = Path(), f"it names no path, {plugins.said(error)}"
+        if reason is None and not path.is_file():
+            reason = f"there is no file {path}"
+        if reason is None:
+            found[offer.name] = path
+        else:
+            refused[offer.name] = offer.refusal(reason)
+    return found, refused
 
 
 def find_suite(name_or_file: str) -> Path:
@@ -156,39 +222,50 @@ def find_suite(name_or_file: str) -> Path:
     path = Path(name_or_file)
     if path.is_file():
         return path
-    raise UsageError(f"no suite or file is called {name_or_file!r}: choose one of {', '.join(suites)}, or a .toml file")
+    brought, refused = plugin_suites()
+    if name_or_file in brought:
+        return brought[name_or_file]
+    if name_or_file in refused:
+        raise UsageError(refused[name_or_file])
+    names = ", ".join([*suites, *brought])
+    raise UsageError(f"no suite or file is called {name_or_file!r}: choose one of {names}, or a .toml file")
 
 
 def read_suite(path: Path) -> tuple[SuiteFile, str]:
-    """Read and check a suite file; return it with its text. UsageError names file and line."""
-    try:
-        if path.stat().st_size > MAX_SUITE_BYTES:
-            raise UsageError(f"{path}: a suite file has at most {MAX_SUITE_BYTES // 1000} kB: is this one?")
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}): check the name and its permissions") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: is not UTF-8 text: a suite is a TOML file") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{path}: is not valid TOML ({str(error) or 'nested too deeply'}): correct it there") from None
-    try:
-        return SuiteFile.model_validate(data), text
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        raise UsageError(schema_sentence(path, text, first["loc"], first["type"], first["msg"])) from None
+    """Read and check one suite file; return it with its text. UsageError names file and line."""
+    return read_toml(path, SuiteFile, "suite")
 
 
-def resolve_recipe(suite: SuiteFile, dataset: str, path: Path, text: str) -> Recipe:
+def open_suite(name_or_file: str) -> Suite:
+    """Read and check a suite with all that it includes; what is included includes nothing further."""
+    path = find_suite(name_or_file)
+    whole = Part(*_read(path))
+    included = []
+    for name in whole.file.include:
+        try:
+            part_path = find_suite(name)
+        except UsageError as error:
+            raise whole.wrong(("include",), str(error)) from None
+        part = Part(*_read(part_path))
+        if part.file.include:
+            raise whole.wrong(("include",), f"'{name}' includes others itself: name those here")
+        included.append(part)
+    return Suite(name_or_file, whole, tuple(included))
+
+
+def _read(path: Path) -> tuple[SuiteFile, Path, str]:
+    file, text = read_suite(path)
+    return file, path, text
+
+
+def resolve_recipe(part: Part, dataset: str) -> Recipe:
     """Return the recipe for a data set: `[recipe.default]` overlaid with `[recipe.<dataset>]`."""
-    merged: dict[str, Any] = {}
     # "images-1a2b3c4d" and "digits-3-8" are read like "images" and "digits".
-    dataset = dataset.partition("-")[0]
-    for section in ("default", dataset):
-        merged |= suite.recipe.get(section, {})  # type: ignore[call-overload]  # dataset is one of the literal's names
+    tables: Mapping[str, dict[str, Any]] = {str(name): table for name, table in part.file.recipe.items()}
+    own = dataset.partition("-")[0]
+    merged = tables.get("default", {}) | tables.get(own, {})
     try:
         return Recipe.model_validate(merged)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        loc = ("recipe", dataset if first["loc"][0] in suite.recipe.get(dataset, {}) else "default", *first["loc"])  # type: ignore[call-overload]
-        raise UsageError(schema_sentence(path, text, loc, first["type"], first["msg"])) from None
+        key = error.errors(include_url=False, include_context=False)[0]["loc"][0]
+        raise part.invalid(error, "recipe", own if key in tables.get(own, {}) else "default") from None

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgebench.backends.families import FAMILIES
+from edgebench.backends.registry import row_of
 from edgebench.compress.steps import BASELINE, parse_variant
+from edgebench.plan.kinds import KINDS
 from edgebench_suites.tasks.base import REFERENCE_IMAGES
 
 if TYPE_CHECKING:
+    from edgebench.backends.families import Family
     from edgebench.plan.plan import Benchmark
-
-
-# Families whose unchanged model is built as well: an engine is compiled even in FP32.
-ALWAYS_BUILT = frozenset({"tensorrt"})
 
 
 def base_variant(variant: str) -> str:
@@ -32,21 +32,9 @@ def engine_shapes(cell: Benchmark) -> list[tuple[int, ...]]:
     return [(cell.params.batch, 3, pixels, pixels), (REFERENCE_IMAGES, 3, scored, scored)]
 
 
-# The artifact family a backend measures: benchmarks that share it share the artifact.
-FAMILIES = {
-    "torch": "torch",
-    "torch-compile": "torch",
-    "torch-cuda": "torch",
-    "openvino": "openvino",
-    "onnxruntime": "onnx",
-    "onnxruntime-cuda": "onnx",
-    "litert": "tflite",
-    "tensorrt": "tensorrt",
-}
-
-
-# What only the board itself can make, and the family of the file it is built from: a bundle holds that one.
-PORTABLE = {"tensorrt": "onnx"}
+def family_of(backend: str) -> Family:
+    """Return the artifact family that a backend measures: benchmarks that share it share the artifact."""
+    return FAMILIES[row_of(backend).family]
 
 
 def target_of(cell: Benchmark) -> tuple[Any, ...]:
@@ -61,18 +49,19 @@ def carried_target_of(cell: Benchmark) -> tuple[Any, ...]:
 
 def _target(cell: Benchmark, variant: str, family: str) -> tuple[Any, ...]:
     # An engine is made for the shapes that are measured; every other file serves all.
-    shapes = tuple(engine_shapes(cell)) if family in ALWAYS_BUILT else ()
+    shapes = tuple(engine_shapes(cell)) if FAMILIES[family].local else ()
     return cell.params.model, cell.params.width, variant, family, cell.recipe, shapes
 
 
 def wanted(cell: Benchmark) -> tuple[str, str]:
-    """Return the variant and family to prepare: for kind ``compress`` only what the making starts from."""
-    if cell.kind == "compress":
+    """Return the variant and family to prepare: where the making is measured only what it starts from."""
+    if KINDS[cell.kind].makes:
         return base_variant(cell.params.variant), "torch"
-    return cell.params.variant, FAMILIES[cell.params.backend]
+    return cell.params.variant, family_of(cell.params.backend).name
 
 
 def carried(cell: Benchmark) -> tuple[str, str]:
     """Return the variant and family that a bundle holds: as `wanted`, or what the board builds that from."""
-    variant, family = wanted(cell)
-    return (base_variant(variant), PORTABLE[family]) if family in PORTABLE else (variant, family)
+    variant, name = wanted(cell)
+    family = FAMILIES[name]
+    return (base_variant(variant), family.export) if family.local and family.export else (variant, name)

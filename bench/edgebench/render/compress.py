@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgebench.render import cells
+from edgebench.render.columns import common_note
 from edgebench.render.tables import Column, Section
-from edgebench.render.units import NONE
-from edgebench.report.model import Benchmark, Report
+from edgebench.render.units import NONE, duration, quantity, with_error
+from edgebench.report.metric import SCOPES_BY_WIDTH
+from edgebench.report.model import Benchmark, LedgerPhase, Report
 
 _PHASES = ("export", "build")
 _TWIN = ("model", "variant", "backend", "precision", "batch", "threads", "width", "isa")
@@ -60,3 +62,61 @@ def inference_twins(report: Report) -> Mapping[tuple[str, ...], Benchmark]:
 def key_of(row: Benchmark) -> tuple[str, ...]:
     """Return what names the artifact and its engine, whatever is measured of it."""
     return tuple(str(row.params.get(name)) for name in _TWIN)
+
+
+def compression_section(report: Report) -> Section | None:
+    """Return the phases that made the artifacts, each once, or None."""
+    seen: dict[str, Benchmark] = {}
+    for benchmark in report.benchmarks:
+        if benchmark.artifact is not None and benchmark.artifact.ledger:
+            seen.setdefault(benchmark.artifact.digest, benchmark)
+    rows: list[tuple[Benchmark, LedgerPhase]] = []
+    told: set[tuple[str, float | None, int | None]] = set()
+    for row in seen.values():
+        for phase in row.artifact.ledger if row.artifact is not None else ():
+            key = (phase.phase, phase.seconds, phase.peak_memory_bytes)
+            if not (phase.cached and key in told):  # a phase that artifacts share is told once
+                rows.append((row, phase))
+            told.add(key)
+    if not rows:
+        return None
+    labels = cells.labels(list(seen.values()))
+    columns = [
+        Column("artifact", tuple(labels.names[row.name] for row, _ in rows), "left"),
+        Column("phase", tuple(phase.phase for _, phase in rows), "left"),
+        Column("time", tuple(NONE if p.seconds is None else duration(p.seconds) for _, p in rows)),
+        Column("peak memory", tuple(quantity(phase.peak_memory_bytes, "B") for _, phase in rows)),
+        Column("energy", tuple(_phase_energy(phase) for _, phase in rows)),
+        Column("", tuple(_origin(row, phase) for row, phase in rows), "left"),
+    ]
+    return Section("Compression", (tuple(columns),), notes=common_note(labels))
+
+
+def _origin(row: Benchmark, phase: LedgerPhase) -> str:
+    if row.artifact is not None and row.artifact.prepared_on is not None:
+        return "from the bundle"
+    return "from the cache" if phase.cached else ""
+
+
+def _phase_energy(phase: LedgerPhase) -> str:
+    if not phase.energy:
+        return NONE
+    scope = next((scope for scope in SCOPES_BY_WIDTH if scope in phase.energy), next(iter(phase.energy)))
+    joules = phase.energy[scope]
+    return f"{with_error(joules.energy_j, joules.uncertainty_j, 'J')} {scope}"
+
+
+def break_even_section(report: Report) -> Section | None:
+    """Return after how many inferences compressing has repaid its energy, or None."""
+    rows = [(row, row.break_even) for row in report.benchmarks if row.break_even is not None]
+    if not rows:
+        return None
+    named = {row.name for row, _ in rows} | {even.versus for _, even in rows}
+    labels = cells.labels([row for row in report.benchmarks if row.name in named])
+    columns = [
+        Column("benchmark", tuple(labels.names[row.name] for row, _ in rows), "left"),
+        Column("inferences that\nrepay compressing", tuple(f"{even.inferences:,.0f}" for _, even in rows)),
+        Column("against", tuple(labels.names.get(even.versus, even.versus) for _, even in rows), "left"),
+        Column("scope", tuple(even.scope for _, even in rows), "left"),
+    ]
+    return Section("Break-even", (tuple(columns),), notes=common_note(labels))

@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from edgebench.render.units import clean
 from edgebench.report.model import Benchmark, Report
+from edgebench.report.text import spreadsheet_cell
 
 PARAMS = ("model", "variant", "backend", "precision", "batch", "threads", "image_size", "operator")
 FIGURES = ("value", "count", "mean", "median", "stdev", "min", "max", "p90", "p95", "p99")
@@ -29,7 +29,7 @@ def rows(report: Report) -> str:
     writer.writeheader()
     for benchmark in report.benchmarks:
         for row in _rows_of(benchmark):
-            writer.writerow({key: _cell(value) for key, value in row.items()})
+            writer.writerow({key: spreadsheet_cell(value) for key, value in row.items()})
     return text.getvalue()
 
 
@@ -56,12 +56,3 @@ def _rows_of(benchmark: Benchmark) -> Iterator[dict[str, Any]]:
         }
     for name, missing in benchmark.missing.items():
         yield {**head, "metric": name, "reason": missing.reason, "fix": missing.fix}
-
-
-def _cell(value: Any) -> str | int | float:
-    if value is None:
-        return ""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value
-    text = clean(str(value))
-    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text

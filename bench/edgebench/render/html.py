@@ -6,11 +6,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from edgebench.render import charts, timeline
-from edgebench.render.sections import head, sections
+from edgebench.render.head import head
+from edgebench.render.sections import sections
 from edgebench.render.sustained import timelines
 from edgebench.render.tables import Section, filled
-from edgebench.render.units import clean, clean_lines
 from edgebench.report.model import Report
+from edgebench.report.text import clean, clean_lines
 
 if TYPE_CHECKING:
     from jinja2 import Template

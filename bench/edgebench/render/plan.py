@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
+
+from edgebench.plan.kinds import KINDS
+from edgebench.plan.skips import skips
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Plan
@@ -25,21 +29,27 @@ def suites_table(suites: Sequence[SuiteFile]) -> Table:
 
 
 def plan_table(plan: Plan, seconds: float) -> Group:
-    """Return every benchmark of a plan with its runs and passes, and the estimated time."""
+    """Return every benchmark of a plan with its runs and passes, why some are skipped here, and the estimated time."""
+    skipped = skips(plan)
     table = Table(box=None, pad_edge=False)
     table.add_column("benchmark", no_wrap=True)
     for heading in ("runs", "warm-up", "passes", "threads", "pixels"):
         table.add_column(heading, justify="right")
+    if skipped:
+        table.add_column("here", no_wrap=True)
     for cell in plan.benchmarks:
         measure = cell.measure
         pixels = "" if cell.params.operator is not None or plan.own_model is not None else str(cell.params.size)
         counts: tuple[object, ...] = (measure.processes, measure.warmup_passes, measure.passes, cell.params.threads)
-        if cell.kind == "sustained":
+        if KINDS[cell.kind].lasts:
             counts = (measure.processes, "", f"{measure.sustained_s:g} s", cell.params.threads)
-        table.add_row(Text(cell.name), *map(str, counts), pixels)
+        here = ["skipped"] if cell.name in skipped else [""] * bool(skipped)
+        table.add_row(Text(cell.name), *map(str, counts), pixels, *here)
     head = Text(f"{plan.name}: {len(plan.benchmarks)} benchmarks, data {plan.dataset}, seed {plan.seed}")
     foot = Text(f"about {duration(seconds)} on a 2-core x86 machine, less what is cached; nothing was run")
-    return Group(head, table, foot)
+    counts_by_reason = Counter(skipped.values())
+    why = [Text(f"skipped here ({count}): {reason}") for reason, count in counts_by_reason.items()]
+    return Group(head, table, *why, foot)
 
 
 def duration(seconds: float) -> str:

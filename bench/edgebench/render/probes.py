@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgebench.render.units import quantity
+from edgebench.report.text import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -110,4 +110,4 @@ def as_json(findings: Sequence[Finding]) -> str:
             return {key: without_none(part) for key, part in value.items() if part is not None}
         return value
 
-    return json.dumps({"probes": [without_none(asdict(found)) for found in findings]}, indent=1, default=str) + "\n"
+    return json_text({"probes": [without_none(asdict(found)) for found in findings]}) + "\n"

@@ -9,8 +9,8 @@ import io
 from typing import Any
 
 from edgebench.errors import ReportError
-from edgebench.render.units import clean
 from edgebench.report.model import Benchmark, Metric, Report
+from edgebench.report.text import clean
 
 
 def suite_json(report: Report) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 
+from edgebench.render.sparkline import sparkline
 from edgebench.render.tables import Column, Section
-from edgebench.render.timeline import label, said, scale_of, sparkline
-from edgebench.render.units import clean, duration, figure
+from edgebench.render.timeline import label, said, scale_of
+from edgebench.render.units import duration, figure
 from edgebench.report.model import Report, ResourceSeries
+from edgebench.report.text import spreadsheet_cell
 
 _SPARK = 40
 _GROUPS = {
@@ -67,8 +69,10 @@ def rows(report: Report) -> str:
             span = min(inside, key=lambda one: one.end_s - one.begin_s, default=None)
             value = series.value[index]
             low, high = (value if many is None else many[index] for many in (series.min, series.max))
-            where = ("", "", "") if span is None else (_safe(span.name), span.kind, span.phase or "")
-            writer.writerow([_safe(series.name), series.scope or "", series.unit, at, value, low, high, *where])
+            where = ("", "", "") if span is None else (span.name, span.kind, span.phase)
+            writer.writerow(
+                map(spreadsheet_cell, (series.name, series.scope, series.unit, at, value, low, high, *where))
+            )
     return text.getvalue()
 
 
@@ -79,9 +83,3 @@ def _name(series: ResourceSeries) -> str:
 
 def _mean(series: ResourceSeries) -> float:
     return sum(series.value) / len(series.value)
-
-
-def _safe(text: str) -> str:
-    """Clean text that a spreadsheet would take for a formula is preceded by an apostrophe."""
-    shown = clean(text)
-    return f"'{shown}" if shown.lstrip().startswith(("=", "+", "-", "@")) else shown

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edgebench.render import cells
+from edgebench.render.sparkline import sparkline
 from edgebench.render.tables import Column, Section
-from edgebench.render.timeline import Band, Timeline, place, said, sparkline, stack
+from edgebench.render.timeline import Band, Timeline, place, said, stack
 from edgebench.render.units import NONE, duration, percent, quantity
 from edgebench.report.metric import SCOPES_BY_WIDTH
 from edgebench.report.model import Benchmark, Change, Report, ResourceSeries, Sustained

@@ -14,7 +14,8 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from edgebench.render.units import NONE, clean_lines
+from edgebench.render.units import NONE
+from edgebench.report.text import clean_lines
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions

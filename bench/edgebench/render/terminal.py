@@ -7,10 +7,11 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from edgebench.render.sections import essentials, head, remarks, sections
+from edgebench.render.head import head
+from edgebench.render.sections import essentials, remarks, sections
 from edgebench.render.tables import FittingTable, Section
-from edgebench.render.units import clean
 from edgebench.report.model import Report
+from edgebench.report.text import clean
 
 _BULLET_STYLES = {"plain": "", "warning": "yellow", "error": "red"}
 

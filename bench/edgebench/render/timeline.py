@@ -9,6 +9,7 @@ from itertools import pairwise
 from statistics import median
 
 from edgebench.render import cells
+from edgebench.render.axes import apart, clock_words, moments, round_ticks
 from edgebench.render.units import figure, quantity
 from edgebench.report.model import Report, Resources, ResourceSeries, ResourceSpan
 
@@ -17,7 +18,6 @@ PANEL_HEIGHT, GAP, LANE = 92, 36, 20
 # A line breaks where samples lie further apart than this many usual steps: what was not sampled is not drawn.
 _BREAK = 3.5
 _LETTER = 6.6
-_TICKS = 8
 
 # Series that share a panel, in the order they are drawn; titles, and the words for each line.
 PANELS: Sequence[tuple[str, tuple[str, ...]]] = (
@@ -139,40 +139,12 @@ def stack(
         tuple(panels),
         tuple(bands),
         lanes,
-        tuple((place(at, end_s), _clock(at)) for at in _steps(end_s)),
+        tuple((place(at, end_s), clock_words(at)) for at in moments(end_s)),
         top + len(panels) * (PANEL_HEIGHT + GAP),
         tuple(legend),
         tuple((place(at, end_s), words) for at, words in marks),
         note,
     )
-
-
-def sparkline(series: ResourceSeries, width: int) -> str:
-    """Return a series as one line of block characters from its least to its highest value; a gap is a blank."""
-    blocks = "▁▂▃▄▅▆▇█"
-    if not series.t_s:
-        return ""
-    low, high = min(series.value), max(series.value)
-    begin_s, end_s = series.t_s[0], series.t_s[-1]
-    found: dict[int, list[float]] = {}
-    for at, value in zip(series.t_s, series.value, strict=True):
-        spot = 0 if end_s <= begin_s else min(width - 1, int(width * (at - begin_s) / (end_s - begin_s)))
-        found.setdefault(spot, []).append(value)
-    if len(series.t_s) < width:  # fewer points than columns: each is drawn to the next one
-        columns = sorted(found)
-        step = median([b - a for a, b in pairwise(columns)]) if len(columns) > 1 else 1
-        for column in columns:
-            for further in range(column + 1, min(width, column + math.ceil(step))):
-                found.setdefault(further, found[column])
-    shown = ""
-    for column in range(width):
-        values = found.get(column)
-        if values is None:
-            shown += " "
-        else:
-            level = 0.5 if high == low else (sum(values) / len(values) - low) / (high - low)
-            shown += blocks[min(7, int(8 * level))]
-    return shown.rstrip()
 
 
 def label(series: ResourceSeries) -> str:
@@ -198,7 +170,7 @@ def _panel(title: str, members: Sequence[ResourceSeries], end_s: float, top: flo
     # What has a natural zero is drawn from it; temperature and frequency show their change.
     if members[0].unit not in {"degC", "Hz"} or low == high:
         low = min(0.0, low)
-    ticks = _round_ticks(low, high)
+    ticks = round_ticks(low, high)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
     # Halves, as the range of two finite numbers may not be finite.
     half = (high / 2 - low / 2) or 1.0
@@ -208,7 +180,7 @@ def _panel(title: str, members: Sequence[ResourceSeries], end_s: float, top: flo
 
     unit = members[0].unit
     lines = []
-    heights = _apart([y_of(one.value[-1]) + 4 for one in members])
+    heights = apart([y_of(one.value[-1]) + 4 for one in members], PANEL_HEIGHT)
     for one, label_y in zip(members, heights, strict=True):
         spoken = f"{title}, {label(one)}: {said(min(one.value), unit)} to {said(max(one.value), unit)}"
         pieces = _pieces(one)
@@ -264,46 +236,6 @@ def _bands(
                 text = text if len(text) * _LETTER <= width - 4 else ""
         bands.append(Band(x, width, span.kind, text, title, lane))
     return bands, [(number, name) for name, number in numbers.items()]
-
-
-def _apart(heights: Sequence[float], least: float = 13.0) -> list[float]:
-    """Move labels apart that would stand on each other, and keep them within the panel."""
-    order = sorted(range(len(heights)), key=lambda index: heights[index])
-    placed = dict(enumerate(heights))
-    for before, after in pairwise(order):
-        placed[after] = max(placed[after], placed[before] + least)
-    over = max(0.0, max(placed.values()) - (PANEL_HEIGHT + 4))
-    return [round(placed[index] - over, 1) for index in range(len(heights))]
-
-
-def _round_ticks(low: float, high: float) -> list[float]:
-    """Return two to four round values over a range; a range beyond all reason has its ends."""
-    span = (high - low) or abs(high) or 1.0
-    raw = span / 2.5
-    if not 1e-300 < raw < 1e300:
-        return [low, high]
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw)
-    first = math.floor(low / step + 1e-9)
-    last = math.ceil(high / step - 1e-9)
-    return [step * index for index in range(first, max(last, first + 1) + 1)]
-
-
-def _steps(end_s: float) -> list[float]:
-    """Return round moments from 0 to the end."""
-    for step in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400):
-        if end_s / step <= _TICKS:
-            return [float(step * index) for index in range(int(end_s / step) + 1)]
-    return [0.0, end_s]
-
-
-def _clock(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
 
 
 def said(value: float, unit: str) -> str:

@@ -9,7 +9,6 @@ _NAMES = {"1/s": "/s", "s": "s", "J": "J", "W": "W", "B": "B", "B/s": "B/s", "OP
 NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
-_DIRECTION = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F}
 
 
 def figure(value: float | None, digits: int = 3) -> str:
@@ -86,20 +85,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def clean(text: str, limit: int = 2000) -> str:
-    """Make text from a report safe for a terminal: no control or direction characters, no endless lines."""
-    shown = "".join(
-        " " if char in "\n\t" else "?" if not (char.isprintable() or char == " ") or ord(char) in _DIRECTION else char
-        for char in text[:limit]
-    )
-    return shown + ("…" if len(text) > limit else "")
-
-
-def clean_lines(text: str) -> str:
-    """Clean text that keeps its line breaks: a table's cell or header."""
-    return "\n".join(clean(line) for line in text.split("\n"))
 
 
 def _scaled(value: float, leading: float, unit: str) -> tuple[float, str]:

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from edgebench.errors import ReportError
 from edgebench.report.migrate import migrate
 from edgebench.report.model import SCHEMA, Report
+from edgebench.report.text import clean, json_text
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 60
@@ -33,7 +34,7 @@ def read_report(path: Path | str) -> Report:
 
     Raises ReportError, one sentence naming the file and the place in it.
     """
-    name = "standard input" if str(path) == "-" else _printable(str(path), 200)
+    name = "standard input" if str(path) == "-" else clean(str(path), 200)
     return parse_report(_read_bounded(path, name), name)
 
 
@@ -52,7 +53,7 @@ def parse_report(content: bytes, name: str) -> Report:
 
 def dumps(report: Report) -> str:
     """Return the report as JSON text: indented, keys in the model's order, lists of numbers on one line."""
-    text = json.dumps(report.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json_text(report.model_dump(mode="json"))
     return _NUMBER_LIST.sub(lambda match: "[" + re.sub(r",\n\s*", ", ", match[1]) + "]", text) + "\n"
 
 
@@ -68,7 +69,7 @@ def write_report(report: Report, target: Path) -> None:
         else:
             _replace(content, target.resolve())
     except (OSError, RuntimeError) as error:
-        shown = _printable(str(target), 200)
+        shown = clean(str(target), 200)
         raise ReportError(
             f"The report could not be written to {shown} ({_reason(error)}); an earlier file there is untouched: "
             "free space or name another place with -o."
@@ -108,7 +109,7 @@ def reserve(folder: Path, size_bytes: int) -> Reservation:
 
     Raises ReportError when the folder is missing, not writable or has too little space.
     """
-    shown = _printable(str(folder), 200)
+    shown = clean(str(folder), 200)
     try:
         hidden = folder / f".edgebench-{secrets.token_hex(6)}"
         fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -217,7 +218,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(data) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add returns None on purpose
-        raise _RefusedError(f"the key {_printable(twice)!r} stands twice in one object")
+        raise _RefusedError(f"the key {clean(twice, 60)!r} stands twice in one object")
     return data
 
 
@@ -228,13 +229,13 @@ def _constant(text: str) -> Any:
 def _float(text: str) -> float:
     value = float(text)
     if value in {float("inf"), float("-inf")}:
-        raise _RefusedError(f"the number {_printable(text, 30)} is too large")
+        raise _RefusedError(f"the number {clean(text, 30)} is too large")
     return value
 
 
 def _int(text: str) -> int:
     if len(text.lstrip("-")) > _INT_DIGITS:
-        raise _RefusedError(f"the number {_printable(text, 30)} is too large")
+        raise _RefusedError(f"the number {clean(text, 30)} is too large")
     return int(text)
 
 
@@ -251,7 +252,7 @@ def _check_tree(data: Any, name: str) -> None:
         if depth > MAX_DEPTH:
             raise ReportError(f"{name} is nested too deeply to be a report; use a file that edgebench wrote.")
         if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-            raise ReportError(f"{name} is no valid report: {_printable(text)!r} is not Unicode text; write it again.")
+            raise ReportError(f"{name} is no valid report: {clean(text, 60)!r} is not Unicode text; write it again.")
 
 
 def _strings(data: Any) -> Iterator[tuple[int, str]]:
@@ -269,16 +270,10 @@ def _strings(data: Any) -> Iterator[tuple[int, str]]:
 def _sentence(error: ValidationError, name: str) -> str:
     """Map pydantic's error to one sentence with the JSON path of the first place."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    path = "".join(f"[{step}]" if isinstance(step, int) else f".{_printable(step)}" for step in first["loc"]).strip(".")
-    reason = _printable(first["msg"].removeprefix("Value error, "), 200)
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{clean(step, 60)}" for step in first["loc"]).strip(".")
+    reason = clean(first["msg"].removeprefix("Value error, "), 200)
     more = f" (and {error.error_count() - 1} more places)" if error.error_count() > 1 else ""
     return f"{name} is no valid report: {path or 'the report'}: {reason}{more}; write it again with edgebench."
-
-
-def _printable(text: str, limit: int = 60) -> str:
-    """Make text from a file safe to show: no control characters, no endless names."""
-    shown = "".join(char if char.isprintable() else "?" for char in text[:limit])
-    return shown + ("…" if len(text) > limit else "")
 
 
 def _reason(error: BaseException) -> str:

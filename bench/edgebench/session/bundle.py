@@ -21,43 +21,35 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench import __version__
 from edgebench.artifacts.bundle import bundled, open_bundle, replaced, within
+from edgebench.artifacts.families import family_versions
 from edgebench.artifacts.manifest import MANIFEST_FILE, PREFIX, Data, File, Manifest, sealed, target_json
+from edgebench.artifacts.store import META_FILE, content_digest
 from edgebench.backends.packages import installed_versions
+from edgebench.backends.registry import backends_of
 from edgebench.errors import BundleError, CompressionError, UsageError
 from edgebench.machine import facts as machine
 from edgebench.measure.probes import opened
-from edgebench.plan.targets import FAMILIES, carried, carried_target_of
+from edgebench.plan.targets import carried, carried_target_of
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
 from edgebench.session.preparation import make_artifact
+from edgebench_suites.data.load import load_data
+from edgebench_suites.data.saved import save_data
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Plan
     from edgebench.session.options import Options, Progress
     from edgebench_suites.data.dataset import Dataset
 
-# The backends that a platform's image has; None: every backend there is.
-PLATFORMS: Mapping[str, tuple[str, ...] | None] = {
-    "n150": ("torch", "torch-compile", "openvino", "onnxruntime"),
-    "jetson": ("torch", "torch-cuda", "onnxruntime", "onnxruntime-cuda", "tensorrt"),
-    "pi": ("onnxruntime", "litert"),
-    "any": None,
-}
 _ARTIFACTS, _DATA = "artifacts", "data"
 
 
 def for_platform(plan: Plan, platform: str) -> Plan:
     """Return the plan with the benchmarks that need an artifact on a platform; UsageError when there is none."""
-    backends = PLATFORMS[platform]
-    cells = tuple(
-        cell
-        for cell in plan.benchmarks
-        if cell.params.operator is None
-        and cell.params.backend in FAMILIES
-        and (backends is None or cell.params.backend in backends)
-    )
+    backends = backends_of(platform)
+    cells = tuple(cell for cell in plan.benchmarks if cell.params.operator is None and cell.params.backend in backends)
     if not cells:
-        known = "" if backends is None else f" ({', '.join(backends)})"
+        known = "" if platform == "any" else f" ({', '.join(backends)})"
         raise UsageError(
             f"{plan.name} has no benchmark that needs an artifact on '{platform}'{known}: no bundle needed"
         )
@@ -79,7 +71,6 @@ def make_bundle(
     if not made:
         raise CompressionError(f"nothing could be prepared, as {failed[0]['reason']}")
     progress.step("prepare", "writing the bundle")
-    from edgebench_suites.data.load import load_data
 
     with _writing(folder) as work:
         writer = _Writer(work, options.cache / _ARTIFACTS)
@@ -165,7 +156,6 @@ def _prepare(plan: Plan, options: Options, progress: Progress) -> tuple[list[dic
 
 
 def _here(family: str) -> dict[str, Any]:
-    from edgebench.artifacts.families import family_versions
 
     facts = machine.describe(machine.usable_cpus())
     return {
@@ -194,8 +184,6 @@ class _Writer:
         return PREFIX + self._moved[key] + (f"/{inside}" if inside else "")
 
     def _add_folder(self, source: Path) -> str:
-        from edgebench.artifacts.store import META_FILE, content_digest
-
         name = f"{_ARTIFACTS}/{content_digest(source).removeprefix('sha256:')}"
         target = self.folder / name
         if not target.is_dir():
@@ -214,8 +202,6 @@ class _Writer:
 
     def add_data(self, dataset: Dataset) -> Data:
         """Write the data set, unless it is there already, and return what the manifest says of it."""
-        from edgebench_suites.data.saved import save_data
-
         name = f"{_DATA}/{dataset.digest}.npz"
         path = self.folder / name
         if name not in self.files:

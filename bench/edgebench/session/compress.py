@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.families import EXPORTS
+from edgebench.backends.families import FAMILIES
 from edgebench.machine.facts import cpus_for
-from edgebench.plan.targets import ALWAYS_BUILT, engine_shapes, lowered_step
+from edgebench.plan.targets import engine_shapes, lowered_step
 from edgebench.session.jobs import JobResult, child_environment, run_job
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def make_once(
 ) -> JobResult:
     """Make the artifact of a cell from its torch checkpoint `artifact`, from nothing; the file is thrown away."""
     step = lowered_step(cell.params.variant)
-    phases = ["export"] if step is None and family not in ALWAYS_BUILT else ["export", "build"]
+    phases = ["export"] if step is None and not FAMILIES[family].local else ["export", "build"]
     with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
         outcomes: list[JobResult] = []
         for name in phases:

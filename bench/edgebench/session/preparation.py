@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from edgebench.artifacts.links.own import why_not
-from edgebench.backends.registry import get_backend
-from edgebench.plan.targets import FAMILIES, carried, engine_shapes, target_of, wanted
+from edgebench.plan.skips import skips
+from edgebench.plan.targets import carried, engine_shapes, target_of, wanted
 from edgebench.session.jobs import child_environment, run_job
 
 if TYPE_CHECKING:
@@ -23,19 +22,14 @@ def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> A
     """Return {benchmark: artifact or None}; one without is recorded as skipped or failed."""
     artifacts: Artifacts = {}
     made: dict[tuple[Any, ...], dict[str, Any]] = {}
+    skipped = skips(plan)
     for cell in plan.benchmarks:
         if next(log.find("failed", cell=cell.name), None) or next(log.find("skipped", cell=cell.name), None):
             artifacts[cell.name] = None
             continue
-        if reason := get_backend(cell.params.backend).unavailable():
+        if reason := skipped.get(cell.name):
             log.add("skipped", cell=cell.name, reason=reason)
             progress.note(f"{cell.name} is skipped: {reason}")
-            artifacts[cell.name] = None
-            continue
-        if plan.own_model is not None and (
-            reason := why_not(plan.own_model.format, FAMILIES[cell.params.backend], cell.params.variant)
-        ):
-            log.add("skipped", cell=cell.name, reason=reason)
             artifacts[cell.name] = None
             continue
         if cell.params.operator is not None:

@@ -10,7 +10,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from edgebench.machine.facts import cpus_for, disturbance, read_state
-from edgebench.plan.targets import FAMILIES
+from edgebench.plan.kinds import KINDS
+from edgebench.plan.targets import family_of
 from edgebench.report.metric import widest_scope
 from edgebench.session.compress import evaluation_job, make_once
 from edgebench.session.jobs import JobResult, child_environment, run_job
@@ -53,11 +54,11 @@ def measure_all(
         job = make_job(
             plan, cell, artifact, options, loops=first["result"].get("loops", 0) if first else 0, describe=not first
         )
-        if cell.kind == "sustained" and cell.measure.rest_s:
+        kind = KINDS[cell.kind]
+        if kind.lasts and cell.measure.rest_s:
             progress.step("idle", f"rest before {cell.name}, {cell.measure.rest_s:g} s")
             time.sleep(cell.measure.rest_s)
-        # Throttling is what a sustained run looks for, and a repeat would begin hot.
-        repeats = 0 if cell.kind == "sustained" else MAX_REPEATS
+        repeats = MAX_REPEATS if kind.repeated else 0
         for attempt in range(repeats + 1):
             before = read_state()
             outcome = _run(plan, cell, artifact, options, job)
@@ -102,8 +103,8 @@ def _run(
     plan: Plan, cell: Benchmark, artifact: Mapping[str, Any] | None, options: Options, job: Mapping[str, Any]
 ) -> JobResult:
     """One run in processes of its own: a worker, or for kind ``compress`` the making of the artifact."""
-    if cell.kind == "compress" and artifact is not None:
-        family = FAMILIES[cell.params.backend]
+    if KINDS[cell.kind].makes and artifact is not None:
+        family = family_of(cell.params.backend).name
         return make_once(plan, cell, artifact, options, family=family, describe=bool(job["describe"]))
     return run_job(
         "edgebench.measure.worker",
@@ -123,7 +124,7 @@ def make_job(
         shapes = artifact["notes"]["shapes"]
     elif params.operator is None:
         shapes = task_of(params.model).shapes(params.batch, params.size, params.width)
-    labelled = cell.kind == "inference" and plan.own_model is None
+    labelled = KINDS[cell.kind].scored and plan.own_model is None
     evaluate = evaluation_job(plan, cell, artifact, options)
     energy = {
         "specs": options.probes.specs,
@@ -146,7 +147,7 @@ def make_job(
         "passes": measure.passes,
         "warmup_passes": measure.warmup_passes,
         "values": measure.values,
-        "sustained_s": measure.sustained_s if cell.kind == "sustained" else 0,
+        "sustained_s": measure.sustained_s if KINDS[cell.kind].lasts else 0,
         "min_value_s": measure.min_value_s,
         "energy": energy,
         "tokens": None if params.tokens is None else params.batch * (1 if "past" in shapes else params.tokens),

@@ -6,11 +6,13 @@ import contextlib
 import time
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from edgebench_probes.base import Probe, ProbeError, ProbeInfo, Scope, WindowInvalid
-from edgebench_probes.catalogue.power import POWER, attached, meters
-from edgebench_probes.catalogue.rapl import perf_refused, perf_scopes, pyrapl_scopes, rapl_scopes
+from edgebench_probes.catalogue.lookup import CATALOGUE, entry_of, listed
+from edgebench_probes.catalogue.names import resolved
+from edgebench_probes.catalogue.power import POWER, attached
 from edgebench_probes.entry import Entry
 from edgebench_probes.finding import Finding
 from edgebench_probes.host import Host, read_host
@@ -26,14 +28,9 @@ __all__ = ["Finding", "Spec", "closed_probes", "discover", "examine", "open_prob
 NATIVE = ("perf", "rapl", "ina3221", "jtop", "pmic")
 TARGET = 0.01  # the relative uncertainty (one sigma) of the shortest window that is named
 LOOK_S = 0.08  # of a counter: more than 50 of its refreshes
+LOOKS = 3
+RESTING = (Scope.UNCORE, Scope.DRAM)  # a graphics unit or memory at rest may rightly not move its counter
 FIRST_S = 2.0  # for the first value of a source
-
-CATALOGUE: dict[str, Entry] = {
-    "perf": Entry("perf", perf_scopes, perf_refused, options=("scope",)),
-    "rapl": Entry("powercap", rapl_scopes, options=("scope",)),
-    "pyrapl": Entry("pyRAPL", pyrapl_scopes, options=("scope",)),
-    **POWER,
-}
 
 
 def discover(sysfs: Path = Path("/sys"), host: Host | None = None) -> list[Finding]:
@@ -43,9 +40,8 @@ def discover(sysfs: Path = Path("/sys"), host: Host | None = None) -> list[Findi
     """
     host = host or read_host()
     found: list[Finding] = []
-    for name, entry in CATALOGUE.items():
-        if entry.listed(host):
-            found += [_look(finding, probe) for finding, probe in _try(Spec(name), entry, sysfs, host)]
+    for name, entry in listed(host):
+        found += [_look(finding, probe) for finding, probe in _try(Spec(name), entry, sysfs, host)]
     with contextlib.suppress(ImportError):  # a package cut down to the counters
         found += attached(sysfs)
     return found
@@ -162,13 +158,8 @@ def _of_scopes(found: list[Tried], name: str, scopes: Sequence[Scope]) -> list[T
 
 def _checked(spec: Spec) -> tuple[Spec, Entry, list[Scope] | None]:
     """Specification, entry and, of RAPL, the scopes asked for."""
-    catalogue = CATALOGUE
-    if spec.name not in catalogue:
-        with contextlib.suppress(ImportError):
-            catalogue = {**CATALOGUE, **meters()}
-    entry = catalogue.get(spec.name)
-    if entry is None:
-        raise ProbeError(f"there is no probe named {spec.name!r}", f"choose one of {', '.join(catalogue)}")
+    spec = resolved(spec)
+    entry = entry_of(spec.name)
     if spec.address is not None and entry.address is None:
         raise ProbeError(f"the probe {spec.name} takes no address, but {spec.address!r} was given", "leave it out")
     unknown = [] if "*" in entry.options else sorted(set(spec.options) - set(entry.options))
@@ -215,38 +206,49 @@ def _try(spec: Spec, entry: Entry, sysfs: Path, host: Host, workload_cpus: Colle
             tried.append((finding, None))
         else:
             info = probe.info
-            tried.append((Finding(spec.name, entry.source, usable=True, scope=info.scope, info=info), probe))
+            tried.append((Finding(info.name, entry.source, usable=True, scope=info.scope, info=info), probe))
     return tried
 
 
 def _look(finding: Finding, probe: Probe | None) -> Finding:
-    """Read a source once, and close it; a source that opens and then tells nothing is not usable."""
+    """Read a source, and close it; one that opens and then tells nothing is not usable, and says why."""
     if probe is None or finding.info is None:
         return finding
     try:
-        reading_w = reading(probe)
-    except WindowInvalid:
-        return finding  # a part at rest: it opens, and a longer look may see it move
+        reading_w = _looked(probe)
+        shortest = shortest_window(probe, reading_w) if reading_w > 0 else None
     except ProbeError as error:
-        return Finding(
-            finding.name, finding.source, usable=False, scope=finding.scope, reason=error.reason, fix=error.fix
-        )
+        if finding.info.scope in RESTING and _reads(probe):
+            return replace(finding, reason=f"{error.reason}, or at rest: a longer look may see it move")
+        fix = error.fix or "measure with another source (`edgebench probes` lists them)"
+        return replace(finding, usable=False, info=None, reason=error.reason, fix=fix)
     finally:
         probe.close()
-    shortest = shortest_window(probe, reading_w) if reading_w > 0 else None
-    return Finding(
-        finding.name,
-        finding.source,
-        usable=True,
-        scope=finding.scope,
-        info=finding.info,
-        reading_w=reading_w,
-        shortest_window_s=shortest,
-    )
+    return replace(finding, reading_w=reading_w, shortest_window_s=shortest)
+
+
+def _reads(probe: Probe) -> bool:
+    """Whether a counter that told no power can be read at all."""
+    try:
+        probe.mark(sync=False)
+    except ProbeError:
+        return False
+    return not isinstance(probe, SampledProbe)
+
+
+def _looked(probe: Probe) -> float:
+    """Power of a probe (W); a counter is looked at again, as a machine that is busy may spoil one look."""
+    for _ in range(LOOKS - 1):
+        try:
+            return reading(probe)
+        except WindowInvalid:
+            if isinstance(probe, SampledProbe):
+                raise
+    return reading(probe)
 
 
 def reading(probe: Probe) -> float:
-    """Present power of an open probe (W); raises ProbeError."""
+    """Present power of an open probe (W); raises ProbeError, with the reason of a source that was lost meanwhile."""
     if isinstance(probe, SampledProbe):
         end = time.monotonic() + max(FIRST_S, 5 * probe.info.refresh_s)
         while time.monotonic() < end:
@@ -254,6 +256,7 @@ def reading(probe: Probe) -> float:
             if sample is not None:
                 return sample.power_w
             time.sleep(min(0.02, probe.info.refresh_s))
+        probe.mark(sync=False)  # raises, with its reason, where the source is lost
         raise ProbeError("the source opens but gives no value", "check that it is switched on and measuring")
     start = probe.mark()
     time.sleep(LOOK_S)

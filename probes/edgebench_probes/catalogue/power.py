@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from edgebench_probes import engines
 from edgebench_probes.base import Probe, ProbeError, Scope
 from edgebench_probes.counter import CounterProbe
 from edgebench_probes.entry import Candidate, Entry
@@ -15,11 +16,15 @@ from edgebench_probes.host import Host
 from edgebench_probes.sampling.probe import SampledProbe
 from edgebench_probes.sampling.source import Source
 from edgebench_probes.sources import hwmon, jtop, nvml
-from edgebench_probes.sources.ina3221 import Ina3221Source
+from edgebench_probes.sources.chips import Meaning, meaning
+from edgebench_probes.sources.ina3221 import Ina3221Source, partial_sum
 from edgebench_probes.sources.pmic import Firmware, Mailbox, PmicSource, Vcgencmd
+from edgebench_probes.sources.rails import text
 from edgebench_probes.sources.replay import ReplaySource
 from edgebench_probes.spec import Spec
 
+UNMONITORED = ("Jetson Nano 2GB",)  # boards without an INA3221, which would otherwise be told to load its driver
+THOR = "Thor"  # its INA3221 rails are a part of the board (github.com/rbonghi/jetson_stats, pull request 900)
 METER = "attach a power meter (docs/energy.md lists those supported)"
 
 
@@ -46,19 +51,26 @@ def positive(spec: Spec, option: str) -> float | None:
 
 def _ina3221(spec: Spec, sysfs: Path, host: Host) -> list[Candidate]:
     source = Ina3221Source(sysfs, positive(spec, "rate"))
+    if any(board in host.board for board in UNMONITORED):
+        raise ProbeError(f"{host.board} has no power monitor", METER)
+    if THOR in host.board:
+        raise partial_sum()
     try:
         source.locate()
     except ProbeError as error:
         if host.container:
-            binds = "`-v /sys/bus/i2c:/host/sys/bus/i2c:ro -v /sys/devices:/host/sys/devices:ro ... --sysfs /host/sys`"
-            raise ProbeError(error.reason, f"{error.fix}; in a container bind it: {binds}") from None
+            bound = engines.paths(host.inside, ("bus/i2c", "devices"))
+            raise ProbeError(error.reason, f"{error.fix}; in a container bind it: {bound}") from None
         raise
     return [(Scope.MODULE, sampled(source))]
 
 
-def _jtop(spec: Spec, _sysfs: Path, _host: Host) -> list[Candidate]:
+def _jtop(spec: Spec, _sysfs: Path, host: Host) -> list[Candidate]:
+    if any(board in host.board for board in UNMONITORED):
+        raise ProbeError(f"{host.board} has no power monitor", METER)
     jtop.check()
-    return [(None, sampled(jtop.JtopSource(positive(spec, "interval") or jtop.INTERVAL_S)))]
+    interval_s = positive(spec, "interval") or jtop.INTERVAL_S
+    return [(None, sampled(jtop.JtopSource(interval_s, total="VIN" if THOR in host.board else None)))]
 
 
 def _pmic(spec: Spec, _sysfs: Path, host: Host) -> list[Candidate]:
@@ -72,19 +84,14 @@ def _pmic(spec: Spec, _sysfs: Path, host: Host) -> list[Candidate]:
     return [(Scope.MODULE, sampled(PmicSource(firmware, rate_hz) if rate_hz else PmicSource(firmware)))]
 
 
-def _scope(spec: Spec, known: Scope | None, name: str) -> Scope:
-    """What a hwmon chip's joules cover: as its driver's document says, or as the user does."""
-    if "scope" in spec.options:
-        try:
-            return Scope(spec.options["scope"])
-        except ValueError:
-            raise ProbeError(f"{spec.options['scope']!r} is no scope", f"choose from {', '.join(Scope)}") from None
-    if known is None:
-        raise ProbeError(
-            f"what the power of {name} covers is not known",
-            f"say so, as in `--probe '{spec.name}:{name}?scope=board_dc'` (one of {', '.join(Scope)})",
-        )
-    return known
+def _scope(spec: Spec) -> Scope | None:
+    """The scope that the user names; raises ProbeError."""
+    if "scope" not in spec.options:
+        return None
+    try:
+        return Scope(spec.options["scope"])
+    except ValueError:
+        raise ProbeError(f"{spec.options['scope']!r} is no scope", f"choose from {', '.join(Scope)}") from None
 
 
 def _refusing(error: ProbeError) -> Probe:
@@ -92,42 +99,71 @@ def _refusing(error: ProbeError) -> Probe:
 
 
 def _hwmon(spec: Spec, sysfs: Path, _host: Host) -> list[Candidate]:
-    found = {key: partial(_hwmon_probe, sysfs, key, counter=False) for key in hwmon.channels(sysfs)} | {
-        key: partial(_hwmon_probe, sysfs, key, counter=True) for key in hwmon.energies(sysfs)
+    found: dict[hwmon.Key, tuple[Meaning, Callable[..., Probe]]] = {}
+    shown: dict[hwmon.Key, str] = {}
+    for key, channel in hwmon.channels(sysfs).items():
+        found[key] = channel.meaning, partial(_hwmon_power, sysfs, key)
+        shown[key] = channel.rail.label
+    for key, file in hwmon.energies(sysfs).items():
+        found[key] = meaning(text(file.parent / "name"), key[1], file.parent), partial(_hwmon_energy, sysfs, key)
+    chosen = {
+        key: found[key] for key in found if spec.address in (None, key[0].partition("@")[0], key[0], "/".join(key))
     }
-    chosen = {k: v for k, v in found.items() if spec.address in (None, k[0], "/".join(k))}
     if not chosen:
         names = ", ".join("/".join(key) for key in found)
         what = f"called {spec.address!r} " if spec.address else ""
-        raise ProbeError(
-            f"no chip {what}of {sysfs}/class/hwmon measures power",
-            f"choose one of {names}" if names else f"load the driver of the board's monitor, or {METER}",
-        )
-    rate_hz = positive(spec, "rate")
+        driver = "plug it in and run `sudo modprobe powerz` (in Linux since 6.7)" if spec.address == "powerz" else None
+        others = f"choose one of {names}" if names else f"load the driver of the board's monitor, or {METER}"
+        raise ProbeError(f"no chip {what}of {sysfs}/class/hwmon measures power", driver or others)
+    wanted, rate_hz = _scope(spec), positive(spec, "rate")
+    unknown = [key for key, (known, _) in chosen.items() if known.scope is None]
     candidates: list[Candidate] = []
-    for key, make in chosen.items():
-        try:
-            scope = _scope(spec, hwmon.SCOPES.get(key[0].partition("@")[0]), "/".join(key))
-        except ProbeError as error:
-            candidates.append((None, partial(_refusing, error)))
+    for key, (known, make) in chosen.items():
+        error = _unclear("/".join(key), known, wanted, [shown.get(other, "/".join(other)) for other in unknown])
+        scope = wanted or known.scope
+        if error is not None or scope is None:
+            candidates.append((None, partial(_refusing, error or ProbeError("no scope is known"))))
         else:
             candidates.append((scope, partial(make, scope=scope, rate_hz=rate_hz)))
     return candidates
 
 
-def _hwmon_probe(sysfs: Path, key: tuple[str, str], *, counter: bool, scope: Scope, rate_hz: float | None) -> Probe:
-    if counter:
-        name = "/".join(key)
-        return CounterProbe("hwmon", f"hwmon {name}", scope, [hwmon.EnergyCounter(hwmon.energies(sysfs)[key])])
+def _unclear(name: str, known: Meaning, wanted: Scope | None, unknown: list[str]) -> ProbeError | None:
+    """Why a channel has no scope here: none is documented and none is given, or one is given to several at once."""
+    if wanted is None and known.scope is None:
+        because = f": {known.why}" if known.why else ""
+        return ProbeError(
+            f"what the power of {name} covers is not known{because}",
+            f"say so, as in `--probe 'hwmon:{name}?scope=board_dc'` (one of {', '.join(Scope)})",
+        )
+    if wanted is not None and known.firm and wanted is not known.scope:
+        return ProbeError(f"{name} covers {known.scope}, not {wanted}: {known.why}", "leave the option `scope` out")
+    if wanted is not None and known.scope is None and len(unknown) > 1:
+        return ProbeError(
+            f"one scope was given to {len(unknown)} channels, of which each may cover something else",
+            f"name one, as in `--probe 'hwmon:{name}?scope={wanted}'` (one of {', '.join(unknown)})",
+        )
+    return None
+
+
+def _hwmon_power(sysfs: Path, key: hwmon.Key, *, scope: Scope, rate_hz: float | None) -> Probe:
     return SampledProbe(hwmon.HwmonSource(sysfs, *key, scope, rate_hz))
 
 
+def _hwmon_energy(sysfs: Path, key: hwmon.Key, *, scope: Scope, rate_hz: float | None) -> Probe:
+    del rate_hz  # a counter is read at the edges only
+    name = "/".join(key)
+    return CounterProbe(f"hwmon:{name}", f"hwmon {name}", scope, [hwmon.EnergyCounter(hwmon.energies(sysfs)[key])])
+
+
 def _supply(spec: Spec, sysfs: Path, _host: Host) -> list[Candidate]:
-    found = [name for name in hwmon.supplies(sysfs) if spec.address in (None, name)]
+    found = list(hwmon.supplies(sysfs))
+    if spec.address is not None:  # which says itself what is the matter with it
+        found = [folder.name for folder in (sysfs / "class/power_supply").glob("*") if folder.name == spec.address]
     if not found:
-        raise ProbeError(f"no power supply of {sysfs}/class/power_supply tells its power", METER)
+        raise ProbeError(f"no power supply of {sysfs}/class/power_supply tells the machine's power", METER)
     rate_hz = positive(spec, "rate")
-    scope = _scope(spec, Scope.BOARD_DC, found[0])
+    scope = _scope(spec) or Scope.BOARD_DC
     return [(scope, sampled(hwmon.SupplySource(sysfs, name, rate_hz, scope))) for name in found]
 
 

@@ -8,17 +8,17 @@ import os
 from functools import partial
 from pathlib import Path
 
+from edgebench_probes import engines
 from edgebench_probes.base import ProbeError, Scope
 from edgebench_probes.entry import Candidate
 from edgebench_probes.host import Host, masked
 from edgebench_probes.sources.perf import PMU, PerfProbe, events
 from edgebench_probes.sources.pyrapl import SYSFS, PyRaplProbe
+from edgebench_probes.sources.rails import text
 from edgebench_probes.sources.rapl import RaplProbe, zones_by_scope
 from edgebench_probes.spec import Spec
 
-BINDS = " ".join(f"-v /sys/{p}:/host/sys/{p}:ro" for p in ("class/powercap", "devices/virtual/powercap"))
-PERFMON = "`docker run --cap-add PERFMON ...`"
-BIND_FIX = f"`docker run {BINDS} ... --sysfs /host/sys` as root"
+TREES = ("class/powercap", "devices/virtual/powercap")
 METER = "attach a power meter"
 
 
@@ -26,6 +26,11 @@ def _absent(host: Host, what: str, module: str) -> ProbeError:
     """Why a tree of the kernel is not there at all."""
     if not host.x86:
         return ProbeError(f"this is an {host.machine} machine, and RAPL is a part of x86 processors", METER)
+    if host.inside == "wsl":
+        return ProbeError(
+            f"{what} is absent: this is WSL, a virtual machine in Windows, which keeps RAPL from it",
+            "boot Linux itself, or attach a power meter",
+        )
     if host.virtual:
         return ProbeError(
             f"{what} is absent: this is a virtual machine, and hypervisors keep RAPL from guests",
@@ -72,7 +77,8 @@ def _covered(folder: Path, entries: list[Path] | None = None) -> bool:
 
 def _masked(sysfs: Path, host: Host) -> ProbeError:
     if host.container:
-        fixes = ([PERFMON] if (sysfs / PMU).exists() else []) + [BIND_FIX]
+        bound = f"{engines.paths(host.inside, TREES)} as root"
+        fixes = ([engines.perfmon(host.inside)] if (sysfs / PMU).exists() else []) + [bound]
         return ProbeError("the container engine masks the powercap tree", "start it with " + ", or with ".join(fixes))
     return ProbeError(
         f"{sysfs}/class/powercap points to zones that are not there",
@@ -83,7 +89,8 @@ def _masked(sysfs: Path, host: Host) -> ProbeError:
 def _unreadable(file: Path, host: Host, sysfs: Path) -> ProbeError:
     reason = f"{file} may be read by root only"
     if host.container:
-        fixes = ([PERFMON] if (sysfs / PMU).exists() else []) + ["`docker run --user 0 ...`"]
+        root = engines.as_root(host.inside)
+        fixes = ([engines.perfmon(host.inside)] if (sysfs / PMU).exists() else []) + [root]
         return ProbeError(reason, "start the container with " + ", or with ".join(fixes))
     # sysfs has no access control lists, so setfacl cannot help; chmod lasts until the next boot.
     chmod = f"`sudo chmod o+r {sysfs}/devices/virtual/powercap/intel-rapl/intel-rapl:*/energy_uj`"
@@ -100,7 +107,20 @@ def perf_scopes(_spec: Spec, sysfs: Path, host: Host) -> list[Candidate]:
         raise ProbeError(f"{sysfs / PMU} cannot be read: {error.strerror}") from None
     if not found:
         raise _absent(host, f"an energy event in {sysfs / PMU}", "rapl")
+    if host.vendor == "AuthenticAMD" and _dies(sysfs, max((event.cpus for event in found), key=len)):
+        raise ProbeError(
+            "perf counts each die of this package, and the dies of some AMD processors repeat one counter",
+            "use the probe `rapl`, which holds them against each other",
+        )
     return [(event.scope, partial(PerfProbe, event)) for event in found]
+
+
+def _dies(sysfs: Path, cpus: tuple[int, ...]) -> bool:
+    """Whether two of these processors are of one package."""
+    topology = sysfs / "devices/system/cpu"
+    packages = [text(topology / f"cpu{cpu}/topology/physical_package_id") for cpu in cpus]
+    known = [package for package in packages if package]
+    return len(known) != len(set(known))
 
 
 def perf_refused(error: ProbeError, host: Host) -> ProbeError:
@@ -109,7 +129,7 @@ def perf_refused(error: ProbeError, host: Host) -> ProbeError:
     if not (isinstance(cause, OSError) and cause.errno in (errno.EACCES, errno.EPERM)) or host.perfmon:
         return error
     if host.container:
-        return ProbeError(error.reason, f"start the container with {PERFMON} and as root")
+        return ProbeError(error.reason, f"start the container with {engines.perfmon(host.inside)} and as root")
     level = "" if host.paranoid is None else f" (kernel.perf_event_paranoid is {host.paranoid})"
     return ProbeError(error.reason + level, "run `sudo sysctl kernel.perf_event_paranoid=0`, or run with CAP_PERFMON")
 

@@ -13,11 +13,13 @@ import math
 import queue
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from edgebench_probes.base import ProbeError, ProbeInfo
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import ProtocolError, Reading, active_power
+from edgebench_probes.plausible import Direction
 from edgebench_probes.sampling.source import Sample, Source, SourceInfo, SourceLost
 from edgebench_probes.spec import Spec
 
@@ -57,7 +59,7 @@ class Integral:
         if at_s <= last[1]:
             raise ProtocolError("the Joulescope's statistics are out of order")
         mean = active_power((energy_j - last[0]) / (at_s - last[1]))
-        return [Reading(mean.power_w, device_s=(at_s + last[1]) / 2)]
+        return [replace(mean, device_s=(at_s + last[1]) / 2)]
 
 
 class JoulescopeSource(Source):
@@ -107,6 +109,7 @@ class JoulescopeSource(Source):
         model = next(model for model in CLOCKS if model in path)
         self._values: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self._integral = Integral()
+        self.direction = Direction(self._info.info.scope)
         driver.open(path)
         driver.publish(f"{path}/s/i/range/{'mode' if model == 'js220' else 'select'}", "auto")
         if model == "js110":
@@ -136,7 +139,7 @@ class JoulescopeSource(Source):
             self._heard = now / 1e9
         elif now / 1e9 - self._heard > max(SILENT_S, 10 * self._interval_s):
             raise SourceLost("the Joulescope has been silent for 2 s or more", "check its cable")
-        return [Sample(now, reading.power_w, reading.device_s) for reading in readings]
+        return [Sample(now, self.passed(reading.signed_w), reading.device_s) for reading in readings]
 
     def close(self) -> None:
         """Give the driver back."""

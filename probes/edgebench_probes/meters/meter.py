@@ -13,6 +13,7 @@ from typing import Protocol as Shape
 from edgebench_probes.base import ProbeError
 from edgebench_probes.meters.link import Link
 from edgebench_probes.meters.protocol import ProtocolError, Reading
+from edgebench_probes.plausible import Direction
 from edgebench_probes.sampling.source import Sample, Source, SourceInfo, SourceLost
 
 SILENT_S = 2.0  # and 10 refreshes: a meter without a valid reading for this long is lost
@@ -102,6 +103,7 @@ class MeterSource(Source):
         except BaseException:
             self._link.close()
             raise
+        self.direction = Direction(self._source_info.info.scope)
         self._beat_due = time.monotonic_ns()
         self._packet_ns, self._answered, self._heard = 0, True, time.monotonic()
         self._device_s, self._skew_s = -math.inf, math.inf
@@ -193,7 +195,7 @@ class MeterSource(Source):
             if reading.device_s is not None:
                 self._check_clock(arrival_ns / 1e9, reading.device_s)
             self._last_ns = max(at, self._last_ns + 1)
-            samples.append(Sample(self._last_ns, reading.power_w, reading.device_s))
+            samples.append(Sample(self._last_ns, self.passed(reading.signed_w), reading.device_s))
         return samples
 
     def _date(self, samples: list[Sample], before_ns: int) -> list[Sample]:

@@ -20,6 +20,7 @@ from edgebench_probes.meters import usb
 from edgebench_probes.meters.link import open_error
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import ProtocolError, electrical
+from edgebench_probes.plausible import Direction
 from edgebench_probes.sampling.source import Sample, Source, SourceInfo, SourceLost
 from edgebench_probes.spec import Spec
 
@@ -73,6 +74,7 @@ class Ppk2Source(Source):
         self._meter.set_source_voltage(round(self._volts * 1000))
         self._meter.toggle_DUT_power("ON")  # never switched off here: that would cut the board's supply
         self._meter.start_measuring()
+        self.direction = Direction(self._info.info.scope)
         self._last_ns = time.monotonic_ns()
         self._heard = self._last_ns / 1e9
 
@@ -97,7 +99,7 @@ class Ppk2Source(Source):
             raise SourceLost(error.reason, error.fix) from None
         middle = (self._last_ns + now) // 2
         self._last_ns, self._heard = now, now / 1e9
-        return [Sample(middle, reading.power_w)]
+        return [Sample(middle, self.passed(reading.signed_w))]
 
     def close(self) -> None:
         """Stop measuring and close the line."""

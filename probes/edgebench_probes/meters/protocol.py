@@ -19,12 +19,21 @@ class ProtocolError(ProbeError):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One value of a meter: W, and where the meter gives them V, A and its own clock in s (which may wrap or jump)."""
+    """One value of a meter: W, and where the meter gives them V, A and its own clock in s (which may wrap or jump).
+
+    `power_w` is a magnitude, and `backwards` that the current had the negative sign; of power alone it has the sign.
+    """
 
     power_w: float
     volts: float | None = None
     amps: float | None = None
     device_s: float | None = None
+    backwards: bool = False
+
+    @property
+    def signed_w(self) -> float:
+        """Power (W) with the sign of the current."""
+        return -self.power_w if self.backwards else self.power_w
 
 
 def electrical(volts: float, amps: float, device_s: float | None = None, power_w: float | None = None) -> Reading:
@@ -35,11 +44,11 @@ def electrical(volts: float, amps: float, device_s: float | None = None, power_w
     power = abs(volts * amps) if power_w is None else power_w
     if not (0 <= volts <= MAX_VOLTS and abs(amps) <= MAX_AMPS and 0 <= power <= MAX_POWER_W):
         raise ProtocolError(f"the meter says {volts:g} V, {amps:g} A and {power:g} W, which cannot be")
-    return Reading(power, volts, abs(amps), device_s)
+    return Reading(power, volts, abs(amps), device_s, amps < 0)
 
 
 def active_power(power_w: float) -> Reading:
-    """Return a reading of power alone; raises ProtocolError for what cannot be."""
+    """Return a reading of power alone, whose sign is a direction; raises ProtocolError for what cannot be."""
     if not (math.isfinite(power_w) and abs(power_w) <= MAX_POWER_W):
         raise ProtocolError(f"the meter says {power_w:g} W, which cannot be")
     return Reading(power_w)

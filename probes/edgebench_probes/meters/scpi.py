@@ -1,9 +1,9 @@
 """Power analysers that speak SCPI, through pyvisa: Yokogawa WT310 first.
 
 Commands from Yokogawa IM WT310-17EN (Communication Interface): `:NUMERIC:FORMAT ASCII`, `:NUMERIC:NORMAL:NUMBER 1`,
-`:NUMERIC:NORMAL:ITEM1 P,1`, `:RATE 100MS`, `:NUMERIC:NORMAL:VALUE?`. Accuracy from IM WT310-02EN, 7.3.2 (active power,
-45 to 66 Hz): 0.1 % of reading + 0.1 % of range; taken as 0.2 %, which holds at the top of the range only: choose the
-range close, or state yours with `accuracy`.
+`:NUMERIC:NORMAL:ITEM1 P,1`, `:RATE 100MS`, `:NUMERIC:NORMAL:VALUE?`. Accuracy from IM WT310-02EN, 7.3.2, active power:
+reading and range error, added, which holds at the top of the range only: choose the range close, or state yours with
+`accuracy`. It is larger at DC, and larger again for the direct current input of the WT310HC.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from __future__ import annotations
 import contextlib
 import importlib
 import math
+from dataclasses import replace
 from typing import Any
 
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import ProtocolError, Reading, active_power
+from edgebench_probes.plausible import Direction
 from edgebench_probes.sampling.source import PolledSource, SourceInfo, SourceLost
 from edgebench_probes.spec import Spec
 
 RATES_MS = {"100": "100MS", "250": "250MS", "500": "500MS", "1000": "1S", "2000": "2S", "5000": "5S"}
-ACCURACY = 0.002
-ACCURACY_SOURCE = (
-    "Yokogawa IM WT310-02EN, 7.3.2: 0.1 % of reading + 0.1 % of range, 45 to 66 Hz, at the top of the range"
-)
+# Shares of reading and of range.
+MAINS, DIRECT, DIRECT_HC = (0.001, 0.001), (0.001, 0.002), (0.003, 0.002)
+ACCURACY_SOURCE = "Yokogawa IM WT310-02EN, 7.3.2: {:.1%} of reading + {:.1%} of range, {}, at the top of the range"
 RESOLUTION_W = 1e-3  # five digits, below 100 W
 TIMEOUT_MS = 2000
 LONGEST = 64
@@ -40,7 +41,7 @@ def decode(text: str) -> Reading:
         value = math.nan
     if math.isnan(value):
         raise ProtocolError(f"the analyser sent {text[:LONGEST]!r}, which is no power")
-    if math.isinf(value) or value > 1e30:
+    if math.isinf(value) or abs(value) > 1e30:
         raise ProtocolError("the analyser is over its range")
     return active_power(value)
 
@@ -58,13 +59,11 @@ class ScpiSource(PolledSource):
         self.period_s = int(interval) / 1e3
         self._instrument: Any = None
         self._manager: Any = None
-        accuracy = options.number("accuracy", ACCURACY, 0.0, 0.5)
         scope = options.scope(Scope.WALL_AC)
+        accuracy = options.number("accuracy", 0.0, 0.0, 0.5)
+        self._given = "accuracy" in spec.options
         info = ProbeInfo(spec.name, self._resource_name, scope, "power", RESOLUTION_W, self.period_s, accuracy)
-        given = "accuracy" in spec.options
-        self._info = SourceInfo(
-            info, self.period_s, accuracy_source="stated with the probe" if given else ACCURACY_SOURCE
-        )
+        self._info = SourceInfo(info, self.period_s, accuracy_source="stated with the probe" if self._given else "")
 
     def describe(self) -> SourceInfo:
         """What this analyser is."""
@@ -83,7 +82,8 @@ class ScpiSource(PolledSource):
             self._instrument = self._manager.open_resource(
                 self._resource_name, read_termination="\n", write_termination="\n", timeout=TIMEOUT_MS
             )
-            self._check(self._instrument.query("*IDN?").strip())
+            self._identify(self._instrument.query("*IDN?").strip())
+            self.direction = Direction(self._info.info.scope)
             for command in (
                 ":NUMERIC:FORMAT ASCII",
                 ":NUMERIC:NORMAL:NUMBER 1",
@@ -101,15 +101,23 @@ class ScpiSource(PolledSource):
                 "check its address, and that no other program holds it",
             ) from None
 
-    def _check(self, identity: str) -> None:
+    def _identify(self, identity: str) -> None:
+        """Take the accuracy of this model, at the mains or at DC; raises ProbeError for another instrument."""
         if "WT3" not in identity.upper():
             raise ProbeError(
                 f"the instrument at {self._resource_name} says it is {identity[:60]!r}",
                 "only Yokogawa's WT300 family is known",
             )
+        if self._given:
+            return
+        mains = self._info.info.scope is Scope.WALL_AC
+        direct = DIRECT_HC if any(model in identity.upper() for model in ("WT310HC", "WT310EH")) else DIRECT
+        reading, span = MAINS if mains else direct
+        source = ACCURACY_SOURCE.format(reading, span, "45 to 66 Hz" if mains else "DC")
+        self._info = replace(self._info, info=replace(self._info.info, accuracy=reading + span), accuracy_source=source)
 
-    def poll(self) -> float:
-        """Present active power in W, NaN never: no data for a second, or a range exceeded, is a loss."""
+    def ask(self) -> float:
+        """Present active power in W with its sign, NaN never: no data for a second, or a range exceeded, is a loss."""
         try:
             text = self._instrument.query(":NUMERIC:NORMAL:VALUE?")
         except Exception as error:  # noqa: BLE001 - as above
@@ -117,7 +125,7 @@ class ScpiSource(PolledSource):
                 f"the analyser at {self._resource_name} does not answer: {_short(error)}", "check its cable"
             ) from None
         try:
-            return decode(text).power_w
+            return decode(text).signed_w
         except ProtocolError as error:
             raise SourceLost(f"{error.reason} ({self._resource_name})", "choose a higher range, or automatic") from None
 

@@ -18,6 +18,7 @@ REQUEST = b"getva"
 BLOCK = 64
 LENGTH = 3 * BLOCK
 NAMES = (b"pac1", b"pac2", b"pac3")
+SMOOTHING_S = 0.5  # github.com/fqueze/usb-power-profiling: a change takes up to 500 ms, of a TC66C, to be shown whole
 STEP_V, STEP_A, STEP_W = 1e-4, 1e-5, 1e-4
 KEY = bytes.fromhex("5821fa5601b2f02687ff1204622a4fb086f40260816f9a0ba7f106619ab87288")
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edgebench_probes import engines
 from edgebench_probes.base import ProbeError
-from edgebench_probes.host import in_container
+from edgebench_probes.host import in_container, inside
 from edgebench_probes.meters import fnirsi, shizuku, tc66, witrn, yzx
 
 RULES = "/etc/udev/rules.d/70-edgebench-meters.rules"
@@ -143,9 +144,7 @@ def refused(node: Path, kind: str, identity: tuple[int, int] | None) -> ProbeErr
     """Why a node may not be opened, and the fix: a group where the node has one that helps, else a udev rule."""
     reason = f"{node} may not be opened by this user"
     if in_container():
-        return ProbeError(
-            reason, f"start the container with `docker run --device {node} --group-add $(stat -c %g {node})`"
-        )
+        return ProbeError(reason, f"start the container with {engines.device(inside(), node, group=True)}")
     fix = udev_fix(kind, identity).replace("NODE", str(node))
     try:
         status = node.stat()
@@ -162,8 +161,10 @@ def missing(node: Path) -> ProbeError:
     reason = f"{node} does not exist"
     if in_container():
         return ProbeError(
-            reason, f"start the container with `docker run --device {node}` while the meter is plugged in"
+            reason, f"start the container with {engines.device(inside(), node)} while the meter is plugged in"
         )
+    if inside() == "wsl":
+        return ProbeError(reason, "attach the meter to WSL: `usbipd attach --wsl --busid BUSID` in Windows")
     return ProbeError(reason, "plug the meter in, and see its node with `edgebench probes` or `sudo dmesg | tail`")
 
 

@@ -28,6 +28,8 @@ BATCH_S, BATCH_FRAMES = 0.1, 40  # a line's buffer holds 4 KiB, some 100 frames
 HID_BATCH_S = 0.03  # hidraw holds 64 reports, and they may come each millisecond
 CLOCK_STEP_S = 1e-3  # of a WITRN meter
 COMMON = ("accuracy", "scope")
+SIGNED = ("fnirsi", "shizuku", "witrn")
+DIRECTION = "the sign of the current is the way round that the meter is plugged in: the magnitude is counted"
 
 
 def node_of(spec: Spec) -> Path:
@@ -39,12 +41,26 @@ def describe(spec: Spec, options: Options, title: str, resolution_w: float, refr
     """Return what a meter is."""
     accuracy = options.number("accuracy", 0.0, 0.0, 0.5)
     info = ProbeInfo(spec.name, title, options.scope(), "power", resolution_w, refresh_s, accuracy)
-    return SourceInfo(info, accuracy_source="stated with the probe" if accuracy else "")
+    said = "stated with the probe" if accuracy else ""
+    return SourceInfo(info, accuracy_source=said, notes=(("direction", DIRECTION),) if spec.name in SIGNED else ())
+
+
+class FnirsiSource(MeterSource):
+    """A meter whose first packet of data holds garbage, and is left out."""
+
+    def _greet(self) -> None:
+        self._begun = False
+        super()._greet()
+
+    def _decode(self, frame: bytes) -> list[Reading]:
+        readings = super()._decode(frame)
+        begun, self._begun = self._begun, self._begun or bool(readings)
+        return readings if begun else []
 
 
 def fnirsi_source(spec: Spec) -> MeterSource:
     """FNIRSI by HID; the model is that of the USB identity, or of the option `model`."""
-    options = Options(spec, *COMMON, "model")
+    options = Options(spec, *COMMON, "model", "keep_alive_ms")
     name = options.word("model", list(fnirsi.MODELS))
     node = node_of(spec)
     if name is None:
@@ -61,12 +77,12 @@ def fnirsi_source(spec: Spec) -> MeterSource:
         decode=fnirsi.decode,
         hello=tuple(fnirsi.request(command) for command in (0x81, 0x82, model.third)),
         beat=fnirsi.request(0x83),
-        beat_s=model.keep_alive_s,
+        beat_s=options.number("keep_alive_ms", model.keep_alive_s * 1e3, 1, 1000) / 1e3,
         spacing_s=fnirsi.SPACING_S,
         packet_s=fnirsi.SAMPLES * fnirsi.SPACING_S,
     )
     info = describe(spec, options, model.title, NOMINAL_V * fnirsi.STEP_A, fnirsi.SPACING_S)
-    return MeterSource(HidLink(node, fnirsi.REPORT), talk, replace(info, smoothing_s=model.smoothing_s))
+    return FnirsiSource(HidLink(node, fnirsi.REPORT), talk, replace(info, smoothing_s=model.smoothing_s))
 
 
 class ShizukuSource(MeterSource):
@@ -132,7 +148,7 @@ def tc66_source(spec: Spec) -> MeterSource:
         raise ProbeError("the option `key` of the probe tc66 is not hexadecimal", "give 64 digits") from None
     talk = Talk(partial(tc66.Tc66Framer, key), tc66.decode, beat=tc66.REQUEST, beat_s=interval_s, polled=True)
     info = describe(spec, options, "RuiDeng TC66 or TC66C", tc66.STEP_W, interval_s)
-    return MeterSource(SerialLink(node_of(spec)), talk, info)
+    return MeterSource(SerialLink(node_of(spec)), talk, replace(info, smoothing_s=tc66.SMOOTHING_S))
 
 
 def yzx_source(spec: Spec) -> MeterSource:
@@ -167,7 +183,8 @@ class WitrnSource(MeterSource):
             return []
         self._block = [block.pop()]  # it begins the next interval
         count = len(block)
-        return [Reading(sum(r.power_w for r in block) / count, device_s=sum(r.device_s or 0.0 for r in block) / count)]
+        mean_w, mean_s = sum(r.signed_w for r in block) / count, sum(r.device_s or 0.0 for r in block) / count
+        return [Reading(abs(mean_w), device_s=mean_s, backwards=mean_w < 0)]
 
 
 def witrn_source(spec: Spec) -> MeterSource:

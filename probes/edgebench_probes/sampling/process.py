@@ -8,7 +8,6 @@ Both ends are the same program: no pickle comes from outside. Light on purpose: 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import pickle
 import select
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from edgebench_probes.base import ProbeError
+from edgebench_probes.plausible import plausible
 from edgebench_probes.sampling.ring import RingWriter
 from edgebench_probes.sampling.source import Source, SourceInfo, SourceLost
 
@@ -78,6 +78,7 @@ class Sampler:
     def __init__(self, source: Source, info: SourceInfo, ring: RingWriter) -> None:
         self._source = source
         self._ring = ring
+        self._scope = info.info.scope
         self._silent_s = max(SILENT_S, 20 * info.info.refresh_s)
         self._next_check = 0.0
 
@@ -92,12 +93,11 @@ class Sampler:
 
     def _sample(self) -> None:
         heard = time.monotonic()
-        read, put, isfinite = self._source.read, self._ring.put, math.isfinite
+        read, put, scope = self._source.read, self._ring.put, self._scope
         while True:
             samples = read()
             for sample in samples:
-                if not isfinite(sample.power_w):
-                    raise SourceLost(f"the source gave {sample.power_w} W")
+                plausible(sample.power_w, scope)  # of every source: raises, and the stretch ends
                 put(sample)
             now = time.monotonic()
             if samples:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edgebench_probes.base import ProbeError, ProbeInfo
+from edgebench_probes.plausible import Direction, Implausible, plausible
 
 
 class Sample(NamedTuple):
@@ -48,6 +49,17 @@ class Source(ABC):
     """A source of power samples; `shared` says that several processes may have it open at once."""
 
     shared: bool = False
+    direction: Direction | None = None  # of a source whose sign is a direction by nature; a new one at each opening
+
+    def passed(self, power_w: float) -> float:
+        """Return a reading (W) by the one rule for all sources (plausible.py); raises SourceLost for what is none."""
+        try:
+            if self.direction is not None:
+                return self.direction(power_w)
+            return plausible(power_w, self.describe().info.scope)
+        except Implausible as error:
+            info = self.describe().info
+            raise SourceLost(f"{info.name} ({info.source}): {error.reason}", error.fix) from None
 
     @abstractmethod
     def describe(self) -> SourceInfo:
@@ -72,7 +84,7 @@ class Source(ABC):
 class PolledSource(Source):
     """A source that is asked on a fixed grid of CLOCK_MONOTONIC; a grid point that was missed is not made up for.
 
-    A subclass sets `period_s` (at the latest in `open`) and gives `poll`. A sample is stamped with the middle of the
+    A subclass sets `period_s` (at the latest in `open`) and gives `ask`. A sample is stamped with the middle of the
     poll.
     """
 
@@ -80,8 +92,12 @@ class PolledSource(Source):
     _due_ns: int = 0
 
     @abstractmethod
+    def ask(self) -> float:
+        """Present power in W as the source tells it, with its sign; raises SourceLost."""
+
     def poll(self) -> float:
-        """Present power in W; raises SourceLost."""
+        """Present power in W; raises SourceLost, also for a value that is no power."""
+        return self.passed(self.ask())
 
     def read(self) -> list[Sample]:
         """Wait for the next grid point and take one sample."""

@@ -6,10 +6,12 @@ Kernel: Documentation/hwmon/ina3221.rst. Rails are found by their labels, never 
 from __future__ import annotations
 
 import re
+from collections import Counter as Tally
+from dataclasses import replace
 from pathlib import Path
 
 from edgebench_probes.base import ProbeError, Scope
-from edgebench_probes.sources.rails import Measuring, Rail, RailSource, number, text
+from edgebench_probes.sources.rails import MILLI, Measuring, Rail, RailSource, number, text
 
 # Rails that are the input of the whole module; the others lie behind them. (Jetson Nano and TX1: POM_5V_IN.)
 TOTALS = ("VDD_IN", "POM_5V_IN")
@@ -21,6 +23,7 @@ ACCURACY_SOURCE = (
     " published"
 )
 RAIL_S = 0.02  # one read may wait for a conversion of a cycle of 6.6 ms: 50 Hz for one rail, less for a sum
+NOT_CONNECTED = re.compile(r"(?<![A-Za-z])NC(?![A-Za-z])")
 MODPROBE = "run `sudo modprobe ina3221` on the board"
 
 
@@ -33,45 +36,97 @@ class Ina3221Source(RailSource):
 
     def locate(self) -> tuple[list[Rail], Measuring]:
         """Find the rails; raises ProbeError."""
-        folders = monitors(self._sysfs)
-        rails = {rail.label: rail for folder in folders for rail in _hwmon(folder) or _iio(folder)}
+        chips = monitors(self._sysfs)
+        found = [(chip, _hwmon(folder) or _iio(folder)) for chip, folder in chips]
+        rails = _named(found)
         if not rails:
+            raise self._none(chips)
+        totals = [rail for _, own in found for rail in own if rail.label in TOTALS]
+        if len(totals) > 1:
             raise ProbeError(
-                f"the INA3221 under {self._sysfs} has no driver"
-                if folders
-                else f"there is no INA3221 under {self._sysfs}/bus/i2c/devices",
-                MODPROBE,
+                f"{len(totals)} rails say that they are the input of the module",
+                "attach a power meter before the board",
             )
-        total = next((rails[label] for label in TOTALS if label in rails), None)
-        chosen = [total] if total else list(rails.values())
+        if not totals and (whole := _vin(self._sysfs)) is not None:
+            raise partial_sum(whole)
+        if not totals and (mute := [(chip, folder) for chip, folder in chips if not _labelled(folder)]):
+            error = self._none(mute)
+            raise ProbeError(f"{error.reason}, and the sum of the others would be too low", error.fix)
+        chosen = totals or rails
         intervals_ms = [number(rail.files[0].parent / "update_interval") for rail in chosen]
         cycle_s = max((ms for ms in intervals_ms if ms), default=0.0) / 1e3
         period_s = max(1 / self._rate_hz if self._rate_hz else RAIL_S * len(chosen), cycle_s)
         return chosen, Measuring(period_s, cycle_s, ACCURACY, ACCURACY_SOURCE)
 
+    def _none(self, chips: list[tuple[str, Path]]) -> ProbeError:
+        """Why no rail was found: no chip, one without a driver, or one whose rails have no names."""
+        if not chips:
+            return ProbeError(
+                f"there is no INA3221 under {self._sysfs}/bus/i2c/devices",
+                f"{MODPROBE} if it has the chip, else attach a power meter",
+            )
+        bound = [chip for chip, folder in chips if any(folder.glob("in[1-3]_input"))]
+        if bound:
+            return ProbeError(
+                f"the INA3221 {', '.join(bound)} names no rail, so which of them is the module's is not known",
+                "give the rails labels in the device tree (ti,ina3221.yaml), or attach a power meter",
+            )
+        return ProbeError(f"the INA3221 {', '.join(chip for chip, _ in chips)} has no driver", MODPROBE)
 
-def monitors(sysfs: Path) -> list[Path]:
-    """Folders of the driver's devices, in the order of their bus addresses."""
-    devices = sysfs / "bus/i2c/devices"
+
+def monitors(sysfs: Path) -> list[tuple[str, Path]]:
+    """Every chip and folder of its driver's devices, in the order of their bus addresses."""
+    return [
+        (chip.name, folder)
+        for chip in _chips(sysfs, ("ina3221", "ina3221x"))
+        for folder in sorted([*chip.glob("hwmon/hwmon*"), *chip.glob("iio:device*")]) or [chip]
+    ]
+
+
+def _chips(sysfs: Path, names: tuple[str, ...]) -> list[Path]:
     try:
-        chips = sorted(entry for entry in devices.iterdir() if text(entry / "name") in ("ina3221", "ina3221x"))
+        return sorted(chip for chip in (sysfs / "bus/i2c/devices").iterdir() if text(chip / "name").lower() in names)
     except OSError:
         return []
+
+
+def _vin(sysfs: Path) -> str | None:
+    """The monitor of a carrier board's whole input: a Thor's INA238 (github.com/rbonghi/jetson_stats, pull 900)."""
+    return next((f"the INA238 {chip.name} (VIN)" for chip in _chips(sysfs, ("ina238",))), None)
+
+
+def partial_sum(whole: str = "an INA238 (VIN)") -> ProbeError:
+    """Why a Jetson Thor's INA3221 is not its module."""
+    return ProbeError(
+        f"the INA3221 of this board sees some of its rails only, and the whole input is read by {whole}",
+        "use `--probe 'hwmon:ina238?scope=board_dc'` or `--probe jtop`",
+    )
+
+
+def _named(found: list[tuple[str, list[Rail]]]) -> list[Rail]:
+    """All rails; two chips may use one label, for two rails."""
+    times = Tally(rail.label for _, rails in found for rail in rails)
     return [
-        folder for chip in chips for folder in sorted([*chip.glob("hwmon/hwmon*"), *chip.glob("iio:device*")]) or [chip]
+        rail if times[rail.label] == 1 else replace(rail, label=f"{rail.label}@{chip}")
+        for chip, rails in found
+        for rail in rails
     ]
+
+
+def _labelled(folder: Path) -> bool:
+    return any(any(folder.glob(pattern)) for pattern in ("in[1-3]_label", "rail_name_*"))
 
 
 def _hwmon(folder: Path) -> list[Rail]:
     rails = []
     for file in sorted(folder.glob("in[1-3]_label")):  # in7 is the sum of the shunts, and no voltage
         label, index = text(file), re.sub(r"\D", "", file.name)
-        if not label or "NC" in label or text(folder / f"in{index}_enable") == "0":
+        if not label or NOT_CONNECTED.search(label) or text(folder / f"in{index}_enable") == "0":
             continue
         shunt = number(folder / f"shunt{index}_resistor")
         lsb_ma = SHUNT_LSB_UV / shunt * 1e3 if shunt else LSB_MA
         files = (folder / f"in{index}_input", folder / f"curr{index}_input")
-        rails.append(Rail(label, files, 1e-6, lsb_ma))
+        rails.append(Rail(label, files, MILLI, lsb_ma))
     return rails
 
 
@@ -79,7 +134,7 @@ def _iio(folder: Path) -> list[Rail]:
     rails = []
     for file in sorted(folder.glob("rail_name_*")):
         label, index = text(file), file.name.rpartition("_")[2]
-        if label and "NC" not in label:
+        if label and not NOT_CONNECTED.search(label):
             files = (folder / f"in_voltage{index}_input", folder / f"in_current{index}_input")
-            rails.append(Rail(label, files, 1e-6, LSB_MA))
+            rails.append(Rail(label, files, MILLI, LSB_MA))
     return rails

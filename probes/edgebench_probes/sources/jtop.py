@@ -27,10 +27,13 @@ START = "run `sudo systemctl restart jtop.service` on the board"
 
 
 class JtopSource(Source):
-    """The total of jtop's rails; its exponential average `avg` is no mean and is not used."""
+    """The total of jtop's rails; its exponential average `avg` is no mean and is not used.
 
-    def __init__(self, interval_s: float = INTERVAL_S) -> None:
-        self._interval_s = interval_s
+    `total` names the rail that must be the total: on a board where the sum of the others is a part.
+    """
+
+    def __init__(self, interval_s: float = INTERVAL_S, total: str | None = None) -> None:
+        self._interval_s, self._total = interval_s, total
         self._client: Any = None
         self._seen: timedelta | None = None
         self._info: SourceInfo | None = None
@@ -52,6 +55,12 @@ class JtopSource(Source):
             self.close()
             raise ProbeError("jtop finds no power sensor on this board", "use the probe `ina3221`, or attach a meter")
         name = total.get("name", "")
+        if self._total not in (None, name):
+            self.close()
+            raise ProbeError(
+                f"this jtop does not read {self._total}, and the other rails are a part of the board",
+                "update it on the board with `sudo pip install -U jetson-stats`, or attach a power meter",
+            )
         rails = [name] if name else sorted(client.power["rail"])
         volts = total.get("volt", 5000) / 1e3
         info = ProbeInfo(
@@ -104,7 +113,7 @@ class JtopSource(Source):
             return []
         self._seen = uptime
         try:
-            return [Sample(now, power["tot"]["power"] / 1e3)]
+            return [Sample(now, self.passed(power["tot"]["power"] / 1e3))]
         except (KeyError, TypeError):
             raise SourceLost("jtop tells no total power any more") from None
 

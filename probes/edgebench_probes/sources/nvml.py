@@ -16,7 +16,13 @@ POLL_S = 0.01
 POWER_S = 0.1  # nvmlDeviceGetPowerUsage is refreshed ten times a second or so
 WATCH_S = 1.0  # the energy counter's own refresh is measured for this long when it is opened
 ENERGY_STEPS = 8
-POWER_ACCURACY_SOURCE = "NVML reference: power readings are accurate to within +/- 5 %"
+AVERAGED_S = (
+    1.0  # NVML reference, nvmlDeviceGetPowerUsage: "averaged over 1 sec interval" on Ampere (not GA100) or newer
+)
+AMPERE, GA100 = 7, (8, 0)  # NVML_DEVICE_ARCH_AMPERE; the compute capability of the GA100
+OLD_ARCHITECTURES = (2,)  # NVML_DEVICE_ARCH_KEPLER; Fermi has no number, and no driver any more
+OLD_ACCURACY = 0.05
+OLD_ACCURACY_SOURCE = "NVML reference, nvmlDeviceGetPowerUsage: within +/- 5 % on Fermi and Kepler"
 INSTALL = "install the extra with `pip install 'edgebench[nvml]'`"
 
 
@@ -57,28 +63,52 @@ class NvmlSource(PolledSource):
         self.period_s = POLL_S if self._counts else POWER_S
         refresh_s = self._refresh() if self._counts else POWER_S
         how = "energy counter" if self._counts else "power"
+        architecture, averaged_s = self._architecture(), 0.0 if self._counts else self._averaged_s()
+        old = architecture in OLD_ARCHITECTURES and not self._counts
         info = ProbeInfo(
-            name="nvml",
+            name=f"nvml:{self._index}",
             source=f"NVML {how} of {name}",
             scope=Scope.GPU,
             kind="power",
             resolution=1e-3 / refresh_s if self._counts else 1e-3,
             refresh_s=refresh_s,
-            accuracy=0.05,
+            accuracy=OLD_ACCURACY if old else 0.0,  # of others none is published
         )
-        self._info = SourceInfo(info, accuracy_source=POWER_ACCURACY_SOURCE)
+        self._info = SourceInfo(info, averaged_s, accuracy_source=OLD_ACCURACY_SOURCE if old else "")
+        if not self._counts:
+            self.poll()  # a value that is no power is refused here, with its reason
+
+    def _architecture(self) -> int | None:
+        """NVML's number of the unit's architecture; None where this library does not tell."""
+        nvml = load()
+        try:
+            return int(nvml.nvmlDeviceGetArchitecture(self._handle))
+        except (nvml.NVMLError, AttributeError):
+            return None
+
+    def _averaged_s(self) -> float:
+        """How long the power is averaged; where the architecture is not told, as by the newer ones."""
+        nvml = load()
+        architecture = self._architecture()
+        if architecture is not None and architecture < AMPERE:
+            return 0.0
+        try:
+            capability = tuple(nvml.nvmlDeviceGetCudaComputeCapability(self._handle))
+        except (nvml.NVMLError, AttributeError):
+            return AVERAGED_S
+        return 0.0 if capability == GA100 else AVERAGED_S
 
     def _refresh(self) -> float:
         """Time between two changes of the energy counter: the longest of a few; an idle second counts as 0.1 s."""
         changes: list[int] = []
         end = time.monotonic() + WATCH_S
         while time.monotonic() < end and len(changes) < ENERGY_STEPS:
-            changes += [sample.t_ns for sample in self.read()]
+            changes += [sample.t_ns for sample in self._changed()]
         steps = [(b - a) / 1e9 for a, b in pairwise(changes)]
         return max([*steps, POLL_S]) if steps else POWER_S
 
-    def poll(self) -> float:
-        """Present power in W."""
+    def ask(self) -> float:
+        """Present power in W; raises SourceLost."""
         nvml = load()
         return float(_ask(lambda: nvml.nvmlDeviceGetPowerUsage(self._handle), "its power", SourceLost)) / 1e3
 
@@ -86,6 +116,10 @@ class NvmlSource(PolledSource):
         """Wait for the next poll, and give a sample where the counter moved."""
         if not self._counts:
             return super().read()
+        return [sample._replace(power_w=self.passed(sample.power_w)) for sample in self._changed()]
+
+    def _changed(self) -> list[Sample]:
+        """Wait for the next poll of the counter."""
         nvml = load()
         now = self._wait()
         energy_mj = int(
@@ -135,4 +169,4 @@ def _ask(call: Callable[[], Any], what: str, kind: type[ProbeError] = ProbeError
     except pynvml.NVMLError_NoPermission:
         raise kind("NVML refuses this user", "run as root, or join the group of /dev/nvidiactl") from None
     except pynvml.NVMLError as error:
-        raise kind(f"NVML cannot tell {what}: {error}") from None
+        raise kind(f"NVML cannot tell {what}: {error}", "on a Jetson use `ina3221` or `jtop`, else a meter") from None

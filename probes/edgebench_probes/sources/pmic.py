@@ -168,8 +168,8 @@ class PmicSource(PolledSource):
         info = ProbeInfo("pmic", f"PMIC, {len(rails)} rails", Scope.MODULE, "power", resolution, self.period_s)
         self._info = SourceInfo(info, accuracy_source="none is published")
 
-    def poll(self) -> float:
-        """Sum of all rails now."""
+    def ask(self) -> float:
+        """Sum of all rails now; raises SourceLost."""
         return sum(volts * amps for volts, amps in parse_adc(self._firmware.ask("pmic_read_adc")).values())
 
     def close(self) -> None:

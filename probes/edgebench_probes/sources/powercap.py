@@ -95,12 +95,32 @@ class ZoneCounter(Counter):
 
     def open(self) -> None:
         """Open the counter and read its range; raises ProbeError."""
+        counter = self._zone.path / "energy_uj"
         try:
-            self._range_uj = int((self._zone.path / "max_energy_range_uj").read_text(encoding="utf-8"))
-            self._fd = os.open(self._zone.path / "energy_uj", os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(counter, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ProbeError(f"{counter} cannot be opened: {_why(error)}", "see `edgebench probes`") from None
+        try:
+            self._range_uj = self._range()
+            self._set_step(step_nj(self._range_uj, []))
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd = fd
+
+    def _range(self) -> int:
+        """Range of the counter in uJ; raises ProbeError, as without it a wrap cannot be told from a reset."""
+        file = self._zone.path / "max_energy_range_uj"
+        fix = "use the probe `perf`, whose counter does not wrap, or attach a power meter"
+        try:
+            found = int(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ProbeError(f"the zone {self.name} has no range ({file} is not there)", fix) from None
         except (OSError, ValueError) as error:
-            raise ProbeError(f"{self._zone.path} cannot be opened: {_why(error)}") from None
-        self._set_step(step_nj(self._range_uj, []))
+            raise ProbeError(f"the range of the zone {self.name} cannot be read: {_why(error)} ({file})", fix) from None
+        if not 0 < found < 2**64:
+            raise ProbeError(f"the zone {self.name} states a range of {str(found)[:24]} uJ ({file})", fix)
+        return found
 
     def _set_step(self, nanojoules: int | None) -> None:
         self.step = (nanojoules or 1000) / 1000

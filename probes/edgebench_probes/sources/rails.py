@@ -5,34 +5,44 @@ from __future__ import annotations
 import math
 import os
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
+from edgebench_probes.plausible import Direction, Implausible, electrical_power, without_value
 from edgebench_probes.sampling.source import PolledSource, SourceInfo, SourceLost
 
 
 @dataclass(frozen=True, slots=True)
 class Rail:
-    """One rail. `files` is one file of power or two of voltage and current, `unit_w` the W of their product.
+    """One rail: `files` is one file of power, or one of voltage and one of current.
 
-    `lsb` is one step of the last file's quantity, in that file's unit.
+    A whole number read is worth `units[i]` W, or V and A. `lsb` is one step of the last file's quantity, in its unit.
     """
 
     label: str
     files: tuple[Path, ...]
-    unit_w: float
+    units: tuple[float, ...] = (1e-6,)
     lsb: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Measuring:
-    """How rails are measured: the time between values, the averaging, and the accuracy with the document it is from."""
+    """How rails are measured: the time between values, the averaging, and the accuracy with the document it is from.
+
+    `directed`: a sign is the direction of the flow, not a fault; `notes` are for the report.
+    """
 
     period_s: float
     smoothing_s: float = 0.0
     accuracy: float = 0.0
     accuracy_source: str = ""
+    directed: bool = False
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+MILLI = (1e-3, 1e-3)  # hwmon: mV and mA
+MICRO = (1e-6, 1e-6)  # power_supply: uV and uA
 
 
 class RailSource(PolledSource):
@@ -43,7 +53,7 @@ class RailSource(PolledSource):
     def __init__(self, name: str, scope: Scope) -> None:
         self.name, self.scope = name, scope
         self.period_s = 0.02
-        self._fds: list[tuple[float, tuple[int, ...]]] = []
+        self._open: list[tuple[Rail, list[int]]] = []
         self._info: SourceInfo | None = None
 
     @abstractmethod
@@ -57,20 +67,32 @@ class RailSource(PolledSource):
         return self._info
 
     def open(self) -> None:
-        """Open all files, and read each once."""
+        """Open all files, and read each once; raises ProbeError, also for what reads no power."""
         rails, measuring = self.locate()
         self.close()
         try:
             for rail in rails:
                 fds: list[int] = []
-                self._fds.append((rail.unit_w, ()))
+                self._open.append((rail, fds))
                 for file in rail.files:
-                    fds.append(os.open(file, os.O_RDONLY | os.O_CLOEXEC))
-                    self._fds[-1] = (rail.unit_w, tuple(fds))
-            steps = [
-                rail.unit_w * rail.lsb * (_read(fds[0]) if len(fds) > 1 else 1)
-                for rail, (_, fds) in zip(rails, self._fds, strict=True)
-            ]
+                    fds.append(os.open(file, os.O_RDONLY | os.O_CLOEXEC))  # noqa: PERF401 - the next one may fail
+            steps = [_step_w(rail, [_read(fd) for fd in fds]) for rail, fds in self._open]
+            self.period_s = measuring.period_s
+            info = ProbeInfo(
+                name=self.name,
+                source="sysfs " + " + ".join(rail.label for rail in rails),
+                scope=self.scope,
+                kind="power",
+                resolution=math.hypot(*steps),
+                refresh_s=measuring.period_s,
+                accuracy=measuring.accuracy,
+            )
+            known = SourceInfo(info, measuring.smoothing_s, accuracy_source=measuring.accuracy_source)
+            self._info = known
+            self.direction = Direction(self.scope) if measuring.directed else None
+            self.poll()
+            turned = self.direction.notes if self.direction else ()
+            self._info = replace(known, notes=(*measuring.notes, *turned))
         except PermissionError as error:
             self.close()
             raise ProbeError(
@@ -79,42 +101,51 @@ class RailSource(PolledSource):
             ) from None
         except (OSError, ValueError) as error:
             self.close()
-            raise ProbeError(f"{self.name} cannot be read: {_why(error)}") from None
-        self.period_s = measuring.period_s
-        info = ProbeInfo(
-            name=self.name,
-            source="sysfs " + " + ".join(rail.label for rail in rails),
-            scope=self.scope,
-            kind="power",
-            resolution=math.hypot(*steps),
-            refresh_s=measuring.period_s,
-            accuracy=measuring.accuracy,
-        )
-        self._info = SourceInfo(info, measuring.smoothing_s, accuracy_source=measuring.accuracy_source)
+            raise ProbeError(
+                f"{self.name} cannot be read: {_why(error)}", "see `sudo dmesg | tail` for its driver"
+            ) from None
+        except ProbeError as error:
+            self.close()
+            raise ProbeError(error.reason, error.fix) from None
 
-    def poll(self) -> float:
+    def ask(self) -> float:
         """Sum of all rails now; raises SourceLost: a failed read is no zero."""
-        power_w = 0.0
         try:
-            for unit_w, fds in self._fds:
-                watts = unit_w
-                for fd in fds:
-                    watts *= int(os.pread(fd, 32, 0))
-                power_w += watts
+            return math.fsum(_power_w(rail, [_read(fd) for fd in fds]) for rail, fds in self._open)
         except (OSError, ValueError) as error:
             raise SourceLost(f"{self.name} could not be read: {_why(error)}") from None
-        return power_w
+        except Implausible as error:
+            raise SourceLost(error.reason, error.fix) from None
 
     def close(self) -> None:
         """Close all files."""
-        for _, fds in self._fds:
+        for _, fds in self._open:
             for fd in fds:
                 os.close(fd)
-        self._fds = []
+        self._open = []
 
 
 def _read(fd: int) -> int:
     return int(os.pread(fd, 32, 0))
+
+
+def _power_w(rail: Rail, raw: list[int]) -> float:
+    """Power (W) of a rail from what its files say; raises Implausible."""
+    for value in raw:
+        if without_value(value):
+            raise Implausible(f"{rail.label} reads {value}, which stands for no value")
+    values = [value * unit for value, unit in zip(raw, rail.units, strict=True)]
+    if len(values) == 1:
+        return values[0]
+    try:
+        return electrical_power(*values)
+    except Implausible as error:
+        raise Implausible(f"{rail.label}: {error.reason}") from None
+
+
+def _step_w(rail: Rail, raw: list[int]) -> float:
+    """One step (W) of a rail: of its power, or of its current at its voltage."""
+    return math.prod(rail.units) * rail.lsb * (abs(raw[0]) if len(raw) > 1 else 1)
 
 
 def _why(error: Exception) -> str:
@@ -134,6 +165,7 @@ def text(file: Path) -> str:
 def number(file: Path) -> float | None:
     """The number in a file, None when there is none."""
     try:
-        return float(text(file))
+        found = float(text(file))
     except ValueError:
         return None
+    return found if math.isfinite(found) else None

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgebench_suites.data.cifar import read_cifar10
 from edgebench_suites.data.dataset import DataChoice, Dataset, arrays_digest, limited_rows, stratified_subset
+from edgebench_suites.data.images import holds_images, read_images
+from edgebench_suites.data.saved import read_data
 from edgebench_suites.errors import SuiteDataError
 
 if TYPE_CHECKING:
@@ -38,14 +41,10 @@ def load_data(folder: Path | None, *, seed: int, choice: DataChoice | None = Non
     if folder is None:
         return _digits(seed, choice)
     if folder.suffix == ".npz":
-        from edgebench_suites.data.saved import read_data
-
         return read_data(folder)
-    from edgebench_suites.data.images import holds_images, read_images
 
     if holds_images(folder):
         return read_images(folder, seed=seed, tested=choice.test_images)
-    from edgebench_suites.data.cifar import read_cifar10
 
     train_images, train_labels, test_images, test_labels, note = read_cifar10(folder)
     data = _dataset("cifar10", 10, train_images, train_labels, test_images, test_labels, note)

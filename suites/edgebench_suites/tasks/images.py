@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench_suites.data.dataset import Dataset
 from edgebench_suites.data.load import calibration_batches
+from edgebench_suites.recipes import train
 from edgebench_suites.tasks.base import REFERENCE_IMAGES, InputInfo, Task
 
 if TYPE_CHECKING:
@@ -64,8 +65,6 @@ class LabelledImages:
         self, module: nn.Module, *, epochs: int, lr: float, batch: int, subset: float, schedule: str = "one-cycle"
     ) -> nn.Module:
         """Train by the recipe for images, with shifts."""
-        from edgebench_suites.recipes import train
-
         return train(
             module,
             self.data,

@@ -12,6 +12,7 @@ import numpy as np
 from edgebench_suites.data.load import preprocess
 from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.tasks import scenes
+from edgebench_suites.tasks.training import detection_loss, fit, language_loss, segmentation_loss
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -73,8 +74,6 @@ class SceneData:
         self, module: nn.Module, *, epochs: int, lr: float, batch: int, subset: float, schedule: str = "one-cycle"
     ) -> nn.Module:
         """Train on the first `subset` of the training scenes."""
-        from edgebench_suites.tasks.training import detection_loss, fit, segmentation_loss
-
         loss = (detection_loss if self.task == "detection" else segmentation_loss)(module, self.training, self.size)
         count = max(2, round(subset * TRAIN_SCENES))
         return fit(module, loss, samples=count, epochs=epochs, lr=lr, batch=batch, seed=self.seed, schedule=schedule)
@@ -152,8 +151,6 @@ class TextData:
         self, module: nn.Module, *, epochs: int, lr: float, batch: int, subset: float, schedule: str = "one-cycle"
     ) -> nn.Module:
         """Train on windows at random places; an epoch is as many as cover the `subset` of the text once."""
-        from edgebench_suites.tasks.training import fit, language_loss
-
         loss = language_loss(module, self.training, self.size, np.random.default_rng(self.seed))
         count = max(2, int(subset * len(self.training)) // self.size)
         return fit(module, loss, samples=count, epochs=epochs, lr=lr, batch=batch, seed=self.seed, schedule=schedule)

@@ -56,13 +56,14 @@ class Shizuku(Meter):
 
 
 class Fnirsi(Meter):
-    """Sends four samples each 40 ms for a second after 82 or 83."""
+    """Sends four samples each 40 ms for a second after 82 or 83, and garbage with a right checksum first."""
 
     period_s = 0.04
 
     def __init__(self, wave: Wave, transport: Pty | HidPair | None = None) -> None:
         super().__init__(wave, transport or HidPty())
         self._until = 0.0
+        self.garbage_first = False
         self.requests: list[int] = []
 
     @staticmethod
@@ -88,8 +89,12 @@ class Fnirsi(Meter):
         for index in range(4):
             amps = amps_at(self.wave, t_s - (3 - index) * 0.01)
             struct.pack_into(
-                "<IIHHBH", report, 2 + 15 * index, round(BUS_VOLTS * 1e5), round(amps * 1e5), 600, 600, 1, 251
+                "<iiHHBH", report, 2 + 15 * index, round(BUS_VOLTS * 1e5), round(amps * 1e5), 600, 600, 1, 251
             )
+        if self.garbage_first:  # 18.8 V and 17 A, as a FNB48 was seen to send
+            self.garbage_first = False
+            for index in range(4):
+                struct.pack_into("<ii", report, 2 + 15 * index, 1_887_437, 1_703_940)
         report[63] = self.crc(bytes(report[1:63]))
         self.emit(bytes(report))
 

@@ -69,7 +69,7 @@ def plug(device: Network) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with _running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
         yield address
 
 
@@ -86,12 +86,12 @@ def analyser(device: Network) -> Iterator[str]:
                 if answer is not None:
                     self.wfile.write(answer.encode() + b"\n")
 
-    with _running(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as address:
+    with running(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as address:
         yield address
 
 
 @contextlib.contextmanager
-def _running(server: socketserver.TCPServer) -> Iterator[str]:
+def running(server: socketserver.TCPServer) -> Iterator[str]:
     if isinstance(server, socketserver.ThreadingMixIn):
         server.daemon_threads = True
         server.block_on_close = False

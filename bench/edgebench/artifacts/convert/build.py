@@ -8,6 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebench.artifacts.convert import export as lower
+from edgebench.artifacts.convert.engines import EngineSpec, build_engines, has_calibrator, has_flags
+from edgebench.artifacts.convert.export import save_ir
+from edgebench.backends.openvino import read_model
+from edgebench.backends.tensorrt import engine_file
+from edgebench.compress.half import half_onnx
+from edgebench.compress.quantise import static_onnx, static_openvino
+from edgebench.compress.quantise_tflite import static_tflite
 from edgebench.errors import CompressionError
 
 if TYPE_CHECKING:
@@ -40,8 +48,6 @@ class Build:
 
 def export_file(module: Any, inputs: Sequence[InputInfo], family: str, target: Path, outputs: Sequence[str]) -> None:
     """Write a torch module as ONNX or OpenVINO IR, free in the dimensions that its inputs say."""
-    from edgebench.artifacts.convert import export as lower
-
     write = lower.to_openvino if family == "openvino" else lower.to_onnx
     write(module, inputs, target, outputs)
 
@@ -61,18 +67,11 @@ def build_file(source: Path, target: Path, family: str, build: Build, calibratio
 def quantise_file(source: Path, target: Path, family: str, calibration: Sequence[F32]) -> None:
     """Write `target`, the static INT8 form of an IR, ONNX or TFLite file."""
     if family == "openvino":
-        from edgebench.artifacts.convert.export import save_ir
-        from edgebench.backends.openvino import read_model
-        from edgebench.compress.quantise import static_openvino
-
         save_ir(static_openvino(read_model(source), calibration), target)
         return
     if family == "tflite":
-        from edgebench.compress.quantise_tflite import static_tflite
-
         static_tflite(source, target, calibration)
         return
-    from edgebench.compress.quantise import static_onnx
 
     static_onnx(source, target, calibration)
 
@@ -80,12 +79,8 @@ def quantise_file(source: Path, target: Path, family: str, calibration: Sequence
 def halve_file(source: Path, target: Path, family: str) -> None:
     """Write `target`, an IR or ONNX file with its weights in FP16."""
     if family == "openvino":
-        from edgebench.artifacts.convert.export import save_ir
-        from edgebench.backends.openvino import read_model
-
         save_ir(read_model(source), target, half=True)
         return
-    from edgebench.compress.half import half_onnx
 
     half_onnx(source, target)
 
@@ -93,16 +88,12 @@ def halve_file(source: Path, target: Path, family: str) -> None:
 def measured_bytes(folder: Path, family: str, shapes: Sequence[tuple[int, ...]]) -> int:
     """Return the bytes a runtime opens of what was built: all files, or the engine of the measured shape."""
     if family == "tensorrt":
-        from edgebench.backends.tensorrt import engine_file
-
         return (folder / engine_file(shapes[0])).stat().st_size
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _build_engines(source: Path, target: Path, build: Build, calibration: Sequence[F32]) -> None:
     """Write engines into the folder `target`; what the builder cannot do by flags is done to the graph first."""
-    from edgebench.artifacts.convert.engines import EngineSpec, build_engines, has_calibrator, has_flags
-
     precision = {"fp16": "fp16", "ptq-static": "int8", None: "fp32"}[build.step]
     quantised = precision == "int8" and (build.engine_int8 == "qdq" or not has_calibrator())
     if precision == "int8" and build.engine_int8 == "entropy" and not has_calibrator():
@@ -110,8 +101,6 @@ def _build_engines(source: Path, target: Path, build: Build, calibration: Sequen
     with tempfile.TemporaryDirectory() as scratch:
         graph = source
         if quantised:
-            from edgebench.compress.quantise import static_onnx
-
             graph = Path(scratch, "quantised.onnx")
             static_onnx(source, graph, calibration, for_engine=True)
         elif precision == "fp16" and not has_flags():

@@ -12,8 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.backends.boundary import quiet, refusals
+from edgebench.backends.boundary import refusals
+from edgebench.backends.describe import read_inputs
 from edgebench.backends.inputs import ModelInput
+from edgebench.compress.quiet import quiet
 from edgebench.errors import BackendError
 from edgebench_suites.tasks.base import InputInfo
 from edgebench_suites.tasks.images import IMAGE_AXES
@@ -95,7 +97,6 @@ def to_onnx(module: Any, inputs: Inputs, out: Path, outputs: Sequence[str] = (OU
             _export(module, wanted, out, outputs)
         except BackendError:
             _export(module, [replace(item, free={0: "batch"}) for item in wanted], out, outputs)
-    from edgebench.backends.describe import read_inputs
 
     return read_inputs(out)
 

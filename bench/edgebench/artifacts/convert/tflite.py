@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from edgebench.backends.boundary import quiet, refusals
+from edgebench.backends.boundary import refusals
+from edgebench.compress.quiet import quiet
 from edgebench.errors import BackendError
 
 

@@ -6,8 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.artifacts.chain import Chain, Content, file_digest
+from edgebench.artifacts.links.transfer import attach
 from edgebench.artifacts.store import Artifact
+from edgebench.compress.checkpoint import CheckpointSpec
+from edgebench.compress.prune import reestimate_batch_norm
 from edgebench.measure.phases import phase
+from edgebench_suites.data.load import calibration_batches
+from edgebench_suites.recipes import train
+from edgebench_suites.zoo import build, weights_of
 
 if TYPE_CHECKING:
     from edgebench.artifacts.chain import Ledger
@@ -39,10 +45,6 @@ def _classifier(chain: Chain) -> Artifact:
         )
 
     def work(folder: Path, ledger: Ledger) -> Content:
-        from edgebench.compress.checkpoint import CheckpointSpec
-        from edgebench_suites.recipes import train
-        from edgebench_suites.zoo import build
-
         with phase("build", ledger, chain.probes):
             module, origin = build(
                 model, num_classes=chain.data.classes, seed=chain.seed, weights=weights, width_mult=width
@@ -64,16 +66,11 @@ def _classifier(chain: Chain) -> Artifact:
             origin += f", then {note}"
         spec = CheckpointSpec(model, chain.data.classes, width)
         if recipe.head == "transfer":
-            from edgebench.artifacts.links.transfer import attach
-
             module, spec, origin = attach(chain, module, spec, origin, ledger)
         elif recipe.epochs:
             with phase("train", ledger, chain.probes):
                 chain.train(module)
         if recipe.reestimate_batch_norm:
-            from edgebench.compress.prune import reestimate_batch_norm
-            from edgebench_suites.data.load import calibration_batches
-
             images = calibration_batches(chain.data, size=recipe.train_size, count=256, seed=chain.seed, batch=64)
             with phase("re-estimate", ledger, chain.probes, "batch norms' statistics, over training images"):
                 reestimate_batch_norm(module, images)
@@ -87,8 +84,6 @@ def _network(chain: Chain) -> Artifact:
 
     Models that share their weights share this artifact.
     """
-    from edgebench_suites.zoo import weights_of
-
     recipe, model, width = chain.recipe, weights_of(chain.job["model"]), chain.job["width"]
     weights = Path(chain.job["weights"]) if chain.job["weights"] else None
     facts = {
@@ -102,9 +97,6 @@ def _network(chain: Chain) -> Artifact:
     }
 
     def work(folder: Path, ledger: Ledger) -> Content:
-        from edgebench.compress.checkpoint import CheckpointSpec
-        from edgebench_suites.zoo import build
-
         classes = chain.material.classes
         with phase("build", ledger, chain.probes):
             module, origin = build(model, num_classes=classes, seed=chain.seed, weights=weights, width_mult=width)

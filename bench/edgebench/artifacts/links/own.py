@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.chain import Content
+from edgebench.artifacts.convert import export as lower
 from edgebench.artifacts.convert.build import halve_file, quantise_file
 from edgebench.artifacts.families import FILES
 from edgebench.artifacts.store import Artifact
+from edgebench.backends.boundary import refusals
+from edgebench.backends.describe import read_inputs
+from edgebench.backends.openvino import read_model
+from edgebench.backends.pt2 import load_program
 from edgebench.errors import CompressionError
 from edgebench.measure.phases import phase
 
@@ -18,30 +23,9 @@ if TYPE_CHECKING:
     from edgebench.artifacts.chain import Chain, Ledger
     from edgebench.backends.inputs import ModelInput
 
-# Which families a file can be turned into.
-REACHES = {
-    "onnx": ("openvino", "onnx"),
-    "openvino": ("openvino",),
-    "tflite": ("tflite", "openvino"),
-    "pt2": ("torch", "openvino", "onnx"),
-}
-
-
-def why_not(form: str, family: str, variant: str) -> str | None:
-    """Say why a file of this format cannot be measured so, or None."""
-    if family not in REACHES[form]:
-        return f"a .{form if form != 'openvino' else 'xml'} file does not run in this backend"
-    if variant not in ("baseline", "fp16", "ptq-static"):
-        return f"{variant} needs a model that edgebench can train, not a file"
-    if variant != "baseline" and family == "torch":
-        return "an exported program cannot be quantised or halved again in torch"
-    return None
-
 
 def make_own(chain: Chain, *, quantise: bool, halve: bool = False) -> Artifact:
     """Return the artifact of the user's file for the job's family; its `shapes` note fixes every input."""
-    from edgebench.backends.describe import read_inputs
-
     own, family = chain.job["own"], chain.job["family"]
     path = Path(own["path"])
     shapes = fixed_shapes(read_inputs(path), {name: tuple(sizes) for name, sizes in own["shapes"].items()}, path)
@@ -97,16 +81,11 @@ def fixed_shapes(
 
 
 def _convert(path: Path, form: str, family: str, target: Path) -> None:
-    from edgebench.artifacts.convert import export as lower
 
     if form == "pt2":
-        from edgebench.backends.pt2 import load_program
-
         write = lower.to_openvino if family == "openvino" else lower.to_onnx
         write(load_program(path), (), target)
         return
-    from edgebench.backends.boundary import refusals
-    from edgebench.backends.openvino import read_model
 
     with refusals("openvino", "to convert", path):
         lower.save_ir(read_model(path), target)

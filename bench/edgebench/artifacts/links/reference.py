@@ -9,7 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebench.artifacts.chain import Content
 from edgebench.artifacts.store import Artifact
+from edgebench.compress.checkpoint import load_checkpoint
 from edgebench.measure.phases import phase
 from edgebench.measure.reference import FILE, feeds_of
 
@@ -17,22 +19,18 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgebench.artifacts.chain import Chain, Content, Ledger
+    from edgebench.artifacts.chain import Chain, Ledger
 
     Array = npt.NDArray[np.generic]
 
 
 def reference(chain: Chain, parent: Artifact) -> Artifact:
     """Return the reference of a float torch model: its answers to a few test inputs at the training size."""
-    from edgebench.artifacts.chain import Content
-
     facts = {"model": chain.job["model"], "data": chain.material.digest, "size": chain.recipe.train_size}
 
     def work(folder: Path, ledger: Ledger) -> Content:
         import numpy as np
         import torch
-
-        from edgebench.compress.checkpoint import load_checkpoint
 
         module, _ = load_checkpoint(parent.path)
         with phase("reference", ledger, chain.probes), torch.inference_mode():

@@ -10,6 +10,10 @@ from edgebench.artifacts.chain import Chain, Content
 from edgebench.artifacts.convert.build import Build, build_file, export_file, halve_file, measured_bytes, quantise_file
 from edgebench.artifacts.families import FILES, family_versions
 from edgebench.artifacts.store import Artifact
+from edgebench.backends.cuda import Cudart
+from edgebench.compress.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint
+from edgebench.compress.quantise import static_torch
+from edgebench.compress.weights import compress_onnx, compress_openvino
 from edgebench.measure.phases import phase
 from edgebench.plan.digest import digest_of
 
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
 
 def exported(chain: Chain, parent: Artifact, family: str) -> Artifact:
     """The torch model as OpenVINO IR or ONNX, with free batch, height and width."""
-    from edgebench.compress.checkpoint import load_checkpoint
 
     def work(folder: Path, ledger: Ledger) -> Content:
         module, _ = load_checkpoint(parent.path)
@@ -46,9 +49,6 @@ def static(chain: Chain, parent: Artifact, family: str) -> Artifact:
 
     def work(folder: Path, ledger: Ledger) -> Content:
         if family == "torch":
-            from edgebench.compress.checkpoint import load_checkpoint
-            from edgebench.compress.quantise import static_torch
-
             module, spec = load_checkpoint(parent.path)
             with phase("quantise", ledger, chain.probes):
                 module = static_torch(module, chain.calibration())
@@ -65,8 +65,6 @@ def halved(chain: Chain, parent: Artifact, family: str) -> Artifact:
 
     def work(folder: Path, ledger: Ledger) -> Content:
         if family == "torch":
-            from edgebench.compress.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint
-
             module, spec = load_checkpoint(parent.path)
             with phase("halve", ledger, chain.probes):
                 save_checkpoint(folder, module.half(), spec)
@@ -80,8 +78,6 @@ def halved(chain: Chain, parent: Artifact, family: str) -> Artifact:
 
 def engine(chain: Chain, parent: Artifact, step: str | None) -> Artifact:
     """TensorRT engines from an ONNX file, for this GPU, this version, this precision and these shapes."""
-    from edgebench.backends.cuda import Cudart
-
     name, capability = Cudart().device()
     shapes = tuple(tuple(shape) for shape in chain.job["shapes"])
     facts: dict[str, Any] = {
@@ -114,8 +110,6 @@ def weights_int8(chain: Chain, parent: Artifact, family: str) -> Artifact:
     """INT8 weights of the matrix products by the runtime's own tool; activations come and go in FP32."""
 
     def work(folder: Path, ledger: Ledger) -> Content:
-        from edgebench.compress.weights import compress_onnx, compress_openvino
-
         write = compress_openvino if family == "openvino" else compress_onnx
         with phase("quantise", ledger, chain.probes):
             write(parent.path, folder / FILES[family])

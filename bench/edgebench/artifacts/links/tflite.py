@@ -6,14 +6,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.chain import Chain, Content
+from edgebench.artifacts.convert import tflite as lower_tflite
 from edgebench.artifacts.families import FILES
 from edgebench.artifacts.store import Artifact
+from edgebench.compress.checkpoint import load_checkpoint
+from edgebench.compress.quantise_tflite import dynamic_tflite, half_tflite, static_tflite
 from edgebench.measure.phases import phase
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgebench.artifacts.chain import Ledger
+    from edgebench.compress.steps import Step
 
 FAMILY = "tflite"
+
+
+def lowered(chain: Chain, parent: Artifact, steps: Sequence[Step]) -> Artifact:
+    """Convert a torch checkpoint, then apply LiteRT's own quantiser where the last step is one."""
+    current = exported(chain, parent)
+    last = steps[-1].kind if steps else None
+    if last is not None and (last.lowered or FAMILY in last.lowered_in):
+        current = quantised(chain, current, last.kind)
+    return current
 
 
 def exported(chain: Chain, parent: Artifact) -> Artifact:
@@ -21,9 +36,6 @@ def exported(chain: Chain, parent: Artifact) -> Artifact:
     size = chain.recipe.train_size
 
     def work(folder: Path, ledger: Ledger) -> Content:
-        from edgebench.artifacts.convert import tflite as lower_tflite
-        from edgebench.compress.checkpoint import load_checkpoint
-
         module, _ = load_checkpoint(parent.path)
         lower_tflite.import_converter()
         with phase("export", ledger, chain.probes):
@@ -44,8 +56,6 @@ def quantised(chain: Chain, parent: Artifact, kind: str) -> Artifact:
         }
 
     def work(folder: Path, ledger: Ledger) -> Content:
-        from edgebench.compress.quantise_tflite import dynamic_tflite, half_tflite, static_tflite
-
         target = folder / FILES[FAMILY]
         with phase("quantise", ledger, chain.probes):
             if kind == "ptq-static":

@@ -6,32 +6,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.chain import Chain, Content
+from edgebench.artifacts.convert.export import save_ir
 from edgebench.artifacts.families import FILES
+from edgebench.artifacts.links.transfer import prune
 from edgebench.artifacts.store import Artifact
+from edgebench.compress.checkpoint import CheckpointSpec, load_checkpoint
+from edgebench.compress.distil import distil
+from edgebench.compress.prune import l1_unstructured, make_permanent, reestimate_batch_norm, structured
+from edgebench.compress.quantise import dynamic, qat, qat_note
 from edgebench.measure.phases import phase
+from edgebench_suites.zoo import build
 
 if TYPE_CHECKING:
     from edgebench.artifacts.chain import Ledger
-    from edgebench.compress.checkpoint import CheckpointSpec
     from edgebench.compress.steps import Step
 
 
 def compressed(chain: Chain, parent: Artifact, step: Step) -> Artifact:
     """One step in torch: prune, remove channels, distil or quantise dynamically."""
-    from edgebench.compress.checkpoint import load_checkpoint
-
     recipe, kind = chain.recipe, step.kind.kind
     facts = {"step": step.name, "recipe": recipe.model_dump(), "data": chain.material.digest}
 
     def work(folder: Path, ledger: Ledger) -> Content:
         module, spec = load_checkpoint(parent.path)
         if kind == "prune" and recipe.head == "transfer":
-            from edgebench.artifacts.links.transfer import prune
-
             prune(chain, parent, module, step.amount or 0.0, ledger)
         elif kind == "prune":
-            from edgebench.compress.prune import l1_unstructured, make_permanent
-
             with phase("prune", ledger, chain.probes):
                 l1_unstructured(module, step.amount or 0.0)
             with phase("recover", ledger, chain.probes):
@@ -42,8 +42,6 @@ def compressed(chain: Chain, parent: Artifact, step: Step) -> Artifact:
         elif kind == "distil":
             module, spec = _distilled(chain, module, spec, ledger)
         else:
-            from edgebench.compress.quantise import dynamic
-
             with phase("quantise", ledger, chain.probes):
                 module, spec = dynamic(module), spec.then("ptq-dynamic")
         return chain.saved(folder, module, spec, {})
@@ -52,7 +50,6 @@ def compressed(chain: Chain, parent: Artifact, step: Step) -> Artifact:
 
 
 def _channels(chain: Chain, module: Any, amount: float, ledger: Ledger) -> Any:
-    from edgebench.compress.prune import reestimate_batch_norm, structured
 
     with phase("prune", ledger, chain.probes):
         module = structured(module, amount, size=chain.recipe.train_size)
@@ -63,9 +60,6 @@ def _channels(chain: Chain, module: Any, amount: float, ledger: Ledger) -> Any:
 
 
 def _distilled(chain: Chain, teacher: Any, spec: CheckpointSpec, ledger: Ledger) -> tuple[Any, CheckpointSpec]:
-    from edgebench.compress.checkpoint import CheckpointSpec
-    from edgebench.compress.distil import distil
-    from edgebench_suites.zoo import build
 
     recipe = chain.recipe
     width = spec.width_mult * recipe.distil_width
@@ -86,15 +80,12 @@ def _distilled(chain: Chain, teacher: Any, spec: CheckpointSpec, ledger: Ledger)
     return student, CheckpointSpec(spec.model, spec.num_classes, width)
 
 
-def qat(chain: Chain, parent: Artifact) -> Artifact:
+def quantisation_aware(chain: Chain, parent: Artifact) -> Artifact:
     """Quantisation-aware training, straight to OpenVINO IR."""
     recipe = chain.recipe
     facts = {"recipe": recipe.model_dump(), "data": chain.data.digest}
 
     def work(folder: Path, ledger: Ledger) -> Content:
-        from edgebench.artifacts.convert.export import save_ir
-        from edgebench.compress.checkpoint import load_checkpoint
-        from edgebench.compress.quantise import qat, qat_note
 
         module, _ = load_checkpoint(parent.path)
         with phase("train-quantised", ledger, chain.probes, qat_note()):

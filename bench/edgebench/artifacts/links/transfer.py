@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.store import Artifact
+from edgebench.compress.prune import l1_unstructured, make_permanent, reestimate_batch_norm
 from edgebench.measure.phases import phase
+from edgebench_suites.data.dataset import DataChoice
+from edgebench_suites.data.load import calibration_batches, load_data
+from edgebench_suites.recipes import train
+from edgebench_suites.transfer import has_batch_norm, standardise_layers, with_head
+from edgebench_suites.zoo import build
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,9 +30,6 @@ def attach(
 ) -> tuple[Any, CheckpointSpec, str]:
     """Return base and trained head, how to rebuild them, and where the weights come from."""
     import torch
-
-    from edgebench.compress.prune import reestimate_batch_norm
-    from edgebench_suites.transfer import has_batch_norm, standardise_layers, with_head
 
     recipe, seed = chain.recipe, chain.seed
     learns = origin.startswith("seeded") and bool(recipe.pretrain_epochs) and has_batch_norm(network)
@@ -61,11 +64,6 @@ def _pretrained(chain: Chain, ledger: Ledger) -> tuple[Any, str]:
 
     So the base transfers from another task, as ImageNet's would. Only networks with batch norms learn in so few epochs.
     """
-    from edgebench_suites.data.dataset import DataChoice
-    from edgebench_suites.data.load import load_data
-    from edgebench_suites.recipes import train
-    from edgebench_suites.zoo import build
-
     recipe, used = chain.recipe, chain.job["choice"]["digits"] if chain.job["data"] is None else ()
     others = tuple(digit for digit in range(10) if digit not in used)
     data = load_data(None, seed=chain.seed, choice=DataChoice(others if 1 < len(others) < 10 else ()))
@@ -96,9 +94,6 @@ def prune(chain: Chain, parent: Artifact, module: Any, amount: float, ledger: Le
     """
     from torch import nn
 
-    from edgebench.compress.prune import l1_unstructured, make_permanent, reestimate_batch_norm
-    from edgebench_suites.transfer import standardise_layers
-
     base = module.get_submodule("base")
     with phase("prune", ledger, chain.probes):
         l1_unstructured(module, amount, linear=True)
@@ -120,7 +115,5 @@ def prune(chain: Chain, parent: Artifact, module: Any, amount: float, ledger: Le
 
 def _images(chain: Chain) -> npt.NDArray[np.float32]:
     """One batch of training images, the same each time."""
-    from edgebench_suites.data.load import calibration_batches
-
     size, seed = chain.recipe.train_size, chain.seed
     return calibration_batches(chain.data, size=size, count=STANDARD_IMAGES, seed=seed, batch=2 * STANDARD_IMAGES)[0]

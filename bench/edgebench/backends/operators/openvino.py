@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.boundary import refusals
-from edgebench.backends.openvino import OpenVINOBackend, compile_model
+from edgebench.backends.openvino import compile_model
 from edgebench.backends.operators.grid import ACTIVATION_SCALE, OUTPUT_SCALE, WEIGHT_SCALE, integer_weights
-from edgebench.errors import BackendError
 
 if TYPE_CHECKING:
     from edgebench.backends.openvino import OpenVINOModel
@@ -24,8 +23,6 @@ _LEVELS = 256
 
 def make_openvino(operator: Operator, precision: str, threads: int) -> OpenVINOModel:
     """Return the operator as a model of the OpenVINO backend."""
-    if (reason := OpenVINOBackend().unavailable()) is not None:
-        raise BackendError(reason)
     import openvino
 
     with refusals("openvino", f"operator {operator.name}"):

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgebench.backends.fitness import Asked, why_not
+from edgebench.backends.registry import resolve, row_of
 from edgebench.errors import BackendError
-from edgebench_suites.operators import OPERATORS, PRECISIONS
+from edgebench_suites.operators import OPERATORS
 
 if TYPE_CHECKING:
     from edgebench.backends.base import LoadedModel
 
-RUNTIMES = ("torch", "openvino")
-
 
 def make(name: str, backend: str, precision: str, threads: int) -> LoadedModel:
-    """Return operator `name` ready to run in `backend` (torch or openvino) and `precision` (fp32 or int8).
+    """Return operator `name` ready to run in a backend that has operators and in `precision` (fp32 or int8).
 
     In int8 the tensors themselves are 8 bits wide, so that a pass quantises nothing except in `quantise`; what was
     really executed stands in `layers()`. Raises BackendError for unknown names.
     """
     if (operator := OPERATORS.get(name)) is None:
         raise BackendError(f"unknown operator {name!r}: choose from {', '.join(OPERATORS)}")
-    if precision not in PRECISIONS:
-        raise BackendError(f"operators run in {' and '.join(PRECISIONS)}, not {precision}: choose one of these")
-    match backend:
-        case "torch":
-            from edgebench.backends.operators.torch import make_torch
-
-            return make_torch(operator, precision, threads)
-        case "openvino":
-            from edgebench.backends.operators.openvino import make_openvino
-
-            return make_openvino(operator, precision, threads)
-    raise BackendError(f"operators run through {' and '.join(RUNTIMES)}, not {backend}: choose one of these")
+    if reason := why_not(backend, Asked(precision, operator=name)):
+        raise BackendError(reason)
+    model: LoadedModel = resolve(row_of(backend).operators)(operator, precision, threads)
+    return model

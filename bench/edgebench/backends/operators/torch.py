@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.base import LoadSpec, TensorSpec
-from edgebench.backends.boundary import quiet, refusals
+from edgebench.backends.boundary import refusals
 from edgebench.backends.operators.grid import ACTIVATION_SCALE, OUTPUT_SCALE, WEIGHT_SCALE, integer_weights
-from edgebench.backends.torch import TorchBackend, wrap_module
+from edgebench.backends.torch import wrap_module
+from edgebench.compress.quiet import quiet
 from edgebench.errors import BackendError
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ _ENGINE = "onednn"
 
 def make_torch(operator: Operator, precision: str, threads: int) -> TorchModel:
     """Return the operator as a model of the torch backend."""
-    if (reason := TorchBackend().unavailable()) is not None:
-        raise BackendError(reason)
     import torch
 
     int8 = precision == "int8"

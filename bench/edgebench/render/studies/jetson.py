@@ -1,8 +1,7 @@
 """The Jetson study's findings, one by one: reproduced, not reproduced, or cannot tell.
 
-Published: *Mengkarakterisasi Kompresi Model Deep Learning dengan Post-Training Quantization pada Edge Devices* (2024),
-six classifiers with TensorRT on a Xavier NX and an Orin Nano. Each engine of a report is judged by itself; the figures
-of the study are compared with, never computed from.
+The published figures stand in edgebench_suites/studies/jetson.toml. Each engine of a report is judged by itself; the
+figures of the study are compared with, never computed from.
 """
 
 from __future__ import annotations
@@ -14,18 +13,15 @@ from statistics import fmean
 from typing import Literal
 
 from edgebench.render import cells
-from edgebench.render.studies.n150 import judge
+from edgebench.render.studies.common import judge, model_name, to_percent
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import signed
 from edgebench.report.metric import mean_interval
 from edgebench.report.model import Benchmark, Contrast, Report
+from edgebench_suites.published import Bound, study
 
 Verdict = Literal["reproduced", "not reproduced", "cannot tell"]
-_STEPS = {"fp16": "FP16", "ptq-static": "INT8"}
-# Greatest change published for any model, in per cent, and half a unit of the last digit given.
-_SIZES = {"fp16": (-58.0, 0.5), "ptq-static": (-77.0, 0.5)}
-_DROPS = {"fp16": -4.5, "ptq-static": -13.9}  # percentage points
-_LATENCY = (-67.0, -55.0)
+BOUNDS: Mapping[str, Bound] = {bound.variant: bound for bound in study("jetson").bounds}
 _FEW = "one model gives no interval"
 
 Cells = Mapping[tuple[str, str], Benchmark]
@@ -64,7 +60,7 @@ def jetson_section(report: Report) -> Section | None:
         Column("verdict", tuple(f"{one.verdict}: {one.why}" for one in found), "left", wrap=True),
     )
     notes = (
-        "published: TensorRT on a Jetson Xavier NX and an Orin Nano",
+        f"published: {study('jetson').hardware}",
         "here: geometric means over the models, [95 % interval over the models]; size and accuracy: the most changed",
     )
     return Section("The Jetson study", (columns,), notes=notes)
@@ -75,7 +71,7 @@ def _of_engine(report: Report, engine: str) -> Iterator[Finding]:
     made = _cells(report, engine, "compress")
     if any((model, "fp16") in made and (model, "ptq-static") in made for model in _models(made)):
         yield _longer_to_make(made, engine)
-    for step in _STEPS:
+    for step in BOUNDS:
         if not any((model, step) in runs and (model, "baseline") in runs for model in _models(runs)):
             continue
         yield _size(runs, engine, step)
@@ -93,21 +89,22 @@ def _longer_to_make(made: Cells, engine: str) -> Finding:
 
 
 def _size(runs: Cells, engine: str, step: str) -> Finding:
-    published, rounding = _SIZES[step]
-    changes = [(_percent(math.exp(log)), model) for model, log in _logs(runs, "baseline", step, "size_bytes")]
-    text = f"{_STEPS[step]} shrinks models by up to {-published:.0f} %"
+    bound = BOUNDS[step].size_percent
+    published = bound.value
+    changes = [(to_percent(math.exp(log)), model) for model, log in _logs(runs, "baseline", step, "size_bytes")]
+    text = f"{BOUNDS[step].name} shrinks models by up to {-published:.0f} %"
     if not changes:
         return Finding(text, engine, f"{signed(published, 0)} %", "", "cannot tell", "no size was measured")
     (best, model), (least, _) = min(changes), max(changes)
-    verdict: Verdict = "reproduced" if best <= published + rounding else "not reproduced"
+    verdict: Verdict = "reproduced" if best <= published + bound.rounding else "not reproduced"
     why = f"exactly, {model}; the least change is {signed(least, 1)} %"
     return Finding(text, engine, f"{signed(published, 0)} %", f"{signed(best, 1)} %", verdict, why)
 
 
 def _accuracy(contrasts: Sequence[Contrast], runs: Cells, engine: str, step: str) -> Finding:
     """The worst model decides: within the bound surely, beyond it surely, or neither."""
-    limit = _DROPS[step]
-    text = f"{_STEPS[step]} costs at most {-limit:.1f} points of accuracy"
+    limit = BOUNDS[step].accuracy_points
+    text = f"{BOUNDS[step].name} costs at most {-limit:.1f} points of accuracy"
     found = []
     for model in _models(runs):
         base, head = runs.get((model, "baseline")), runs.get((model, step))
@@ -129,19 +126,21 @@ def _accuracy(contrasts: Sequence[Contrast], runs: Cells, engine: str, step: str
 
 def _latency(runs: Cells, engine: str, step: str) -> Finding:
     change, interval = _change(runs, "baseline", step, "latency_s")
-    text, published = f"{_STEPS[step]} latency falls by 55 to 67 %", f"{signed(-55, 0)} to {signed(-67, 0)} %"
+    most, least = BOUNDS[step].latency_percent
+    text = f"{BOUNDS[step].name} latency falls by {-least:.0f} to {-most:.0f} %"
+    published = f"{signed(least, 0)} to {signed(most, 0)} %"
     if change is None:
         return Finding(text, engine, published, "", "cannot tell", "no latency was measured")
     if interval is None:
         return Finding(text, engine, published, _shown(change, None), "cannot tell", _FEW)
-    told, why = judge(_LATENCY, change, interval, exact=False)
+    told, why = judge((most, least), change, interval, exact=False)
     words: Mapping[str, Verdict] = {"shown": "reproduced", "not shown": "not reproduced"}
     return Finding(text, engine, published, _shown(change, interval), words.get(told, "cannot tell"), why)
 
 
 def _use(runs: Cells, engine: str, step: str, metric: str, what: str, *, falls: bool) -> Finding:
     change, interval = _change(runs, "baseline", step, metric)
-    text, published = f"{_STEPS[step]}: {what}", "falls" if falls else "rises"
+    text, published = f"{BOUNDS[step].name}: {what}", "falls" if falls else "rises"
     if change is None:
         return Finding(text, engine, published, "", "cannot tell", f"{cells.title(metric)} was not measured")
     verdict, why = _sign(change, interval, falls=falls)
@@ -163,8 +162,8 @@ def _change(runs: Cells, base: str, head: str, metric: str) -> tuple[float | Non
     if not logs:
         return None, None
     interval = mean_interval(logs)
-    ends = None if interval is None else (_percent(math.exp(interval[0])), _percent(math.exp(interval[1])))
-    return _percent(math.exp(fmean(logs))), ends
+    ends = None if interval is None else (to_percent(math.exp(interval[0])), to_percent(math.exp(interval[1])))
+    return to_percent(math.exp(fmean(logs))), ends
 
 
 def _logs(runs: Cells, base: str, head: str, metric: str) -> Iterator[tuple[str, float]]:
@@ -184,9 +183,7 @@ def _cells(report: Report, engine: str, kind: str) -> Cells:
         plain = params.get("isa", "none") == "none" and params.get("batch", 1) == 1
         same = row.kind == kind and row.status == "ok" and params.get("backend") == engine and plain
         if same and not (params.get("variant") == "baseline" and params.get("precision") != "fp32"):
-            width = params.get("width", 1.0)
-            model = f"{params.get('model')}" if width == 1.0 else f"{params.get('model')}-{width}"
-            found.setdefault((model, str(params.get("variant"))), row)
+            found.setdefault((model_name(row), str(params.get("variant"))), row)
     return found
 
 
@@ -199,7 +196,3 @@ def _shown(change: float | None, interval: tuple[float, float] | None) -> str:
         return ""
     ends = "" if interval is None else f" [{signed(interval[0], 1)}, {signed(interval[1], 1)}]"
     return f"{signed(change, 1)} %{ends}"
-
-
-def _percent(ratio: float) -> float:
-    return 100 * (ratio - 1)

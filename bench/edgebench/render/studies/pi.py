@@ -1,40 +1,23 @@
 """The Raspberry Pi study's table beside this machine's, and whether this machine shows each published effect.
 
-Published: *Optimasi Model Deep Learning untuk Raspberry menggunakan Pruning dan Kuantisasi* (2024), Raspberry Pi 4,
-two classes, 150 images. The figures are shown for comparison only: no result is computed from them.
+The published figures stand in edgebench_suites/studies/pi.toml, for comparison only: no result comes from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgebench.render import cells
+from edgebench.render.studies.common import accuracy, contrast_of, model_name, models_of
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import NONE, TIMES, figure, quantity, share, signed
-from edgebench.report.intervals import wilson
-from edgebench.report.model import Benchmark, Contrast, Report
+from edgebench.report.model import Benchmark, Report
+from edgebench_suites.published import study
 
-# What the study calls "not optimised" and "optimised", as variants of a .tflite file here. Its pruning share is not
-# published; 50 % stands for it.
+# What the study calls "not optimised" and "optimised", as variants of a .tflite file here.
 PLAIN, OPTIMISED = "baseline", "prune50+ptq-static"
-_NAMES = {PLAIN: "not optimised", OPTIMISED: "optimised"}
 _KILO = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """One row of the table: accuracy as a share, seconds a picture, kB of the file (of 1,024 bytes)."""
-
-    accuracy: float
-    latency_s: float
-    file_kb: int
-
-
-PUBLISHED: Mapping[str, Mapping[str, Published]] = {
-    "vgg19": {PLAIN: Published(1.0, 4.3748, 94_622), OPTIMISED: Published(1.0, 4.4706, 23_810)},
-    "resnet50": {PLAIN: Published(1.0, 3.2024, 292_599), OPTIMISED: Published(1.0, 1.11791, 40_210)},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +39,7 @@ def pi_section(report: Report) -> Section | None:
         return None
     effects = effects_of(report)
     notes = [
-        "published: the study's table, a Raspberry Pi 4 with faces with and without a mask; for comparison only",
+        f"published: the study's table, {study('pi').hardware}; for comparison only",
         "optimised here: half of the weights zeroed, head fine-tuned, full-integer INT8; kB are 1,024 bytes",
         "8 of 32 bits leave 25 % of a file: the published 13.74 % of ResNet50 is more than quantising the same network",
         "size of a torch row: its serialised weights; speed-up and size ratio: against the FP32 .tflite of the model",
@@ -72,22 +55,31 @@ def pi_section(report: Report) -> Section | None:
 def effects_of(report: Report) -> list[Effect]:
     """Return the published effects of the models that this report holds in both forms."""
     found = []
-    for model, published in PUBLISHED.items():
+    for model in dict.fromkeys(row.model for row in study("pi").rows):
         plain, optimised = (_of(report, model, variant) for variant in (PLAIN, OPTIMISED))
         if plain is None or optimised is None:
             continue
-        before, after = published[PLAIN], published[OPTIMISED]
-        for metric, ratio in (
-            ("latency_s", after.latency_s / before.latency_s),
-            ("size_bytes", after.file_kb / before.file_kb),
-            ("accuracy_top1", after.accuracy - before.accuracy),
-        ):
-            contrast = _contrast(report.contrasts, metric, plain.name, optimised.name)
+        for metric in ("latency_s", "size_bytes", "accuracy_top1"):
+            ratio = published_effect(model, metric)
+            contrast = contrast_of(report.contrasts, metric, plain.name, optimised.name)
             measured = None if contrast is None else contrast.difference if contrast.ratio is None else contrast.ratio
             interval = None if contrast is None else contrast.ci95
             verdict = judge(metric, ratio, measured, interval)
             found.append(Effect(model, metric, ratio, measured, interval, verdict))
     return found
+
+
+def published_effect(model: str, metric: str) -> float:
+    """Return optimised over not optimised as published; of accuracy, their difference as a share."""
+    plain, optimised = (_figure(model, variant, metric) for variant in (PLAIN, OPTIMISED))
+    return optimised - plain if metric == "accuracy_top1" else optimised / plain
+
+
+def _figure(model: str, variant: str, metric: str) -> float:
+    row = study("pi").row(model, variant)
+    if row is None:
+        raise KeyError(f"{model} {variant}")
+    return row.figures[metric].value
 
 
 def judge(metric: str, published: float, measured: float | None, interval: tuple[float, float] | None) -> str:
@@ -121,7 +113,7 @@ def _table(report: Report, rows: Sequence[Benchmark]) -> tuple[Column, ...]:
         names.append(_name(row))
         plain = _of(report, str(row.params["model"]), PLAIN, row)
         values = [
-            _accuracy(row),
+            accuracy(row),
             cells.metric_cell(row, "loss"),
             cells.metric_cell(row, "latency_s"),
             _kilobytes(row),
@@ -131,21 +123,19 @@ def _table(report: Report, rows: Sequence[Benchmark]) -> tuple[Column, ...]:
         ]
         for column, value in zip(columns.values(), values, strict=True):
             column.append(value)
-        variant = str(row.params["variant"])
-        known = PUBLISHED.get(str(row.params["model"]), {}).get(variant)
+        known = study("pi").row(str(row.params["model"]), str(row.params["variant"]))
         if known is None or row.params.get("backend") != "litert":
             continue
-        names.append(f"  published, {_NAMES[variant]}")
-        first = PUBLISHED[str(row.params["model"])][PLAIN]
-        changed = known is not first
+        names.append(f"  published, {known.name}")
+        changed = known.variant != PLAIN
         told = [
-            share(known.accuracy),
+            share(known.figures["accuracy_top1"].value),
             NONE,
-            quantity(known.latency_s, "s"),
-            f"{known.file_kb:,}",
+            quantity(known.figures["latency_s"].value, "s"),
+            f"{known.figures['size_bytes'].value / _KILO:,.0f}",
             NONE,
-            f"{figure(first.latency_s / known.latency_s)} {TIMES}" if changed else NONE,
-            f"{known.file_kb / first.file_kb:.2%}" if changed else NONE,
+            f"{figure(1 / published_effect(known.model, 'latency_s'))} {TIMES}" if changed else NONE,
+            f"{published_effect(known.model, 'size_bytes'):.2%}" if changed else NONE,
         ]
         for column, value in zip(columns.values(), told, strict=True):
             column.append(value)
@@ -186,8 +176,8 @@ def _rows(report: Report) -> list[Benchmark]:
         for row in report.benchmarks
         if row.kind == "inference" and row.status == "ok" and row.params.get("backend") in {"torch", "litert"}
     ]
-    models = list(dict.fromkeys(_model(row) for row in fitting))
-    return sorted(fitting, key=lambda row: models.index(_model(row)))
+    models = models_of(fitting)
+    return sorted(fitting, key=lambda row: models.index(model_name(row)))
 
 
 def _of(report: Report, model: str, variant: str, like: Benchmark | None = None) -> Benchmark | None:
@@ -200,22 +190,8 @@ def _of(report: Report, model: str, variant: str, like: Benchmark | None = None)
     return None
 
 
-def _model(row: Benchmark) -> str:
-    width = row.params.get("width", 1.0)
-    return f"{row.params['model']}" if width == 1.0 else f"{row.params['model']}-{width:g}"
-
-
 def _name(row: Benchmark) -> str:
-    return f"{_model(row)} {row.params['variant']} {'torch' if row.params['backend'] == 'torch' else '.tflite'}"
-
-
-def _accuracy(row: Benchmark) -> str:
-    metric = row.metrics.get("accuracy_top1")
-    if metric is None or not metric.images:
-        return cells.metric_cell(row, "accuracy_top1")
-    right = cells.headline(metric)
-    low, high = wilson(round(right * metric.images), metric.images)
-    return f"{share(right)} [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{model_name(row)} {row.params['variant']} {'torch' if row.params['backend'] == 'torch' else '.tflite'}"
 
 
 def _kilobytes(row: Benchmark) -> str:
@@ -224,7 +200,7 @@ def _kilobytes(row: Benchmark) -> str:
 
 
 def _speed_up(report: Report, plain: Benchmark, row: Benchmark) -> str:
-    contrast = _contrast(report.contrasts, "latency_s", plain.name, row.name)
+    contrast = contrast_of(report.contrasts, "latency_s", plain.name, row.name)
     if contrast is not None and contrast.ratio:
         return f"{figure(1 / contrast.ratio)} {TIMES}"
     times = [one.metrics.get("latency_s") for one in (plain, row)]
@@ -238,7 +214,3 @@ def _size_ratio(plain: Benchmark, row: Benchmark) -> str:
     if sizes[0] is None or sizes[1] is None or not sizes[0].mean:
         return NONE
     return f"{sizes[1].mean / sizes[0].mean:.2%}"
-
-
-def _contrast(contrasts: Sequence[Contrast], metric: str, base: str, head: str) -> Contrast | None:
-    return next((c for c in contrasts if (c.metric, c.base, c.head) == (metric, base, head)), None)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from edgebench.compare.verdict import Comparison
+from edgebench.compare.verdict import Comparison, Verdict
+from edgebench.report.text import json_text
 
 SCHEMA: Final = "edgebench.verdict/1"
 PATH = Path(__file__).with_name("edgebench.verdict-1.schema.json")
@@ -27,14 +27,12 @@ def verdict_json(comparison: Comparison) -> str:
         **asdict(comparison),
         "common": dict(comparison.common),
     }
-    return json.dumps(_without_none(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(_without_none(data)) + "\n"
 
 
 def schema_text() -> str:
     """Return the JSON Schema (Draft 2020-12) as the shipped file has it."""
     from pydantic import TypeAdapter
-
-    from edgebench.compare.verdict import Comparison, Verdict
 
     found = TypeAdapter(Comparison).json_schema(mode="serialization")
     names = [verdict.value for verdict in Verdict]

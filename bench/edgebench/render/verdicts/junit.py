@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring  # writing only; nothing is parsed here
 
 from edgebench.compare.verdict import Finding, Verdict
-from edgebench.render.units import clean
 from edgebench.render.verdicts.text import budget_text, change_text, headline, metric_title, remarks, value_text
+from edgebench.report.text import clean
 
 if TYPE_CHECKING:
     from edgebench.compare.verdict import Comparison

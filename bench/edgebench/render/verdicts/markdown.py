@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgebench.compare.verdict import Finding, Verdict
-from edgebench.render.units import clean
 from edgebench.render.verdicts.text import (
     ORDER,
     budget_text,
@@ -21,6 +20,7 @@ from edgebench.render.verdicts.text import (
     remarks,
     value_text,
 )
+from edgebench.report.text import clean
 
 if TYPE_CHECKING:
     from edgebench.compare.verdict import Comparison
@@ -125,4 +125,6 @@ def _plain(text: str, limit: int = 600) -> str:
     """Escape what Markdown and HTML would read; a zero-width space keeps ``@name`` and ``#1`` from linking."""
     shown = clean(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     shown = re.sub(r"([\\`*_{}\[\]()|~!])", r"\\\1", shown)
-    return re.sub(r"([@#])(?=\w)", "\\1\N{ZERO WIDTH SPACE}", shown.replace("://", ":\N{ZERO WIDTH SPACE}//"))
+    # GitHub links an address, a bare www., a name and a number by themselves.
+    shown = shown.replace("://", ":\N{ZERO WIDTH SPACE}//")
+    return re.sub(r"([@#]|www\.)(?=\w)", "\\1\N{ZERO WIDTH SPACE}", shown, flags=re.IGNORECASE)

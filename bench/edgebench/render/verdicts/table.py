@@ -7,7 +7,6 @@ from rich.text import Text
 
 from edgebench.compare.verdict import Comparison, Finding, Verdict
 from edgebench.render.tables import Column, FittingTable
-from edgebench.render.units import clean
 from edgebench.render.verdicts.text import (
     budget_text,
     by_severity,
@@ -18,6 +17,7 @@ from edgebench.render.verdicts.text import (
     remarks,
     value_text,
 )
+from edgebench.report.text import clean
 
 _STYLES = {
     Verdict.REGRESSED: "bold red",

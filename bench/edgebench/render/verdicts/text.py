@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from edgebench.compare.policy import PERCENTILES
 from edgebench.compare.verdict import Comparison, Finding, Verdict
 from edgebench.render.cells import title
-from edgebench.render.units import NONE, clean, points, quantity, share, signed
+from edgebench.render.units import NONE, points, quantity, share, signed
+from edgebench.report.text import clean
 
 ORDER = (Verdict.REGRESSED, Verdict.INCOMPARABLE, Verdict.INCONCLUSIVE, Verdict.IMPROVED, Verdict.PASS)
 _NAMES_SHOWN = 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -12,8 +11,9 @@ from rich.text import Text
 
 from edgebench.compare.trend import MIN_REPORTS, Change, Series
 from edgebench.render.tables import Column, FittingTable
-from edgebench.render.units import NONE, clean, points, quantity, share, signed
+from edgebench.render.units import NONE, points, quantity, share, signed
 from edgebench.render.verdicts.text import metric_title
+from edgebench.report.text import clean, json_text
 
 if TYPE_CHECKING:
     from edgebench.compare.trend import Trend
@@ -55,7 +55,7 @@ def trend_table(trend: Trend) -> RenderableType:
 
 def trend_json(trend: Trend) -> str:
     """Return the trend as JSON text, `edgebench.trend/1`."""
-    return json.dumps({"schema": SCHEMA, **asdict(trend)}, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text({"schema": SCHEMA, **asdict(trend)}, None) + "\n"
 
 
 def sparkline(values: tuple[float, ...], width: int = _WIDTH) -> str:

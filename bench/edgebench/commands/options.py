@@ -48,46 +48,21 @@ def add_training_options(group: Any) -> None:
     group.add_argument("--weights", metavar="FILE", type=Path, help="a state dict for the suite's model")
 
 
-def add_probe_options(parser: argparse.ArgumentParser) -> None:
-    """Add what every command that measures energy takes."""
+def add_probe_options(parser: argparse.ArgumentParser, *, inherited: bool = False) -> None:
+    """Add what every command that measures energy takes; `inherited`: the parser above has these options too."""
     group = parser.add_argument_group("energy")
     group.add_argument(
         "--probe",
         metavar="SPEC",
         action="append",
-        default=None,
+        default=argparse.SUPPRESS if inherited else None,
         help="NAME[:ADDRESS][?option=value], may be repeated (EDGEBENCH_PROBE, separated by spaces)",
     )
     group.add_argument(
         "--sysfs",
         metavar="ROOT",
-        default=os.environ.get("EDGEBENCH_SYSFS", "/sys"),
+        default=argparse.SUPPRESS if inherited else os.environ.get("EDGEBENCH_SYSFS", "/sys"),
         help="where sysfs is mounted (EDGEBENCH_SYSFS)",
-    )
-
-
-def add_verdict_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `compare` and `ab` have in common."""
-    group = parser.add_argument_group("verdict")
-    group.add_argument("--format", choices=("table", "json", "markdown", "junit"), default="table")
-    group.add_argument("-o", "--output", metavar="FILE", type=Path, help="a file instead of standard output")
-    group.add_argument(
-        "--budget",
-        metavar="[METRIC=]5%",
-        action="append",
-        default=[],
-        help="largest change for the worse that passes (default 5%%; see docs/compare.md)",
-    )
-    group.add_argument("--margin", metavar="1%", help="a change up to this is no regression (default 1%%)")
-    group.add_argument("--metric", metavar="NAME", action="append", default=[], help="compare only this, repeatable")
-    group.add_argument("--config", metavar="FILE", type=Path, help="budgets (default: edgebench.toml, where it is)")
-    group.add_argument(
-        "--allow",
-        metavar="WHAT",
-        action="append",
-        default=[],
-        choices=("inconclusive", "removed"),
-        help="exit 0 for it",
     )
 
 

@@ -1,0 +1,53 @@
+"""The row of a backend: everything that is known of it before its runtime is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# Seconds on a 2-core x86 machine of 2023 (docs/method.md), where nobody measured: those of a GPU, guessed.
+UNMEASURED_PASS_S = 0.002
+UNMEASURED_START_S = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a precision needs besides the runtime; nothing by default.
+
+    `file`: the file must hold the precision, as the runtime computes what it finds. `ask` names a function
+    ``module:function`` that takes precision and ISA ceiling and says what this machine lacks, or returns None. With
+    both, either will do.
+    """
+
+    file: bool = False
+    ask: str | None = None
+
+
+ANYWHERE = Need()
+IN_THE_FILE = Need(file=True)
+
+
+@dataclass(frozen=True, slots=True)
+class BackendRow:
+    """One backend. Names of Python objects are ``module:object`` and are imported when they are asked for.
+
+    `source` returns the `Backend`; `family` is the artifact family it measures (backends/families.py) and `formats`
+    are those it opens, more where users bring their own; `operators` returns single operators as models, empty: it has
+    none. `platforms` are the images that hold it. `opens` and `install` are for the docs. `pass_s` is the
+    estimated time of MobileNetV2 at 224 pixels, `start_s` that of a worker's start, `int8_ratio` the estimated time of
+    INT8 against FP32.
+    """
+
+    name: str
+    title: str
+    source: str
+    family: str
+    formats: tuple[str, ...]
+    precisions: Mapping[str, Need] = field(default_factory=lambda: {"fp32": ANYWHERE})
+    operators: str = ""
+    platforms: tuple[str, ...] = ()
+    opens: str = ""
+    install: str = ""
+    pass_s: float = UNMEASURED_PASS_S
+    start_s: float = UNMEASURED_START_S
+    int8_ratio: float = 0.5

@@ -1,0 +1,80 @@
+"""The command `edgebench ab`: two environments measured in turns on this machine, then the verdict."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebench.commands.console import EPILOG_VERDICT, EXIT_OK, probe_specs, say, write_text
+from edgebench.commands.judging import add_verdict_options, policy_asked, rendered
+from edgebench.commands.options import add_probe_options, count
+from edgebench.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from edgebench.commands.console import Subparsers
+
+
+def add(commands: Subparsers) -> None:
+    """Add the command and its options."""
+    ab = commands.add_parser(
+        "ab",
+        help="two environments interleaved on this machine, then the verdict",
+        description="Measure a suite in two Python environments, alternating in random blocks, and judge HEAD.",
+        epilog=EPILOG_VERDICT + ", 130 interrupted",
+    )
+    ab.add_argument("base", metavar="BASE", help="venv:DIR, or the path of a Python executable")
+    ab.add_argument("head", metavar="HEAD", help="the environment to judge")
+    ab.add_argument("suite", metavar="SUITE", help="a suite that ships, or a file of yours")
+    ab.add_argument("--pairs", metavar="N", type=count, default=10, help="pairs of runs a stage, 10 or more")
+    ab.add_argument("--only", metavar="GLOB", help="only the benchmarks whose name matches")
+    ab.add_argument("--threads", metavar="N", type=count, help="threads (default: usable physical cores)")
+    ab.add_argument("--data", metavar="DIR", type=Path, help="CIFAR-10, or a folder of images (EDGEBENCH_DATA)")
+    ab.add_argument("--seed", metavar="N", type=int, default=None, help="of the order (default: the suite's)")
+    ab.add_argument("--dry-run", action="store_true", help="say how long it takes and what it can find, run nothing")
+    add_probe_options(ab)
+    add_verdict_options(ab)
+    ab.set_defaults(command=_ab)
+
+
+def _ab(arguments: argparse.Namespace) -> int:
+    """Measure two environments interleaved and judge the head; the exit code is the verdict's."""
+    from edgebench.ab.ab import MIN_PAIRS, Request, plan_text, prepare, run_ab
+    from edgebench.ab.runs import environment_of
+    from edgebench.machine.facts import usable_cpus
+
+    policy, allowed = policy_asked(arguments)
+    if arguments.pairs < MIN_PAIRS:
+        raise UsageError(f"--pairs {arguments.pairs}: fewer than {MIN_PAIRS} pairs find too little: give more")
+    data = arguments.data or os.environ.get("EDGEBENCH_DATA")
+    request = Request(
+        suite=arguments.suite,
+        cpus=tuple(usable_cpus()),
+        pairs=arguments.pairs,
+        only=arguments.only,
+        threads=arguments.threads,
+        data=Path(data) if data else None,
+        seed=arguments.seed,
+        probes=probe_specs(arguments),
+        sysfs=arguments.sysfs,
+    )
+    base, head = environment_of(arguments.base), environment_of(arguments.head)
+    watch = _Notes()
+    if arguments.dry_run:
+        answers = prepare((base, head), request, watch, artifacts=False)
+        cells = [cell["estimate_s"] for cell in answers[0]["cells"]]
+        watch.note(plan_text(2 * request.pairs * sum(cells), request.pairs, len(cells), policy.margin))
+        return EXIT_OK
+    comparison = run_ab(base, head, request, policy, watch, allowed)
+    write_text(rendered(comparison, arguments.format), arguments.output)
+    return comparison.exit_code
+
+
+class _Notes:
+    """Sentences on stderr, as progress goes there."""
+
+    def note(self, text: str) -> None:
+        """Write one sentence; what came from a child may hold anything."""
+        say(text[:500])

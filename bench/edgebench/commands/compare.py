@@ -1,0 +1,62 @@
+"""The command `edgebench compare`: the verdict over stored reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebench.commands.console import EPILOG_VERDICT, write_text
+from edgebench.commands.judging import add_verdict_options, left_out, policy_asked, rendered
+from edgebench.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from edgebench.commands.console import Subparsers
+    from edgebench.compare.cells import Session
+
+
+def add(commands: Subparsers) -> None:
+    """Add the command and its options."""
+    compare = commands.add_parser(
+        "compare",
+        help="verdict over stored reports",
+        description="Judge HEAD against BASE. MORE and --history are earlier reports of the base's level.",
+        epilog=EPILOG_VERDICT,
+    )
+    compare.add_argument("base", metavar="BASE", help="the report to compare with, or - for standard input")
+    compare.add_argument("head", metavar="HEAD", help="the report to judge")
+    compare.add_argument("more", metavar="MORE", nargs="*", help="earlier reports, as --history")
+    compare.add_argument("--history", metavar="DIR", type=Path, help="a folder of earlier reports")
+    add_verdict_options(compare)
+    compare.set_defaults(command=_compare)
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    """Judge stored reports; the exit code is the verdict's."""
+    from dataclasses import replace
+
+    from edgebench.compare.history import read_session
+    from edgebench.compare.stored import compare_stored
+
+    policy, allowed = policy_asked(arguments)
+    if [arguments.base, arguments.head, *arguments.more].count("-") > 1:
+        raise UsageError("standard input can be one report only: name files for the others")
+    base, head, *more = (
+        read_session(path, policy.metrics) for path in (arguments.base, arguments.head, *arguments.more)
+    )
+    history, refused = _history(arguments.history, policy.metrics)
+    comparison = compare_stored(base, head, [*more, *history], policy, allowed)
+    comparison = replace(comparison, notes=(*comparison.notes, *left_out(refused)))
+    write_text(rendered(comparison, arguments.format), arguments.output)
+    return comparison.exit_code
+
+
+def _history(folder: Path | None, metrics: Sequence[str]) -> tuple[Sequence[Session], Sequence[str]]:
+    if folder is None:
+        return (), ()
+    from edgebench.compare.history import read_folder
+
+    found = read_folder(folder, metrics)
+    return found.sessions, found.refused

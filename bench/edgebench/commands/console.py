@@ -1,0 +1,76 @@
+"""What every command shares: its streams, its exit codes and where its text goes. Nothing heavy at the top."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, TypeAlias
+
+from edgebench.errors import UsageError
+from edgebench.report.text import clean_lines
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from rich.console import Console, RenderableType
+
+# A verdict has codes of its own: edgebench.compare.verdict.
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+EPILOG = "exit codes: 0 ok, 1 some benchmark failed, 2 usage or invalid input, 130 interrupted"
+EPILOG_VERDICT = "exit codes: 0 passed, 1 regressed, 2 usage or invalid input, 3 incomparable, 4 inconclusive"
+
+# What a command adds its parser to; argparse has no public name for it.
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+
+
+def stdout() -> Console:
+    """Return the console for what was asked for: tables."""
+    from rich.console import Console
+
+    return Console(soft_wrap=False)
+
+
+def stderr() -> Console:
+    """Return the console for progress and remarks."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def plain(console: Console, text: str) -> None:
+    """Print a sentence as it is: paths and names in it are neither markup nor wrapped."""
+    console.print(clean_lines(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Write a sentence to standard error, for when loading a console would cost more than the command.
+
+    What a file or another program said in it is shown, never obeyed by the terminal.
+    """
+    sys.stderr.write(f"{clean_lines(text)}\n")
+
+
+def captured(shown: RenderableType) -> str:
+    """Return a table as the text that standard output would show."""
+    console = stdout()
+    with console.capture() as capture:
+        console.print(shown)
+    return capture.get()
+
+
+def write_text(text: str, target: Path | None) -> None:
+    """Write to a file, or to standard output (None); UsageError when the file cannot be written."""
+    if target is None:
+        sys.stdout.write(text)
+        return
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{target}: cannot be written ({error.strerror}): name another file") from None
+
+
+def probe_specs(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Return the probes that ``--probe`` names, else those of ``EDGEBENCH_PROBE``."""
+    return tuple(arguments.probe or os.environ.get("EDGEBENCH_PROBE", "").split())

@@ -1,0 +1,77 @@
+"""What `compare`, `trend` and `ab` share: the options of a verdict, what they mean, and how a verdict is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebench.commands.console import captured
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from edgebench.compare.policy import Policy
+    from edgebench.compare.verdict import Comparison
+
+# Of files that are no reports, so many are named.
+_NAMED = 5
+
+
+def add_verdict_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `compare` and `ab` have in common."""
+    group = parser.add_argument_group("verdict")
+    group.add_argument("--format", choices=("table", "json", "markdown", "junit"), default="table")
+    group.add_argument("-o", "--output", metavar="FILE", type=Path, help="a file instead of standard output")
+    group.add_argument(
+        "--budget",
+        metavar="[METRIC=]5%",
+        action="append",
+        default=[],
+        help="largest change for the worse that passes (default 5%%; see docs/compare.md)",
+    )
+    group.add_argument("--margin", metavar="1%", help="a change up to this is no regression (default 1%%)")
+    group.add_argument("--metric", metavar="NAME", action="append", default=[], help="compare only this, repeatable")
+    group.add_argument("--config", metavar="FILE", type=Path, help="budgets (default: edgebench.toml, where it is)")
+    group.add_argument(
+        "--allow",
+        metavar="WHAT",
+        action="append",
+        default=[],
+        choices=("inconclusive", "removed"),
+        help="exit 0 for it",
+    )
+
+
+def policy_asked(arguments: argparse.Namespace) -> tuple[Policy, tuple[str, ...]]:
+    """Return what is judged and how, and what is allowed, by the options and `edgebench.toml`."""
+    from edgebench.compare.budgets import allowed_of, find_budgets, policy_of
+
+    file = find_budgets(arguments.config)
+    policy = policy_of(file, metrics=arguments.metric, budgets=arguments.budget, margin=arguments.margin)
+    return policy, allowed_of(file, arguments.allow)
+
+
+def rendered(comparison: Comparison, form: str) -> str:
+    """Return a verdict in one of the formats of ``--format``."""
+    if form == "json":
+        from edgebench.render.verdicts.json import verdict_json
+
+        return verdict_json(comparison)
+    if form == "markdown":
+        from edgebench.render.verdicts.markdown import markdown
+
+        return markdown(comparison)
+    if form == "junit":
+        from edgebench.render.verdicts.junit import junit
+
+        return junit(comparison)
+    from edgebench.render.verdicts.table import verdict_table
+
+    return captured(verdict_table(comparison))
+
+
+def left_out(refused: Sequence[str]) -> tuple[str, ...]:
+    """Return the first sentences about files that are no reports, and how many more there are."""
+    more = (f"{len(refused) - _NAMED} more files were left out.",) if len(refused) > _NAMED else ()
+    return (*refused[:_NAMED], *more)

@@ -1,0 +1,184 @@
+"""The command `edgebench suite`: from its options to a plan, a session and a written report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebench.commands.console import (
+    EPILOG,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    plain,
+    probe_specs,
+    stderr,
+    stdout,
+)
+from edgebench.commands.options import add_suite_options
+from edgebench.commands.targets import report_target
+from edgebench.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from edgebench.artifacts.bundle import Bundle
+    from edgebench.commands.console import Subparsers
+    from edgebench.plan.own import BringYourOwn
+    from edgebench.plan.plan import Plan
+    from edgebench.plan.suitefile import Suite
+
+
+def add(commands: Subparsers) -> None:
+    """Add the command and its options."""
+    suite = commands.add_parser(
+        "suite",
+        help="run a suite here (no NAME: list them)",
+        description="Run a suite on this machine and write its report. Without NAME, list the suites.",
+        epilog=EPILOG,
+    )
+    suite.add_argument("suite", nargs="?", metavar="NAME|FILE.toml", help="a suite that ships, or a file of yours")
+    add_suite_options(suite)
+    suite.set_defaults(command=_suite)
+
+
+def _suite(arguments: argparse.Namespace) -> int:
+    """List the suites, show what one would do, or run it; the exit code tells how it ended."""
+    if arguments.suite is None:
+        return _list()
+    from edgebench.artifacts.bundle import find_bundle
+    from edgebench.plan.suitefile import open_suite
+
+    folder = _bundle_asked(arguments)
+    suite = open_suite(arguments.suite)
+    bundle = None if folder is None else find_bundle(folder, suite.head.name)
+    plan = make_plan(arguments, suite, dataset=None if bundle is None else bundle.manifest.suite.data)
+    if bundle is not None:
+        bundle.check(plan)
+    return _show(plan, bundle) if arguments.dry_run else _run(arguments, plan, bundle)
+
+
+def _list() -> int:
+    """Print the suites that ship."""
+    from edgebench.plan.suitefile import builtin_suites, read_suite
+    from edgebench.render.plan import suites_table
+
+    stdout().print(suites_table([read_suite(path)[0] for path in builtin_suites().values()]))
+    stderr().print("run one with: edgebench suite NAME", highlight=False)
+    return EXIT_OK
+
+
+def _show(plan: Plan, bundle: Bundle | None) -> int:
+    """Print the plan and how long it would take."""
+    from edgebench.plan.estimate import total_seconds
+    from edgebench.render.plan import plan_table
+
+    stdout().print(plan_table(plan, total_seconds(plan, prepared=bundle is not None)))
+    return EXIT_OK
+
+
+def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None) -> int:
+    """Measure, and write the report."""
+    target, folder = report_target(arguments.output, plan.name)
+    from edgebench.artifacts.store import cache_folder
+    from edgebench.machine.facts import usable_cpus
+    from edgebench.measure.probes import ProbeSettings
+    from edgebench.plan.estimate import total_seconds, work
+    from edgebench.render.progress import LiveProgress, PlainProgress
+    from edgebench.render.terminal import closing
+    from edgebench.report.io import dumps, write_report
+    from edgebench.session.options import Options
+    from edgebench.session.session import run_session
+
+    console = stderr()
+    prepared = bundle is not None
+    options = Options(
+        folder=folder,
+        cache=cache_folder(),
+        cpus=tuple(usable_cpus()),
+        probes=ProbeSettings(probe_specs(arguments), arguments.sysfs),
+        data=arguments.data if bundle is None else bundle.data,
+        weights=arguments.weights,
+        resume=arguments.resume,
+        bundle=bundle,
+    )
+    units, seconds = work(plan, prepared=prepared), total_seconds(plan, prepared=prepared)
+    live = LiveProgress(console, units, seconds) if console.is_terminal else PlainProgress(console)
+    with live as progress:
+        if bundle is not None:
+            progress.step("prepare", f"checking the bundle {bundle.folder}")
+            bundle.verify(plan)
+        session = run_session(plan, options, progress)
+    if target is None:
+        sys.stdout.write(dumps(session.report))
+        sys.stdout.flush()
+    else:
+        session.release()
+        write_report(session.report, target)
+    session.close()
+    console.print(closing(session.report))
+    if target is not None:
+        plain(console, f"report: {target}")
+    if session.interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if any(cell.status == "failed" for cell in session.report.benchmarks) else EXIT_OK
+
+
+def _bundle_asked(arguments: argparse.Namespace) -> Path | None:
+    """Return the folder that ``--bundle`` or ``EDGEBENCH_BUNDLE`` names, None where models are made here."""
+    given = arguments.bundle or os.environ.get("EDGEBENCH_BUNDLE")
+    if not given:
+        return None
+    if arguments.model is not None:
+        if arguments.bundle is None:
+            return None  # an image's own bundle says nothing of a model that was brought along
+        raise UsageError("--bundle brings the models: leave --model out")
+    if arguments.data is not None or arguments.weights is not None:
+        raise UsageError(
+            f"the bundle {given} brings models and data: leave --data and --weights out, or give them to "
+            "'edgebench prepare'"
+        )
+    return Path(given)
+
+
+def make_plan(arguments: argparse.Namespace, suite: Suite, *, dataset: str | None = None) -> Plan:
+    """Return the plan that the command line asks for; `dataset` is the name of a bundle's data set."""
+    from edgebench.machine.facts import usable_cpus
+    from edgebench.plan.load import load_plan
+    from edgebench.plan.plan import Overrides
+    from edgebench_suites.data.load import load_data
+
+    if dataset is None:
+        dataset = "digits"
+    if arguments.data is not None:
+        dataset = load_data(arguments.data, seed=suite.head.seed, choice=suite.head.data.choice).name
+    if arguments.weights is not None and not arguments.weights.is_file():
+        raise UsageError(f"--weights {arguments.weights}: there is no such file: name a state dict saved by torch.save")
+    cores = len(usable_cpus())
+    usable = len(os.sched_getaffinity(0))
+    if arguments.threads is not None and arguments.threads > usable:
+        raise UsageError(f"--threads {arguments.threads}: this process may use {usable} processors")
+    overrides = Overrides(
+        arguments.only,
+        arguments.processes,
+        arguments.values,
+        arguments.threads,
+        arguments.isa,
+        arguments.passes,
+        arguments.resources_hz,
+    )
+    own = _own_model(arguments.model, arguments.shape)
+    return load_plan(suite, dataset=dataset, cores=cores, overrides=overrides, own=own)
+
+
+def _own_model(path: Path | None, shapes: Sequence[str]) -> BringYourOwn | None:
+    from edgebench.plan.own import own_model
+
+    if path is None:
+        if shapes:
+            raise UsageError("--shape fixes the inputs of a model of yours: give --model FILE with it")
+        return None
+    return own_model(path, shapes)

@@ -1,0 +1,173 @@
+"""One `[[benchmark]]` table becomes the benchmarks it means: the product of its lists, less what makes no sense."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from edgebench.backends.fitness import can_hold, is_made
+from edgebench.compress.steps import parse_variant, precision_of
+from edgebench.errors import UsageError
+from edgebench.plan.kinds import KINDS
+from edgebench.plan.plan import Benchmark, Params
+from edgebench.plan.suitefile import Matrix, Measure, Part, Recipe
+from edgebench_suites.operators import OPERATORS
+from edgebench_suites.zoo import MODELS, task_of
+
+if TYPE_CHECKING:
+    from edgebench.plan.own import BringYourOwn
+    from edgebench.plan.plan import Overrides
+
+# More combinations than this in one table are a mistake, and take long to go through.
+MAX_COMBINATIONS = 100_000
+# What trains the whole network, where a transfer head leaves its base frozen.
+_WHOLE_NETWORK = frozenset({"distil", "channels", "qat"})
+
+
+def benchmarks_of(
+    part: Part, index: int, recipe: Recipe, cores: int, overrides: Overrides, own: BringYourOwn | None
+) -> Iterator[Benchmark]:
+    """Yield the benchmarks of a suite's table number `index`. UsageError names the line of what is wrong."""
+    matrix = part.file.benchmark[index]
+    measure = _measure(part, index, overrides)
+    _check_names(part, index)
+    _check_head(part, index, recipe)
+    kind = KINDS[matrix.kind]
+    subjects = getattr(matrix, kind.subject)
+    if own is not None:
+        if not kind.own_model:
+            return
+        subjects = [own.path.stem]
+        matrix = matrix.model_copy(update={"width": [1.0]})
+    isas = [overrides.isa] if overrides.isa is not None else matrix.isa
+    axes = (
+        subjects,
+        matrix.width,
+        matrix.variant,
+        matrix.backend,
+        matrix.precision,
+        matrix.batch,
+        matrix.threads,
+        isas,
+    )
+    if (count := math.prod(map(len, axes))) > MAX_COMBINATIONS:
+        raise part.wrong(("benchmark", index), f"{count} combinations, more than {MAX_COMBINATIONS}: shorten its lists")
+    for subject, width, variant, backend, asked, batch, threads, isa in product(*axes):
+        network = kind.subject == "model"
+        precision = _precision(variant, asked) if network else asked
+        if precision is None or (network and not can_hold(backend, variant)):
+            continue
+        if kind.makes and not is_made(backend, variant):
+            continue
+        cell = {"model": subject, "variant": variant, "backend": backend, "precision": precision, "isa": isa}
+        if any(all(str(cell.get(key)) == value for key, value in rule.items()) for rule in matrix.exclude):
+            continue
+        used = overrides.threads or threads or cores
+        label = subject if width == 1.0 or own is not None else f"{subject}-{width:g}"
+        parts = [label, variant, backend, precision] if network else [label, backend, precision]
+        parts += [f"b{batch}"] if batch != 1 else []
+        parts += [f"t{threads}"] if threads else []
+        parts += [isa] if isa != "none" else []
+        parts += [kind.name] if kind.in_name else []
+        params = Params(
+            model=subject,
+            variant=variant,
+            backend=backend,
+            precision=precision,
+            batch=batch,
+            threads=used,
+            image_size=matrix.image_size,
+            width=width,
+            isa=isa,
+            operator=None if network else subject,
+            tokens=matrix.tokens if network and own is None and _speaks(subject) else None,
+        )
+        group = f"{label}/b{batch}/t{used}/{isa}" if network else f"operator/t{used}/{isa}"
+        yield Benchmark("/".join(parts), kind.name, params, f"{kind.group}{group}", measure, recipe)
+
+
+def _measure(part: Part, index: int, overrides: Overrides) -> Measure:
+    own = part.file.benchmark[index].measure
+    values: dict[str, Any] = {**part.file.measure.model_dump(), **own}
+    for name in ("processes", "values"):
+        if (given := getattr(overrides, name)) is not None:
+            values[name] = given
+    if overrides.passes is not None:
+        # A quick look: fewer passes than values or warm-ups would leave those larger than the measurement itself.
+        for name in ("values", "warmup_passes"):
+            values[name] = min(values[name], overrides.passes)
+        values["passes"] = overrides.passes
+    try:
+        measure = Measure.model_validate(values)
+    except ValidationError as error:
+        raise part.invalid(error, "benchmark", index, "measure") from None
+    if measure.passes < measure.values:
+        loc = ("benchmark", index, "measure") if own else ("measure", "passes")
+        raise part.wrong(loc, f"{measure.passes} passes cannot fill {measure.values} values: raise 'passes'")
+    return measure
+
+
+def _check_names(part: Part, index: int) -> None:
+    matrix = part.file.benchmark[index]
+
+    def fail(key: str, what: str) -> UsageError:
+        return part.wrong(("benchmark", index, key), what)
+
+    needed = KINDS[matrix.kind].subject
+    if not getattr(matrix, needed):
+        raise fail(needed, f"a benchmark of kind '{matrix.kind}' needs '{needed}': add a list of names")
+    for model in matrix.model:
+        if model not in MODELS:
+            raise fail("model", f"unknown model {model!r}: choose from {', '.join(MODELS)}")
+    for operator in matrix.operator:
+        if operator not in OPERATORS:
+            raise fail("operator", f"unknown operator {operator!r}: choose from {', '.join(OPERATORS)}")
+    try:
+        steps = _steps(matrix)
+    except UsageError as error:
+        raise fail("variant", str(error)) from None
+    for model in matrix.model:
+        if without := steps & task_of(model).refuses:
+            reason = f"{model} has no recipe for {min(without)}: give it a table of its own without it"
+            raise fail("variant", reason)
+
+
+def _check_head(part: Part, index: int, recipe: Recipe) -> None:
+    """Refuse what a transfer head cannot be: measured at another size than trained, or trained through its base."""
+    matrix = part.file.benchmark[index]
+    if recipe.head != "transfer" or KINDS[matrix.kind].subject != "model":
+        return
+    if matrix.image_size != recipe.train_size:
+        raise part.wrong(
+            ("benchmark", index, "image_size"),
+            "a transfer head takes images of the size it is trained at: "
+            f"make image_size and train_size equal, not {matrix.image_size} and {recipe.train_size}",
+        )
+    if found := sorted(_steps(matrix) & _WHOLE_NETWORK):
+        raise part.wrong(
+            ("benchmark", index, "variant"),
+            f"{found[0]} trains the whole network, where a transfer head leaves its base frozen: "
+            "use prune and post-training quantisation",
+        )
+
+
+def _steps(matrix: Matrix) -> set[str]:
+    return {step.kind.kind for variant in matrix.variant for step in parse_variant(variant)}
+
+
+def _speaks(model: str) -> bool:
+    return task_of(model).name.startswith("language")
+
+
+def _precision(variant: str, asked: str) -> str | None:
+    """The precision a variant runs in; None for a pair that does not exist, as bf16 of a quantised model."""
+    held = precision_of(variant)
+    if asked == "auto":
+        return held or "fp32"
+    if held is not None:
+        return held if asked == held else None
+    return None if asked == "int8" else asked

@@ -1,0 +1,84 @@
+"""The kinds of benchmarks, a row each: what a kind measures, how a session treats it, and where its code is.
+
+Lower rooms import no upper one, so a row names the code of upper rooms (``module:function``); `of` is where it is had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of benchmark.
+
+    `subject` is the key of a `[[benchmark]]` table that lists what is measured. `measure` is what a worker does between
+    the first inference and the energy windows, `figures` the module that turns runs into metrics.
+
+    What a session does with it: `own_model`: a file of the user's can be measured so. `in_name`: its benchmarks' names
+    end with it. `group` stands before the name of the group, which orders groups. `lasts`: a run is one load of
+    `sustained_s`, not passes. `makes`: what is measured is the making of the file. `scored`: the first run measures
+    quality. `repeated`: a disturbed run is measured again. `paired`: two sides of `edgebench ab` can take turns at it.
+    """
+
+    name: str
+    summary: str
+    measure: str
+    figures: str
+    subject: Literal["model", "operator"] = "model"
+    own_model: bool = False
+    in_name: bool = True
+    group: str = ""
+    lasts: bool = False
+    makes: bool = False
+    scored: bool = False
+    repeated: bool = True
+    paired: bool = True
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "inference",
+            "passes of a model, one after the other",
+            measure="edgebench.measure.inference:timed",
+            figures="edgebench.report.figures.inference",
+            own_model=True,
+            in_name=False,
+            scored=True,
+        ),
+        Kind(
+            "compress",
+            "making a model's file: export, then build",
+            # A run is the making itself, in processes of its own (session/compress.py), not a worker's passes.
+            measure="",
+            figures="edgebench.report.figures.compress",
+            group="compress/",
+            makes=True,
+        ),
+        Kind(
+            "operator",
+            "passes of a single layer",
+            measure="edgebench.measure.inference:timed",
+            figures="edgebench.report.figures.inference",
+            subject="operator",
+            in_name=False,
+        ),
+        Kind(
+            "sustained",
+            "full load without a pause, as long as `sustained_s` says",
+            measure="edgebench.measure.sustained:sustained",
+            figures="edgebench.report.figures.sustained",
+            own_model=True,
+            # After all others: it leaves the machine hot.
+            group="~sustained/",
+            lasts=True,
+            # Throttling is what it looks for, and a repeat would begin hot.
+            repeated=False,
+            paired=False,
+        ),
+    )
+}

@@ -1,0 +1,91 @@
+"""From a suite file to the plan of a session."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebench.backends import registry
+from edgebench.errors import UsageError
+from edgebench.plan.digest import digest_of
+from edgebench.plan.expand import benchmarks_of
+from edgebench.plan.plan import Benchmark, Overrides, Plan
+from edgebench.plan.suitefile import Suite, open_suite, plugin_suites, resolve_recipe
+
+if TYPE_CHECKING:
+    from edgebench.plan.own import BringYourOwn
+
+# pyperf and the files we write name a cell once; a suite with more than this is a mistake in a matrix.
+MAX_BENCHMARKS = 5000
+_LOG = logging.getLogger(__name__)
+
+
+def load_plan(
+    suite: str | Suite,
+    *,
+    dataset: str,
+    cores: int,
+    overrides: Overrides | None = None,
+    own: BringYourOwn | None = None,
+) -> Plan:
+    """Expand a suite (name, file, or one that was read) for a data set on `cores` usable physical cores.
+
+    `dataset` is the name of what is there ("digits", "cifar10", …). A plug-in that is broken is warned of and skipped.
+    """
+    overrides = overrides or Overrides()
+    suite = open_suite(suite) if isinstance(suite, str) else suite
+    warn_of_plugins()
+    head, path = suite.head, suite.whole.path
+    dataset = head.data.choice.name_of(dataset)
+    cells: list[Benchmark] = []
+    digests: list[Any] = []
+    for part in suite.parts:
+        # Watching resources changes nothing that is measured: reports with and without it stay comparable.
+        digests.append(part.file.model_dump(mode="json", exclude={"resources_hz"}))
+        recipe = resolve_recipe(part, dataset)
+        for index in range(len(part.file.benchmark)):
+            cells += benchmarks_of(part, index, recipe, cores, overrides, own)
+    cells = _without_repeats(cells, path)
+    if overrides.only is not None:
+        cells = [cell for cell in cells if fnmatchcase(cell.name, overrides.only)]
+        if not cells:
+            raise UsageError(
+                f"--only {overrides.only!r} matches no benchmark of {head.name}: "
+                f"see them with 'edgebench suite {suite.asked} --dry-run'"
+            )
+    if not cells:
+        raise UsageError(f"{path}:1: the suite has no benchmark: add a [[benchmark]] table")
+    return Plan(
+        name=head.name,
+        title=head.title,
+        study=head.study,
+        seed=head.seed,
+        idle_s=head.idle_s,
+        dataset=dataset,
+        suite_digest=digest_of(digests),
+        benchmarks=tuple(cells),
+        own_model=own,
+        resources_hz=head.resources_hz if overrides.resources_hz is None else overrides.resources_hz,
+        data=head.data,
+    )
+
+
+def warn_of_plugins() -> None:
+    """Warn, on stderr, of every plug-in for backends and suites that is skipped."""
+    for reason in {**registry.broken(), **plugin_suites()[1]}.values():
+        _LOG.warning("edgebench: %s", reason)
+
+
+def _without_repeats(cells: list[Benchmark], path: Path) -> list[Benchmark]:
+    """Drop a cell that an included suite already has in the same form; refuse two different ones of one name."""
+    seen: dict[str, Benchmark] = {}
+    for cell in cells:
+        first = seen.setdefault(cell.name, cell)
+        if replace(first, measure=cell.measure, recipe=cell.recipe) != cell:
+            raise UsageError(f"{path}: two different benchmarks are called {cell.name!r}: give one another image_size")
+    if len(seen) > MAX_BENCHMARKS:
+        raise UsageError(f"{path}: {len(seen)} benchmarks, more than {MAX_BENCHMARKS}: shorten the lists of a table")
+    return list(seen.values())

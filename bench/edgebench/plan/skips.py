@@ -1,0 +1,29 @@
+"""What a session on this machine will skip, and why: known before anything runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgebench.backends.fitness import Asked, why_not
+from edgebench.compress.steps import precision_of
+from edgebench.plan.own import why_not_own
+from edgebench.plan.targets import family_of
+
+if TYPE_CHECKING:
+    from edgebench.plan.plan import Benchmark, Plan
+
+
+def skip_reason(plan: Plan, cell: Benchmark) -> str | None:
+    """Say why a benchmark of a plan cannot run here, with what to do, or None. Imports no runtime."""
+    params = cell.params
+    # What a user's file holds is known once it is opened; until then it is what the suite asks for.
+    holds = precision_of(params.variant) if plan.own_model is None else params.precision
+    reason = why_not(params.backend, Asked(params.precision, holds, params.operator, params.isa))
+    if reason is None and plan.own_model is not None:
+        reason = why_not_own(plan.own_model.format, family_of(params.backend).name, params.variant)
+    return reason
+
+
+def skips(plan: Plan) -> dict[str, str]:
+    """Return {benchmark: reason} of all that a session here would skip."""
+    return {cell.name: reason for cell in plan.benchmarks if (reason := skip_reason(plan, cell)) is not None}

@@ -25,6 +25,7 @@ from edgebench.backends.row import BackendRow
 from edgebench.errors import BackendError
 
 SUITE = Path(__file__).with_name("toy.toml")
+NAME = "/no/such/file.toml"
 
 
 class Toy:
@@ -95,6 +96,7 @@ openvino = toy_backend:ROW
 
 [edgebench.suites]
 toy-suite = toy_backend:SUITE
+torn-suite = toy_backend:NAME
 """
 
 
@@ -127,6 +129,12 @@ def test_a_backend_and_a_suite_of_another_distribution_are_planned(environment: 
     assert "the plug-in 'openvino' of toy-backend is skipped (edgebench itself has one of that name)" in warned
 
 
+def test_the_list_of_suites_has_it(environment: dict[str, str]) -> None:
+    told, _ = suite(environment)
+    assert "toy-suite" in told
+    assert "torn-suite" not in told
+
+
 def test_and_measured(environment: dict[str, str], tmp_path: Path) -> None:
     suite(environment, "toy-suite", "-o", str(tmp_path / "report.json"))
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
@@ -142,6 +150,8 @@ def test_a_broken_one_is_an_error_only_for_who_asks_for_it(environment: dict[str
     asks.write_text(SUITE.replace("toy-numpy", "torn"), encoding="utf-8")
     _, error = suite(environment, str(asks), "--dry-run", code=2)
     assert f"{asks}:13: 'benchmark.0.backend.0' is wrong: the plug-in 'torn' of toy-backend is skipped" in error
+    _, error = suite(environment, "torn-suite", "--dry-run", code=2)
+    assert "the plug-in 'torn-suite' of toy-backend is skipped (/no/such/file.toml: cannot be read" in error
     asks.write_text(SUITE.replace("toy-numpy", "openvino"), encoding="utf-8")
     told, _ = suite(environment, str(asks), "--dry-run")
     assert "copy-cache/openvino/fp32" in told

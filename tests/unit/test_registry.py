@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import os
 import subprocess
@@ -14,7 +15,8 @@ from tests.tables import DOCS, TABLES, written
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.families import FAMILIES, SUFFIXES
 from edgebench.backends.fitness import Asked, can_hold, why_not
-from edgebench.backends.registry import BACKENDS, get_backend, resolve, row_of
+from edgebench.backends.registry import BACKENDS, PLATFORMS, get_backend, resolve, row_of
+from edgebench.commands.main import build_parser
 from edgebench.compress.steps import STEPS
 from edgebench.errors import BackendError
 from edgebench.machine.facts import ISA_ENVIRONMENT
@@ -125,6 +127,16 @@ def test_a_precision_that_the_runtime_has_not_here_is_skipped(tmp_path: Path) ->
     assert "skipped here (1): this CPU has no bf16 arithmetic for openvino: choose precision fp32" in done.stdout
     (line,) = [line for line in done.stdout.splitlines() if line.endswith("skipped")]
     assert line.startswith("mobilenet_v2/baseline/openvino/bf16")
+
+
+def test_the_command_line_offers_what_the_rows_have() -> None:
+    # Written down there, so that --help need not import the rows.
+    def choices(command: str, option: str) -> list[str]:
+        (commands,) = (action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
+        return next(list(one.choices or ()) for one in commands.choices[command]._actions if one.dest == option)
+
+    assert choices("prepare", "platform") == [*PLATFORMS, "any"]
+    assert ["none", *choices("suite", "isa")] == list(ISA_ENVIRONMENT)
 
 
 @pytest.mark.parametrize("page", TABLES)

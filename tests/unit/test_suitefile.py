@@ -42,6 +42,14 @@ def suite(folder: Path, text: str) -> str:
         (HEAD + CELL + 'variant = ["prune400"]\n', 4, "prune400"),
         (HEAD + CELL + 'variant = ["ptq-dynamic+prune40"]\n', 4, "cannot follow"),
         (HEAD + '[[benchmark]]\nkind = "operator"\noperator = ["fft"]\n', 4, "unknown operator 'fft'"),
+        (
+            HEAD + '[[benchmark]]\nkind = "operator"\noperator = ["matmul"]\nvariant = ["fp16"]\n',
+            5,
+            "leave 'variant' out",
+        ),
+        (HEAD + CELL + 'kind = "training"\n', 4, "unknown kind 'training': choose from inference, compress"),
+        (HEAD + CELL + f"batch = {[1] * 4000}\nthreads = {[1] * 4000}\n", 2, "16000000 combinations"),
+        (HEAD + "seed = 1\n" + '"\\u001b[31mkey" = 1\n' + CELL, 1, "unknown key '\ufffd[31mkey'"),
         (HEAD + CELL + "measure = { passes = 5, values = 9 }\n", 4, "cannot fill 9 values"),
         ("[measure]\npasses = 9\n" + CELL, 1, "'name' is missing"),
         (HEAD + 'include = ["nothing"]\n' + CELL, 2, "no suite or file is called 'nothing'"),
@@ -58,7 +66,10 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, line: i
     assert "\n" not in sentence
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"name = ", b"[" * 100_000, b"a = " + b"[" * 5000 + b"]" * 5000])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe", b"name = ", b"[" * 100_000, b"a = " + b"[" * 5000 + b"]" * 5000, b"seed = " + b"9" * 5000],
+)
 def test_what_is_no_toml_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(content)

@@ -198,11 +198,8 @@ def _has_half_weights(model: Any) -> bool:
 
 def _checked_hint(precision: str) -> str:
     """Return the hint of a precision that this CPU has; BackendError where it has not."""
-    ceiling = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
-    if precision in {"bf16", "fp16"} and ceiling in _BELOW_BF16:
-        raise BackendError(
-            f"openvino has no {precision} under the ISA ceiling {ceiling}: choose fp32 or lift the ceiling"
-        )
+    if reason := _below(precision, os.environ.get("ONEDNN_MAX_CPU_ISA", "")):
+        raise BackendError(reason)
     import openvino
 
     wanted = _CAPABILITIES.get(precision)
@@ -214,21 +211,30 @@ def _checked_hint(precision: str) -> str:
 
 
 def why_not_here(precision: str, isa: str) -> str | None:
-    """Say that this CPU has no arithmetic of a precision under an ISA ceiling, or None.
+    """Say that a precision cannot be had on this CPU or under an ISA ceiling, or None.
 
     A child asks OpenVINO itself, as `_checked_hint` does in the worker: /proc/cpuinfo does not tell, as the kernel
     lists no flag for AVX-NE-CONVERT, by which processors without AVX-512 have bf16. None where there is no answer.
     """
-    found = _capabilities(isa)
+    environment = {**os.environ, **ISA_ENVIRONMENT[isa]}
+    if reason := _below(precision, environment.get("ONEDNN_MAX_CPU_ISA", "")):
+        return reason
+    found = _capabilities()
     return None if not found or _CAPABILITIES[precision] in found else _without(precision)
 
 
 @cache
-def _capabilities(isa: str) -> frozenset[str]:
+def _capabilities() -> frozenset[str]:
     lines: list[str] = []
-    environment = {**os.environ, **ISA_ENVIRONMENT[isa]}
-    run_child([sys.executable, "-c", _ASK], environment=environment, limit_s=_ASK_LIMIT_S, on_line=lines.append)
+    run_child([sys.executable, "-c", _ASK], environment=os.environ, limit_s=_ASK_LIMIT_S, on_line=lines.append)
     return frozenset(lines[-1].split()) if lines else frozenset()
+
+
+def _below(precision: str, ceiling: str) -> str | None:
+    """Say that a ceiling is below a precision: the plugin tells of bf16 whatever the ceiling is (seen in 2026.4)."""
+    if precision not in _CAPABILITIES or ceiling.upper() not in _BELOW_BF16:
+        return None
+    return f"openvino has no {precision} under the ISA ceiling {ceiling.upper()}: choose fp32 or lift the ceiling"
 
 
 def _without(precision: str) -> str:

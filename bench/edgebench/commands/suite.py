@@ -63,10 +63,12 @@ def _suite(arguments: argparse.Namespace) -> int:
 
 def _list() -> int:
     """Print the suites that ship."""
-    from edgebench.plan.suitefile import builtin_suites, read_suite
+    from edgebench.plan.load import warn_of_plugins
+    from edgebench.plan.suitefile import known_suites, read_suite
     from edgebench.render.plan import suites_table
 
-    stdout().print(suites_table([read_suite(path)[0] for path in builtin_suites().values()]))
+    warn_of_plugins()
+    stdout().print(suites_table({name: read_suite(path)[0].title for name, path in known_suites().items()}))
     stderr().print("run one with: edgebench suite NAME", highlight=False)
     return EXIT_OK
 

@@ -20,7 +20,7 @@ class StepKind:
     (backends/families.py says which have one); None: it is done to the torch model, whatever runs the result.
     `lowered`: applied by each backend's own quantiser or converter to what that backend opens (for torch to the torch
     model), not to a torch model that is lowered afterwards; `lowered_in` names the artifact families where that is so
-    although torch has the step too. `needs` is for the docs.
+    although torch has the step too. `summary` and `needs` are for the docs.
     """
 
     kind: str
@@ -36,29 +36,47 @@ class StepKind:
 STEPS: dict[str, StepKind] = {
     step.kind: step
     for step in (
-        StepKind("distil", 0, "knowledge distillation into a narrower model", needs="training"),
-        StepKind("channels", 1, "NN % of channels removed, then fine-tuned", takes_percent=True, needs="training"),
         StepKind(
-            "prune", 2, "NN % of convolution weights zeroed, then recovered", takes_percent=True, needs="training"
+            "distil",
+            0,
+            "trains a narrower model of the zoo on the teacher's softened answers (Hinton et al. 2015, "
+            "arXiv:1503.02531)",
+            needs="training",
+        ),
+        StepKind(
+            "channels",
+            1,
+            "removes NN % of the channels with their dependants (torch-pruning, arXiv:2301.12900, group L1 norm, "
+            "widths rounded up to 8), re-estimates batch norms, fine-tunes",
+            takes_percent=True,
+            needs="training",
+        ),
+        StepKind(
+            "prune",
+            2,
+            "zeroes the NN % smallest weights of every convolution (`torch.nn.utils.prune.l1_unstructured`), then one "
+            "recovery round; the zeros hold",
+            takes_percent=True,
+            needs="training",
         ),
         StepKind(
             "fp16",
             3,
-            "half-precision weights; what computes in FP16 is the runtime's and the processor's choice",
+            "half-precision weights; inputs and outputs stay FP32",
             precision="fp16",
             lowered=True,
         ),
         StepKind(
             "ptq-dynamic",
             3,
-            "INT8 weights (torch: of linear layers only), activations quantised on the fly",
+            "INT8 weights, activations quantised as they come: linear layers in torch, convolutions too in LiteRT",
             precision="int8",
             lowered_in=("tflite",),
         ),
         StepKind(
             "ptq-static",
             3,
-            "INT8 weights and activations, calibrated",
+            "INT8 weights and activations, calibrated on training images, by each runtime's own quantiser",
             precision="int8",
             lowered=True,
             needs="calibration",
@@ -66,12 +84,12 @@ STEPS: dict[str, StepKind] = {
         StepKind(
             "weights-int8",
             3,
-            "INT8 weights of matrix products; activations come and go in FP32",
+            "weights of matrix products in INT8, activations come and go in FP32 (docs/tasks.md)",
             precision="int8",
             lowered=True,
         ),
         StepKind(
-            "qat", 3, "INT8, trained with simulated quantisation", precision="int8", needs="training, calibration"
+            "qat", 3, "NNCF's fake quantisers, trained, then lowered", precision="int8", needs="training, calibration"
         ),
     )
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from edgebench.backends.fitness import can_hold, is_made
-from edgebench.compress.steps import parse_variant, precision_of
+from edgebench.compress.steps import BASELINE, parse_variant, precision_of
 from edgebench.errors import UsageError
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.plan import Benchmark, Params
@@ -58,8 +58,11 @@ def benchmarks_of(
         raise part.wrong(("benchmark", index), f"{count} combinations, more than {MAX_COMBINATIONS}: shorten its lists")
     for subject, width, variant, backend, asked, batch, threads, isa in product(*axes):
         network = kind.subject == "model"
-        precision = _precision(variant, asked) if network else asked
-        if precision is None or (network and not can_hold(backend, variant)):
+        if network and not can_hold(backend, variant):
+            continue
+        # An operator is made in each precision; a model's variant has its own.
+        precision = _precision(variant, asked) if network or asked == "auto" else asked
+        if precision is None:
             continue
         if kind.makes and not is_made(backend, variant):
             continue
@@ -120,12 +123,11 @@ def _check_names(part: Part, index: int) -> None:
     needed = KINDS[matrix.kind].subject
     if not getattr(matrix, needed):
         raise fail(needed, f"a benchmark of kind '{matrix.kind}' needs '{needed}': add a list of names")
-    for model in matrix.model:
-        if model not in MODELS:
-            raise fail("model", f"unknown model {model!r}: choose from {', '.join(MODELS)}")
-    for operator in matrix.operator:
-        if operator not in OPERATORS:
-            raise fail("operator", f"unknown operator {operator!r}: choose from {', '.join(OPERATORS)}")
+    for key, known in (("model", MODELS), ("operator", OPERATORS)):
+        if unknown := [name for name in getattr(matrix, key) if name not in known]:
+            raise fail(key, f"unknown {key} {unknown[0]!r}: choose from {', '.join(known)}")
+    if needed == "operator" and matrix.variant != [BASELINE]:
+        raise fail("variant", "an operator is not compressed: leave 'variant' out")
     try:
         steps = _steps(matrix)
     except UsageError as error:

@@ -205,13 +205,21 @@ def plugin_suites() -> tuple[dict[str, Path], dict[str, str]]:
             path = Path(named() if callable(named) else named) if reason is None else Path()
         except Exception as error:  # noqa: BLE001  # code of others, of which nothing is known
             path, reason = Path(), f"it names no path, {plugins.said(error)}"
-        if reason is None and not path.is_file():
-            reason = f"there is no file {path}"
+        if reason is None:
+            try:
+                read_suite(path)
+            except UsageError as error:
+                reason = str(error)
         if reason is None:
             found[offer.name] = path
         else:
             refused[offer.name] = offer.refusal(reason)
     return found, refused
+
+
+def known_suites() -> dict[str, Path]:
+    """Return {name: file} of the suites that ship and of those that plug-ins bring."""
+    return builtin_suites() | plugin_suites()[0]
 
 
 def find_suite(name_or_file: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -15,16 +15,15 @@ from edgebench.plan.skips import skips
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Plan
-    from edgebench.plan.suitefile import SuiteFile
 
 
-def suites_table(suites: Sequence[SuiteFile]) -> Table:
-    """Return the list of suites."""
+def suites_table(titles: Mapping[str, str]) -> Table:
+    """Return the list of suites from {name: title}."""
     table = Table(box=None, pad_edge=False)
     table.add_column("suite", style="bold", no_wrap=True)
     table.add_column("what it measures")
-    for suite in suites:
-        table.add_row(suite.name, Text(suite.title))
+    for name, title in titles.items():
+        table.add_row(name, Text(title))
     return table
 
 

@@ -1,0 +1,145 @@
+"""The rows: every backend, kind and variant can be planned anywhere, and what cannot run here says why."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.tables import DOCS, TABLES, written
+
+from edgebench.backends.base import LoadSpec
+from edgebench.backends.families import FAMILIES, SUFFIXES
+from edgebench.backends.fitness import Asked, can_hold, why_not
+from edgebench.backends.registry import BACKENDS, PLATFORMS, get_backend, resolve, row_of
+from edgebench.commands.main import build_parser
+from edgebench.compress.steps import STEPS
+from edgebench.errors import BackendError
+from edgebench.machine.facts import ISA_ENVIRONMENT
+from edgebench.plan.estimate import measure_seconds, prepare_seconds, total_seconds
+from edgebench.plan.kinds import KINDS
+from edgebench.plan.load import load_plan
+from edgebench.plan.skips import skips
+from edgebench.plan.targets import carried, target_of, wanted
+
+PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
+VARIANTS = ("baseline", *(f"{name}40" if step.takes_percent else name for name, step in STEPS.items()))
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A suite of every kind, backend, variant and precision that can be written down."""
+    lines = ['name = "everything"', "[measure]", "sustained_s = 10.0"]
+    for kind in KINDS.values():
+        subject = '["mobilenet_v2"]' if kind.subject == "model" else '["maxpool", "copy-cache"]'
+        lines += ["[[benchmark]]", f'kind = "{kind.name}"', f"{kind.subject} = {subject}"]
+        lines += [f"backend = {list(BACKENDS)}", f"isa = {list(ISA_ENVIRONMENT)}", f"precision = {list(PRECISIONS)}"]
+        lines += [f"variant = {list(VARIANTS)}"] if kind.subject == "model" else []
+    path = tmp_path_factory.mktemp("suite") / "everything.toml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_every_combination_passes_the_dry_run(everything: Path) -> None:
+    command = [sys.executable, "-m", "edgebench", "suite", str(everything), "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    told = " ".join(done.stdout.split())
+    assert "operators run through torch and openvino, not onnxruntime-cuda" in told
+    assert "onnxruntime runs fp32, fp16, int8, not bf16" in told
+
+
+def test_every_combination_has_an_estimate_a_target_and_perhaps_a_reason(everything: Path) -> None:
+    plan = load_plan(str(everything), dataset="digits", cores=2)
+    assert {(cell.kind, cell.params.backend) for cell in plan.benchmarks} == {
+        (kind, backend)
+        for kind in KINDS
+        for backend in BACKENDS
+        # Only what is exported and built has a making to measure.
+        if kind != "compress" or FAMILIES[row_of(backend).family].export is not None
+    }
+    reasons = skips(plan)
+    for cell in plan.benchmarks:
+        assert 0 < measure_seconds(cell) < math.inf
+        assert "\n" not in reasons.get(cell.name, "")
+        if cell.params.operator is None:
+            assert prepare_seconds(cell) > 0
+            assert {wanted(cell)[1], carried(cell)[1]} <= set(FAMILIES)
+            assert target_of(cell)
+    assert total_seconds(plan) > 0
+    # What no machine can run is among them, whatever is installed here.
+    never = {
+        name
+        for name in reasons
+        if name.startswith(("maxpool/litert/", "mobilenet_v2/baseline/onnxruntime/bf16", "copy-cache/torch/bf16"))
+    }
+    assert len(never) > len(ISA_ENVIRONMENT)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_row_and_its_code_say_the_same(name: str, tmp_path: Path) -> None:
+    row, backend = row_of(name), get_backend(name)
+    assert backend.name == name
+    family = FAMILIES[row.family]
+    assert family.name in row.formats, "it opens what is made for it"
+    assert set(family.steps) <= set(STEPS)
+    assert set(family.own) <= set(SUFFIXES.values())
+    for need in row.precisions.values():
+        assert need.ask is None or callable(resolve(need.ask))
+    if row.operators:
+        assert callable(resolve(row.operators))
+    if backend.unavailable() is None:
+        with pytest.raises(BackendError, match="choose another backend"):
+            backend.load(LoadSpec(tmp_path, "no such format", 1, "fp32"))
+        with pytest.raises(BackendError, match="choose one of these"):
+            backend.load(LoadSpec(tmp_path, row.formats[0], 1, "fp4"))
+
+
+def test_a_quantised_variant_needs_the_familys_tool_and_the_backends_arithmetic() -> None:
+    able = {step: [name for name in BACKENDS if can_hold(name, step)] for step in ("prune40", "ptq-dynamic", "fp16")}
+    assert able["prune40"] == list(BACKENDS)
+    assert able["ptq-dynamic"] == ["torch", "litert"]
+    assert able["fp16"] == ["torch-cuda", "openvino", "onnxruntime", "onnxruntime-cuda", "litert", "tensorrt"]
+
+
+def test_a_precision_that_a_ceiling_takes_away_is_known_before() -> None:
+    pytest.importorskip("openvino")
+    reason = why_not("openvino", Asked("bf16", isa="avx2_vnni"))
+    assert reason == "openvino has no bf16 under the ISA ceiling AVX2_VNNI: choose fp32 or lift the ceiling"
+    # Halved weights run everywhere, in whatever arithmetic there is.
+    assert why_not("openvino", Asked("fp16", holds="fp16", isa="avx2")) is None
+    assert why_not("openvino", Asked("fp16", isa="avx2")) is not None
+
+
+def test_a_precision_that_the_runtime_has_not_here_is_skipped(tmp_path: Path) -> None:
+    # Stands where OpenVINO does, and answers as it does on a processor without bf16.
+    (tmp_path / "openvino.py").write_text(
+        "class Core:\n    def get_property(self, *_):\n        return ['WINOGRAD', 'FP32', 'INT8']\n", encoding="utf-8"
+    )
+    command = [sys.executable, "-m", "edgebench", "suite", "full", "--dry-run", "--only", "*openvino/*"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "COLUMNS": "200"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "skipped here (1): this CPU has no bf16 arithmetic for openvino: choose precision fp32" in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.endswith("skipped")]
+    assert line.startswith("mobilenet_v2/baseline/openvino/bf16")
+
+
+def test_the_command_line_offers_what_the_rows_have() -> None:
+    # Written down there, so that --help need not import the rows.
+    def choices(command: str, option: str) -> list[str]:
+        (commands,) = (action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
+        return next(list(one.choices or ()) for one in commands.choices[command]._actions if one.dest == option)
+
+    assert choices("prepare", "platform") == [*PLATFORMS, "any"]
+    assert ["none", *choices("suite", "isa")] == list(ISA_ENVIRONMENT)
+
+
+@pytest.mark.parametrize("page", TABLES)
+def test_the_docs_say_what_the_rows_say(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    assert written(text, TABLES[page]) == text, "python -m tests.tables writes it anew"

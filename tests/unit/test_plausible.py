@@ -33,7 +33,7 @@ def test_a_power_is_finite_not_negative_and_within_what_its_scope_can_draw(power
     if math.isfinite(power_w) and 0 <= power_w <= MOST_W[scope]:
         assert plausible(power_w, scope) == power_w
         return
-    with pytest.raises(Implausible, match="^it gave") as caught:
+    with pytest.raises(Implausible, match=r"^it gave") as caught:
         plausible(power_w, scope)
     assert caught.value.fix
 

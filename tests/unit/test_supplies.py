@@ -66,6 +66,23 @@ def test_a_supply_that_is_not_the_machine_s_says_why(tmp_path: Path, changes: di
     assert caught.value.fix
 
 
+def test_a_supply_that_feeds_something_else_or_not_alone_is_not_the_machine_s(tmp_path: Path) -> None:
+    battery(tmp_path, {})
+    charger = {"type": "USB", "online": 1, "status": "", "current_now": 900_000, "voltage_now": 5_000_000}
+    battery(tmp_path, charger, "usb")
+    battery(tmp_path, MOUSE, "hidpp_battery_0")
+    assert {found.name: found.usable for found in examine(["power_supply"], tmp_path, METAL)} == {
+        "power_supply:BAT0": True,
+        "power_supply:usb": True,
+    }
+    battery(tmp_path, {}, "BAT1")
+    for found in examine(["power_supply:BAT0", "power_supply:BAT1"], tmp_path, METAL):
+        assert "is a part of it" in (found.reason or "")
+    battery(tmp_path, {"status": "Charging"}, "BAT1")
+    (found,) = examine(["power_supply:usb"], tmp_path, METAL)
+    assert "charges BAT1" in (found.reason or "")
+
+
 def test_a_mouse_is_not_the_board(tmp_path: Path) -> None:
     battery(tmp_path, {"current_now": 800_000, "voltage_now": 7_600_000})
     plant(tmp_path, "class/power_supply/hidpp_battery_0", MOUSE)

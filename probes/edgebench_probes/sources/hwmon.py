@@ -90,8 +90,19 @@ class SupplySource(RailSource):
         return super().ask()
 
     def _check(self) -> None:
+        """Raise ProbeError unless this supply, and no other beside it, feeds the machine and nothing else."""
         folder = self._sysfs / "class/power_supply" / self._supply
+        batteries = {
+            other.name: text(other / "status")
+            for other in folder.parent.glob("*")
+            if other.name != self._supply and text(other / "type") == "Battery" and not peripheral(other)
+        }
         if text(folder / "type") != "Battery":
+            charging = sorted(name for name, status in batteries.items() if status == "Charging")
+            if charging:
+                raise ProbeError(
+                    f"the supply {self._supply} charges {', '.join(charging)}, too", "wait until it is full"
+                )
             if text(folder / "online") == "0":
                 raise ProbeError(
                     f"the supply {self._supply} is not online, so it does not feed the machine", "plug it in"
@@ -106,6 +117,12 @@ class SupplySource(RailSource):
                 f"the battery {self._supply} does not feed the machine (status {status!r}), so its power is not the"
                 " machine's",
                 "unplug the charger",
+            )
+        others = sorted(name for name, status in batteries.items() if status == "Discharging")
+        if others:
+            raise ProbeError(
+                f"the battery {self._supply} feeds the machine together with {', '.join(others)}, and is a part of it",
+                "take the others out, or use a meter",
             )
 
 

@@ -16,6 +16,7 @@ from edgebench_probes.sources.rails import MILLI, Measuring, Rail, RailSource, n
 # Rails that are the input of the whole module; the others lie behind them. (Jetson Nano and TX1: POM_5V_IN.)
 TOTALS = ("VDD_IN", "POM_5V_IN")
 SHUNT_LSB_UV = 40.0  # data sheet SBOS576: shunt voltage in steps of 40 uV, bus voltage of 8 mV
+FULL_SCALE_LSB = 4095  # of 12 bits and a sign: 163.8 mV
 LSB_MA = 8.0  # 40 uV over 5 mOhm, as on the NX and Nano modules: where the board does not tell its shunt
 ACCURACY = 0.005
 ACCURACY_SOURCE = (
@@ -126,7 +127,7 @@ def _hwmon(folder: Path) -> list[Rail]:
         shunt = number(folder / f"shunt{index}_resistor")
         lsb_ma = SHUNT_LSB_UV / shunt * 1e3 if shunt else LSB_MA
         files = (folder / f"in{index}_input", folder / f"curr{index}_input")
-        rails.append(Rail(label, files, MILLI, lsb_ma))
+        rails.append(Rail(label, files, MILLI, lsb_ma, lsb_ma * FULL_SCALE_LSB))
     return rails
 
 

@@ -17,13 +17,15 @@ from edgebench_probes.sampling.source import PolledSource, SourceInfo, SourceLos
 class Rail:
     """One rail: `files` is one file of power, or one of voltage and one of current.
 
-    A whole number read is worth `units[i]` W, or V and A. `lsb` is one step of the last file's quantity, in its unit.
+    A whole number read is worth `units[i]` W, or V and A. `lsb` is one step of the last file's quantity, in its unit,
+    and `end` the end of its range: a converter that says so may have seen any more.
     """
 
     label: str
     files: tuple[Path, ...]
     units: tuple[float, ...] = (1e-6,)
     lsb: float = 1.0
+    end: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,8 @@ def _power_w(rail: Rail, raw: list[int]) -> float:
     for value in raw:
         if without_value(value):
             raise Implausible(f"{rail.label} reads {value}, which stands for no value")
+    if abs(raw[-1]) >= rail.end:
+        raise Implausible(f"{rail.label} reads {raw[-1]}, the end of the range of its converter")
     values = [value * unit for value, unit in zip(raw, rail.units, strict=True)]
     if len(values) == 1:
         return values[0]

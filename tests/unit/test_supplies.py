@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -18,16 +19,18 @@ QCOM = {"type": "Battery", "status": "Discharging", "voltage_now": 11_800_000, "
 MOUSE = {**QCOM, "scope": "Device", "voltage_now": 3_900_000, "current_now": 12_000}
 
 
-def battery(root: Path, changes: dict[str, object], name: str = "BAT0") -> Path:
+def battery(root: Path, changes: Mapping[str, object], name: str = "BAT0") -> Path:
     return plant(root, f"class/power_supply/{name}", {**QCOM, **changes})
 
 
 @pytest.mark.parametrize("changes", [{"power_now": -6_041_000}, {"power_now": 6_041_000}, {}, {"current_now": 512_000}])
-def test_a_discharge_has_the_sign_its_driver_gives_it(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_a_discharge_has_the_sign_its_driver_gives_it(tmp_path: Path, changes: dict[str, int]) -> None:
     battery(tmp_path, changes, "qcom-battmgr-bat")
     (found,) = examine(["power_supply"], tmp_path, METAL)
     assert found.name == "power_supply:qcom-battmgr-bat"
     assert found.reading_w == pytest.approx(6.0416, abs=1e-3)
+    against = min(changes.get("power_now", changes.get("current_now", -1)), 0)  # the sign of what is read
+    assert ("direction" in (found.notes or {})) == bool(against)
 
 
 def test_a_battery_that_stops_feeding_the_machine_ends_the_stretch(tmp_path: Path) -> None:

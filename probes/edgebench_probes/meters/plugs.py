@@ -24,7 +24,7 @@ from edgebench_probes.meters.digest import Digest, challenge
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import ProtocolError, Reading, active_power
 from edgebench_probes.plausible import Direction
-from edgebench_probes.sampling.source import PolledSource, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import STATED, UNKNOWN, PolledSource, SourceInfo, SourceLost
 from edgebench_probes.spec import Spec
 
 REFRESH_S = 1.0
@@ -179,7 +179,7 @@ class PlugSource(PolledSource):
         self._known = self._info = SourceInfo(
             info,
             SMOOTHING_S,
-            accuracy_source="stated with the probe" if accuracy else "",
+            accuracy_source=STATED if accuracy else UNKNOWN,
             notes=(("plug-long-windows", "a plug is good for windows of a minute or more only"),),
         )
 

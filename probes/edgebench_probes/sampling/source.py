@@ -14,6 +14,9 @@ from typing import NamedTuple
 from edgebench_probes.base import ProbeError, ProbeInfo
 from edgebench_probes.plausible import Direction, Implausible, plausible
 
+UNKNOWN = "unknown"  # no document at hand states an accuracy
+STATED = "stated with the probe"
+
 
 class Sample(NamedTuple):
     """One value: `t_ns` on CLOCK_MONOTONIC, of its arrival or as the source fitted it; `device_s` the meter's clock."""
@@ -28,7 +31,7 @@ class SourceInfo:
     """What an open source is.
 
     `info.resolution` is in W, `info.refresh_s` the time between two new values, `info.accuracy` relative and from
-    `accuracy_source`, the data sheet cited. `smoothing_s` is the time over which the source itself averages.
+    `accuracy_source`, the data sheet cited, or UNKNOWN. `smoothing_s` is the time over which the source averages.
     `device_clock` says that samples carry `device_s`, to be fitted. `clock_s` is one sigma (s) of `t_ns`
     against CLOCK_MONOTONIC for a source that has fitted a foreign clock itself. `notes` are for the report.
     """
@@ -36,7 +39,7 @@ class SourceInfo:
     info: ProbeInfo
     smoothing_s: float = 0.0
     device_clock: bool = False
-    accuracy_source: str = ""
+    accuracy_source: str = UNKNOWN
     clock_s: float = 0.0
     notes: tuple[tuple[str, str], ...] = ()
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
-from edgebench_probes.sampling.source import PolledSource, Sample, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import UNKNOWN, PolledSource, Sample, SourceInfo, SourceLost
 
 POLL_S = 0.01
 POWER_S = 0.1  # nvmlDeviceGetPowerUsage is refreshed ten times a second or so
@@ -74,7 +74,7 @@ class NvmlSource(PolledSource):
             refresh_s=refresh_s,
             accuracy=OLD_ACCURACY if old else 0.0,  # of others none is published
         )
-        self._info = SourceInfo(info, averaged_s, accuracy_source=OLD_ACCURACY_SOURCE if old else "")
+        self._info = SourceInfo(info, averaged_s, accuracy_source=OLD_ACCURACY_SOURCE if old else UNKNOWN)
         if not self._counts:
             self.poll()  # a value that is no power is refused here, with its reason
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
 from edgebench_probes.plausible import Direction, Implausible, electrical_power, without_value
-from edgebench_probes.sampling.source import PolledSource, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import UNKNOWN, PolledSource, SourceInfo, SourceLost
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Measuring:
     period_s: float
     smoothing_s: float = 0.0
     accuracy: float = 0.0
-    accuracy_source: str = ""
+    accuracy_source: str = UNKNOWN
     directed: bool = False
     notes: tuple[tuple[str, str], ...] = ()
 

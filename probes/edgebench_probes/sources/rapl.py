@@ -45,7 +45,10 @@ class RaplProbe(CounterProbe):
                 time.sleep(ZERO_WAIT_S)  # it may just have wrapped
                 if counter.read() == 0:
                     self.close()
-                    raise ProbeError(f"{counter.name} reads zero, so this board does not count it")
+                    raise ProbeError(
+                        f"{counter.name} reads zero, so this board does not count it",
+                        "measure another scope, or attach a power meter",
+                    )
 
     def close(self) -> None:
         """Close all zones."""

@@ -14,10 +14,9 @@ from pathlib import Path
 
 from edgebench_probes.base import ProbeError, Scope, WindowInvalid
 from edgebench_probes.counter import Counter
-from edgebench_probes.plausible import without_value
 from edgebench_probes.sampling.source import SourceLost
 from edgebench_probes.sources.chips import DIRECTED, OWN, PAIRS, REPEATED, Meaning, meaning
-from edgebench_probes.sources.rails import MICRO, MILLI, Measuring, Rail, RailSource, number, text
+from edgebench_probes.sources.rails import MICRO, MILLI, Measuring, Rail, RailSource, interval_s, text
 
 Key = tuple[str, str]  # chip, as `amdgpu` or `amdgpu@0000:03:00.0`, and channel
 RATE_HZ = {"powerz": 50.0}  # the driver asks the meter at each read
@@ -47,16 +46,16 @@ class HwmonSource(RailSource):
         if found is None:
             raise ProbeError(f"hwmon has no {self._chip}/{self._channel}", "plug it in, or load its driver")
         rate_hz = self._rate_hz or RATE_HZ.get(found.driver, DEFAULT_RATE_HZ)
-        interval_ms = number(found.folder / "update_interval") or 0.0
-        averaged_ms = number(found.folder / f"{self._channel}_average_interval") or 0.0  # of ACPI meters
-        notes: tuple[tuple[str, str], ...] = ()
-        if without_value(int(averaged_ms)):
-            averaged_ms, notes = 0.0, (("averaging", "the meter does not tell over which time it averages"),)
+        averaging = found.folder / f"{self._channel}_average_interval"  # of ACPI meters
+        averaged_s = interval_s(averaging)
+        notes: list[tuple[str, str]] = []
+        if averaged_s is None and averaging.exists():
+            notes.append(("averaging", "the meter does not tell over which time it averages"))
         if found.meaning.why:
-            notes = (*notes, ("covers", found.meaning.why))
-        period_s = max(1 / rate_hz, interval_ms / 1e3)
+            notes.append(("covers", found.meaning.why))
+        period_s = max(1 / rate_hz, interval_s(found.folder / "update_interval") or 0.0)
         directed = found.driver in DIRECTED
-        return [found.rail], Measuring(period_s, averaged_ms / 1e3, directed=directed, notes=notes)
+        return [found.rail], Measuring(period_s, averaged_s or 0.0, directed=directed, notes=tuple(notes))
 
 
 class SupplySource(RailSource):

@@ -43,6 +43,7 @@ class Measuring:
     notes: tuple[tuple[str, str], ...] = ()
 
 
+LONGEST_MS = 3.6e6  # no sensor takes an hour: it is the end of a register
 MILLI = (1e-3, 1e-3)  # hwmon: mV and mA
 MICRO = (1e-6, 1e-6)  # power_supply: uV and uA
 
@@ -164,6 +165,12 @@ def text(file: Path) -> str:
         return file.read_text(encoding="utf-8", errors="replace").strip("\0\n ")
     except OSError:
         return ""
+
+
+def interval_s(file: Path) -> float | None:
+    """Return the time (s) in a file of milliseconds; None where there is none that a sensor can have."""
+    milliseconds = number(file)
+    return milliseconds / 1e3 if milliseconds is not None and 0 <= milliseconds <= LONGEST_MS else None
 
 
 def number(file: Path) -> float | None:

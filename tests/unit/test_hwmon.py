@@ -83,7 +83,7 @@ def test_whatever_the_files_say_a_source_gives_a_power_or_its_own_error(
             assert error.fix  # noqa: PT017 - most files hold no power, but some do
             continue
         assert source.describe().info.refresh_s <= 3600
-        assert 0 <= source.poll() <= MOST_W[Scope.BOARD_DC]
+        assert 0 <= source.read()[0].power_w <= MOST_W[Scope.BOARD_DC]
         source.close()
 
 

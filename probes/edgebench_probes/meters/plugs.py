@@ -214,7 +214,7 @@ class PlugSource(PolledSource):
             raise ProbeError(told.reason, told.fix)
         self._info = replace(self._known, notes=(*self._known.notes, *self.direction.notes))
 
-    def ask(self) -> float:
+    def poll(self) -> float:
         """Present power in W with its sign; raises SourceLost."""
         if self._page is None:
             raise SourceLost(f"the plug at {self._host} is not open", "open it first")

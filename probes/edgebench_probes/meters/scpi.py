@@ -116,7 +116,7 @@ class ScpiSource(PolledSource):
         source = ACCURACY_SOURCE.format(reading, span, "45 to 66 Hz" if mains else "DC")
         self._info = replace(self._info, info=replace(self._info.info, accuracy=reading + span), accuracy_source=source)
 
-    def ask(self) -> float:
+    def poll(self) -> float:
         """Present active power in W with its sign, NaN never: no data for a second, or a range exceeded, is a loss."""
         try:
             text = self._instrument.query(":NUMERIC:NORMAL:VALUE?")

@@ -87,7 +87,7 @@ class Source(ABC):
 class PolledSource(Source):
     """A source that is asked on a fixed grid of CLOCK_MONOTONIC; a grid point that was missed is not made up for.
 
-    A subclass sets `period_s` (at the latest in `open`) and gives `ask`. A sample is stamped with the middle of the
+    A subclass sets `period_s` (at the latest in `open`) and gives `poll`. A sample is stamped with the middle of the
     poll.
     """
 
@@ -95,17 +95,13 @@ class PolledSource(Source):
     _due_ns: int = 0
 
     @abstractmethod
-    def ask(self) -> float:
-        """Present power in W as the source tells it, with its sign; raises SourceLost."""
-
     def poll(self) -> float:
-        """Present power in W; raises SourceLost, also for a value that is no power."""
-        return self.passed(self.ask())
+        """Present power in W as the source tells it, with its sign; raises SourceLost."""
 
     def read(self) -> list[Sample]:
         """Wait for the next grid point and take one sample."""
         before = self._wait()
-        power_w = self.poll()
+        power_w = self.passed(self.poll())
         return [Sample((before + time.monotonic_ns()) // 2, power_w)]
 
     def _wait(self) -> int:

@@ -80,13 +80,13 @@ class SupplySource(RailSource):
         self._check()
         return [rail], Measuring(1 / (self._rate_hz or 1.0), directed=True)
 
-    def ask(self) -> float:
+    def poll(self) -> float:
         """Power now; raises SourceLost, also once the battery does not feed the machine any more."""
         try:
             self._check()
         except ProbeError as error:
             raise SourceLost(error.reason, error.fix) from None
-        return super().ask()
+        return super().poll()
 
     def _check(self) -> None:
         """Raise ProbeError unless this supply, and no other beside it, feeds the machine and nothing else."""

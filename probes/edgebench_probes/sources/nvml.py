@@ -76,7 +76,7 @@ class NvmlSource(PolledSource):
         )
         self._info = SourceInfo(info, averaged_s, accuracy_source=OLD_ACCURACY_SOURCE if old else UNKNOWN)
         if not self._counts:
-            self.poll()  # a value that is no power is refused here, with its reason
+            self.passed(self.poll())  # a value that is no power is refused here, with its reason
 
     def _architecture(self) -> int | None:
         """NVML's number of the unit's architecture; None where this library does not tell."""
@@ -107,7 +107,7 @@ class NvmlSource(PolledSource):
         steps = [(b - a) / 1e9 for a, b in pairwise(changes)]
         return max([*steps, POLL_S]) if steps else POWER_S
 
-    def ask(self) -> float:
+    def poll(self) -> float:
         """Present power in W; raises SourceLost."""
         nvml = load()
         return float(_ask(lambda: nvml.nvmlDeviceGetPowerUsage(self._handle), "its power", SourceLost)) / 1e3

@@ -93,7 +93,7 @@ class RailSource(PolledSource):
             known = SourceInfo(info, measuring.smoothing_s, accuracy_source=measuring.accuracy_source)
             self._info = known
             self.direction = Direction(self.scope) if measuring.directed else None
-            self.poll()
+            self.passed(self.poll())
             turned = self.direction.notes if self.direction else ()
             self._info = replace(known, notes=(*measuring.notes, *turned))
         except PermissionError as error:
@@ -111,7 +111,7 @@ class RailSource(PolledSource):
             self.close()
             raise ProbeError(error.reason, error.fix) from None
 
-    def ask(self) -> float:
+    def poll(self) -> float:
         """Sum of all rails now; raises SourceLost: a failed read is no zero."""
         try:
             return math.fsum(_power_w(rail, [_read(fd) for fd in fds]) for rail, fds in self._open)

@@ -73,16 +73,6 @@ def test_a_wrong_header_is_refused(tmp_path: Path, change: dict[str, object]) ->
         load(path)
 
 
-@pytest.mark.parametrize("number", ["1" + 400 * "0", "-1" + 400 * "0", "NaN", "1e999"])
-def test_a_number_beyond_every_float_is_refused_with_its_line(tmp_path: Path, number: str) -> None:
-    path = tmp_path / "trace"
-    save(path, INFO, [Sample(1, 3.0), Sample(2, 3.0)])
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f"[3, {number}]\n")
-    with pytest.raises(ProbeError, match="line 4 of"):
-        load(path)
-
-
 def test_played_in_its_own_time_and_faster(tmp_path: Path) -> None:
     path = trace(tmp_path / "trace", 0.3)
     for speed in (1.0, 3.0):
@@ -127,3 +117,13 @@ def test_a_counter_is_recorded_as_mean_powers(tmp_path: Path) -> None:
     recorded = load(tmp_path / "trace")
     assert recorded.info.info.kind == "power"
     assert [sample.power_w for sample in recorded.samples] == pytest.approx([7.0] * len(recorded.samples), rel=0.05)
+
+
+@pytest.mark.parametrize("number", ["1" + 400 * "0", "-1" + 400 * "0", "NaN", "1e999"])
+def test_a_number_beyond_every_float_is_refused_with_its_line(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "trace"
+    save(path, INFO, [Sample(1, 3.0), Sample(2, 3.0)])
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"[3, {number}]\n")
+    with pytest.raises(ProbeError, match="line 4 of"):
+        load(path)

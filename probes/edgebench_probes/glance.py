@@ -76,7 +76,7 @@ class PolledGlance(Glance):
 
     def power_w(self) -> float:
         """Power at this moment."""
-        return self._source.poll()
+        return self._source.passed(self._source.poll())
 
     def close(self) -> None:
         """Close the source."""

@@ -9,10 +9,11 @@ import pytest
 from tests.simulators.sysfs import chip, plant
 
 from edgebench_probes.base import ProbeError, Scope
-from edgebench_probes.catalogue.discover import Finding, examine, open_probes
+from edgebench_probes.catalogue.discover import CATALOGUE, Finding, examine, open_probes
 from edgebench_probes.host import Host
 from edgebench_probes.sources.chips import meaning
 from edgebench_probes.sources.hwmon import HwmonSource, channels, energies
+from edgebench_probes.spec import parse_spec
 
 METAL = Host(machine="x86_64", vendor="AuthenticAMD", virtual=False, container=False, paranoid=2, perfmon=False)
 APU_METRICS, CARD_METRICS = bytes([128, 0, 2, 2]) + bytes(124), bytes([120, 0, 1, 3]) + bytes(116)
@@ -152,6 +153,17 @@ def test_counters_of_two_cards_are_two_and_parts_of_a_card_are_no_card(tmp_path:
     assert meaning("xe", "energy1", folder).scope is Scope.GPU
     assert meaning("xe", "energy2", folder).scope is None
     assert "pkg" in meaning("xe", "energy2", folder).why
+
+
+def test_the_whole_and_a_part_of_one_card_are_not_both_the_card(tmp_path: Path) -> None:
+    chip(tmp_path, 1, "xe", energy1_input=5_000_000, energy2_input=3, energy2_label="pkg", power1_input=9_000_000)
+    whole, part = found("hwmon:xe?scope=gpu", tmp_path)
+    assert "frozen" in (whole.reason or "")  # a plain file is a counter that does not move
+    assert "name one" in (part.fix or "")
+    scopes = [scope for scope, _ in CATALOGUE["hwmon"].candidates(parse_spec("hwmon:xe"), tmp_path, METAL)]
+    assert scopes == [Scope.GPU, None]
+    (power,) = found("hwmon:xe/power1", tmp_path)
+    assert power.reading_w == 9.0
 
 
 def test_other_drivers_as_their_documents_say(tmp_path: Path) -> None:

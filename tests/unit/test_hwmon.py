@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.simulators.board import Simulator, board
 from tests.simulators.powercap import unavailable
+from tests.simulators.sysfs import chip
 
 from edgebench_probes.base import ProbeError, Scope
 from edgebench_probes.counter import CounterProbe
+from edgebench_probes.plausible import MOST_W
 from edgebench_probes.sources.hwmon import EnergyCounter, HwmonSource, SupplySource, channels, energies, supplies
 
 pytestmark = [pytest.mark.quiet, pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")]
@@ -59,6 +63,28 @@ def test_an_energy_counter_is_a_counter(tree: Simulator) -> None:
         time.sleep(0.2)
         window = probe.energy(start, probe.mark())
     assert window.power_w == pytest.approx(6.0, rel=0.02)
+
+
+NUMBERS = st.integers(-(10**40), 10**40).map(str) | st.text(max_size=40) | st.floats().map(repr)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(volts=NUMBERS, amps=NUMBERS, power=NUMBERS, interval=NUMBERS)
+def test_whatever_the_files_say_a_source_gives_a_power_or_its_own_error(
+    tmp_path: Path, volts: str, amps: str, power: str, interval: str
+) -> None:
+    chip(tmp_path, 1, "powerz", in0_input=volts, curr1_input=amps, update_interval=interval)
+    chip(tmp_path, 2, "power_meter", power1_average=power, power1_average_interval=interval)
+    for name, channel in (("powerz", "in0*curr1"), ("power_meter", "power1")):
+        source = HwmonSource(tmp_path, name, channel, Scope.BOARD_DC, 1000)
+        try:
+            source.open()
+        except ProbeError as error:
+            assert error.fix  # noqa: PT017 - most files hold no power, but some do
+            continue
+        assert source.describe().info.refresh_s <= 3600
+        assert 0 <= source.read()[0].power_w <= MOST_W[Scope.BOARD_DC]
+        source.close()
 
 
 def test_a_chip_that_is_renumbered_is_found_again(tmp_path: Path) -> None:

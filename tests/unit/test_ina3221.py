@@ -110,6 +110,17 @@ def test_one_label_on_two_chips_is_two_rails(tmp_path: Path) -> None:
     source.close()
 
 
+def test_a_converter_at_the_end_of_its_range_tells_no_current(tmp_path: Path) -> None:
+    folder = monitor(tmp_path, "1-0040", {"VDD_IN": (5000, 32_752)})
+    source = Ina3221Source(tmp_path)
+    source.open()
+    assert source.poll() == pytest.approx(163.76)
+    (folder / "curr1_input").write_text("32760\n")  # 4095 steps of 8 mA
+    with pytest.raises(SourceLost, match="the end of the range"):
+        source.poll()
+    source.close()
+
+
 def test_a_total_on_two_chips_is_none(tmp_path: Path) -> None:
     for address in ("1-0040", "1-0041"):
         monitor(tmp_path, address, {"VDD_IN": (5000, 1000)})

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.simulators.sysfs import chip
 
 from edgebench_probes.base import ProbeError, Scope
+from edgebench_probes.glance import open_glances
 from edgebench_probes.plausible import (
     MAX_AMPS,
     MAX_VOLTS,
@@ -110,9 +111,8 @@ def test_a_chip_without_a_value_is_refused_when_it_is_opened_and_when_it_happens
     source.open()
     assert source.read()[0].power_w == 7.0
     (folder / "power1_average").write_text(f"{raw}\n")
-    for read in (source.poll, source.read):
-        with pytest.raises(SourceLost, match=says):
-            read()
+    with pytest.raises(SourceLost, match=says):
+        source.read()
     source.close()
 
 
@@ -141,5 +141,16 @@ def test_a_current_monitor_is_read_by_its_power_whichever_way_it_flows(tmp_path:
         chip(root, 1, "ina219", power1_input=raw, in0_input=1, in1_input=5000, curr1_input=raw // 5000)
         source = HwmonSource(root, "ina219", "power1", Scope.BOARD_DC)
         source.open()
-        assert source.poll() == 8.0
+        assert source.read()[0].power_w == 8.0
         source.close()
+
+
+def test_a_second_reader_gets_what_the_windows_get(tmp_path: Path) -> None:
+    folder = chip(tmp_path, 1, "powerz", in0_input=5200, curr1_input=-600)
+    glances, missing = open_glances(["hwmon:powerz"], tmp_path)
+    assert missing == []
+    assert glances[0].power_w() == pytest.approx(3.12)
+    (folder / "curr1_input").write_text("-4294967295\n")
+    with pytest.raises(ProbeError, match="stands for no value"):
+        glances[0].power_w()
+    glances[0].close()

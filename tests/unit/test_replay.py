@@ -45,7 +45,10 @@ def test_what_is_saved_is_loaded(tmp_path: Path, values: list[tuple[int, float, 
     assert loaded.info == INFO
 
 
-@given(st.text(max_size=200) | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
+@given(
+    st.text(max_size=200)
+    | st.recursive(st.none() | st.integers(-(10**400), 10**400) | st.text(), st.lists).map(json.dumps)
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
 def test_no_file_raises_anything_but_the_probe_s_error(tmp_path: Path, line: str) -> None:
     path = tmp_path / "trace"
@@ -116,3 +119,13 @@ def test_a_counter_is_recorded_as_mean_powers(tmp_path: Path) -> None:
     recorded = load(tmp_path / "trace")
     assert recorded.info.info.kind == "power"
     assert [sample.power_w for sample in recorded.samples] == pytest.approx([7.0] * len(recorded.samples), rel=0.05)
+
+
+@pytest.mark.parametrize("number", ["1" + 400 * "0", "-1" + 400 * "0", "NaN", "1e999"])
+def test_a_number_beyond_every_float_is_refused_with_its_line(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "trace"
+    save(path, INFO, [Sample(1, 3.0), Sample(2, 3.0)])
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"[3, {number}]\n")
+    with pytest.raises(ProbeError, match="line 4 of"):
+        load(path)

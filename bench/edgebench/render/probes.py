@@ -50,7 +50,7 @@ def _usable(found: Finding) -> str:
         parts.append(f"steps of {step}, new every {quantity(found.info.refresh_s, 's')}")
     if found.shortest_window_s is not None:
         parts.append(f"1 % needs {quantity(found.shortest_window_s, 's')}")
-    return ", ".join(parts)
+    return "\n".join([", ".join(parts), *([found.reason] if found.reason else []), *(found.notes or {}).values()])
 
 
 class Watch:

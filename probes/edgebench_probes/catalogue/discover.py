@@ -224,7 +224,8 @@ def _look(finding: Finding, probe: Probe | None) -> Finding:
         return replace(finding, usable=False, info=None, reason=error.reason, fix=fix)
     finally:
         probe.close()
-    return replace(finding, reading_w=reading_w, shortest_window_s=shortest)
+    notes = dict(probe.source_info.notes) if isinstance(probe, SampledProbe) else {}
+    return replace(finding, reading_w=reading_w, shortest_window_s=shortest, notes=notes or None)
 
 
 def _reads(probe: Probe) -> bool:

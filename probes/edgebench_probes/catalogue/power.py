@@ -110,16 +110,19 @@ def _hwmon(spec: Spec, sysfs: Path, _host: Host) -> list[Candidate]:
         key: found[key] for key in found if spec.address in (None, key[0].partition("@")[0], key[0], "/".join(key))
     }
     if not chosen:
-        names = ", ".join("/".join(key) for key in found)
+        offered = ", ".join("/".join(key) for key in found)
         what = f"called {spec.address!r} " if spec.address else ""
         driver = "plug it in and run `sudo modprobe powerz` (in Linux since 6.7)" if spec.address == "powerz" else None
-        others = f"choose one of {names}" if names else f"load the driver of the board's monitor, or {METER}"
+        others = f"choose one of {offered}" if offered else f"load the driver of the board's monitor, or {METER}"
         raise ProbeError(f"no chip {what}of {sysfs}/class/hwmon measures power", driver or others)
     wanted, rate_hz = _scope(spec), positive(spec, "rate")
-    unknown = [key for key, (known, _) in chosen.items() if known.scope is None]
+    for key in [*chosen]:  # one channel as power and as energy: the counter misses nothing in between
+        if key[1].startswith("power") and (key[0], key[1].replace("power", "energy")) in chosen:
+            del chosen[key]
+    names = [shown.get(key, "/".join(key)) for key in chosen]
     candidates: list[Candidate] = []
     for key, (known, make) in chosen.items():
-        error = _unclear("/".join(key), known, wanted, [shown.get(other, "/".join(other)) for other in unknown])
+        error = _unclear("/".join(key), known, wanted, names)
         scope = wanted or known.scope
         if error is not None or scope is None:
             candidates.append((None, partial(_refusing, error or ProbeError("no scope is known"))))
@@ -128,7 +131,7 @@ def _hwmon(spec: Spec, sysfs: Path, _host: Host) -> list[Candidate]:
     return candidates
 
 
-def _unclear(name: str, known: Meaning, wanted: Scope | None, unknown: list[str]) -> ProbeError | None:
+def _unclear(name: str, known: Meaning, wanted: Scope | None, chosen: list[str]) -> ProbeError | None:
     """Why a channel has no scope here: none is documented and none is given, or one is given to several at once."""
     if wanted is None and known.scope is None:
         because = f": {known.why}" if known.why else ""
@@ -138,10 +141,10 @@ def _unclear(name: str, known: Meaning, wanted: Scope | None, unknown: list[str]
         )
     if wanted is not None and known.firm and wanted is not known.scope:
         return ProbeError(f"{name} covers {known.scope}, not {wanted}: {known.why}", "leave the option `scope` out")
-    if wanted is not None and known.scope is None and len(unknown) > 1:
+    if wanted is not None and known.scope is None and len(chosen) > 1:
         return ProbeError(
-            f"one scope was given to {len(unknown)} channels, of which each may cover something else",
-            f"name one, as in `--probe 'hwmon:{name}?scope={wanted}'` (one of {', '.join(unknown)})",
+            f"one scope was given to {len(chosen)} channels, of which each may cover something else",
+            f"name one, as in `--probe 'hwmon:{name}?scope={wanted}'` (one of {', '.join(chosen)})",
         )
     return None
 

@@ -20,7 +20,7 @@ from edgebench_probes.base import ProbeError, ProbeInfo
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import ProtocolError, Reading, active_power
 from edgebench_probes.plausible import Direction
-from edgebench_probes.sampling.source import Sample, Source, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import STATED, UNKNOWN, Sample, Source, SourceInfo, SourceLost
 from edgebench_probes.spec import Spec
 
 CLOCKS = {"js110": 2_000_000, "js220": 1_000_000}  # what `scnt` counts
@@ -73,7 +73,7 @@ class JoulescopeSource(Source):
         self._heard = 0.0
         accuracy = options.number("accuracy", 0.0, 0.0, 0.5)
         info = ProbeInfo(spec.name, "Joulescope", options.scope(), "power", RESOLUTION_W, self._interval_s, accuracy)
-        self._info = SourceInfo(info, device_clock=True, accuracy_source="stated with the probe" if accuracy else "")
+        self._info = SourceInfo(info, device_clock=True, accuracy_source=STATED if accuracy else UNKNOWN)
 
     def describe(self) -> SourceInfo:
         """What this instrument is."""

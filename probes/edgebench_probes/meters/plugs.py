@@ -24,7 +24,7 @@ from edgebench_probes.meters.digest import Digest, challenge
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import ProtocolError, Reading, active_power
 from edgebench_probes.plausible import Direction
-from edgebench_probes.sampling.source import PolledSource, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import STATED, UNKNOWN, PolledSource, SourceInfo, SourceLost
 from edgebench_probes.spec import Spec
 
 REFRESH_S = 1.0
@@ -179,7 +179,7 @@ class PlugSource(PolledSource):
         self._known = self._info = SourceInfo(
             info,
             SMOOTHING_S,
-            accuracy_source="stated with the probe" if accuracy else "",
+            accuracy_source=STATED if accuracy else UNKNOWN,
             notes=(("plug-long-windows", "a plug is good for windows of a minute or more only"),),
         )
 
@@ -214,7 +214,7 @@ class PlugSource(PolledSource):
             raise ProbeError(told.reason, told.fix)
         self._info = replace(self._known, notes=(*self._known.notes, *self.direction.notes))
 
-    def ask(self) -> float:
+    def poll(self) -> float:
         """Present power in W with its sign; raises SourceLost."""
         if self._page is None:
             raise SourceLost(f"the plug at {self._host} is not open", "open it first")

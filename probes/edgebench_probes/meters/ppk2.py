@@ -21,7 +21,7 @@ from edgebench_probes.meters.link import open_error
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import ProtocolError, electrical
 from edgebench_probes.plausible import Direction
-from edgebench_probes.sampling.source import Sample, Source, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import STATED, UNKNOWN, Sample, Source, SourceInfo, SourceLost
 from edgebench_probes.spec import Spec
 
 REFRESH_S = 0.010
@@ -42,7 +42,7 @@ class Ppk2Source(Source):
         accuracy = options.number("accuracy", 0.0, 0.0, 0.5)
         source = f"Nordic PPK2 at {self._volts:g} V as stated"
         info = ProbeInfo(spec.name, source, options.scope(), "power", self._volts * STEP_A, REFRESH_S, accuracy)
-        self._info = SourceInfo(info, REFRESH_S, accuracy_source="stated with the probe" if accuracy else "")
+        self._info = SourceInfo(info, REFRESH_S, accuracy_source=STATED if accuracy else UNKNOWN)
 
     def describe(self) -> SourceInfo:
         """What this meter is."""

@@ -18,7 +18,7 @@ from edgebench_probes.base import ProbeError, ProbeInfo, Scope
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import ProtocolError, Reading, active_power
 from edgebench_probes.plausible import Direction
-from edgebench_probes.sampling.source import PolledSource, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import STATED, UNKNOWN, PolledSource, SourceInfo, SourceLost
 from edgebench_probes.spec import Spec
 
 RATES_MS = {"100": "100MS", "250": "250MS", "500": "500MS", "1000": "1S", "2000": "2S", "5000": "5S"}
@@ -63,7 +63,7 @@ class ScpiSource(PolledSource):
         accuracy = options.number("accuracy", 0.0, 0.0, 0.5)
         self._given = "accuracy" in spec.options
         info = ProbeInfo(spec.name, self._resource_name, scope, "power", RESOLUTION_W, self.period_s, accuracy)
-        self._info = SourceInfo(info, self.period_s, accuracy_source="stated with the probe" if self._given else "")
+        self._info = SourceInfo(info, self.period_s, accuracy_source=STATED if self._given else UNKNOWN)
 
     def describe(self) -> SourceInfo:
         """What this analyser is."""
@@ -116,7 +116,7 @@ class ScpiSource(PolledSource):
         source = ACCURACY_SOURCE.format(reading, span, "45 to 66 Hz" if mains else "DC")
         self._info = replace(self._info, info=replace(self._info.info, accuracy=reading + span), accuracy_source=source)
 
-    def ask(self) -> float:
+    def poll(self) -> float:
         """Present active power in W with its sign, NaN never: no data for a second, or a range exceeded, is a loss."""
         try:
             text = self._instrument.query(":NUMERIC:NORMAL:VALUE?")

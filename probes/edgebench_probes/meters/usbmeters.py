@@ -18,7 +18,7 @@ from edgebench_probes.meters.link import HidLink, Link, SerialLink
 from edgebench_probes.meters.meter import MeterSource, ReportFramer, Talk
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import Reading
-from edgebench_probes.sampling.source import SourceInfo
+from edgebench_probes.sampling.source import STATED, UNKNOWN, SourceInfo
 from edgebench_probes.spec import Spec
 
 NOMINAL_V = 20.0
@@ -41,7 +41,7 @@ def describe(spec: Spec, options: Options, title: str, resolution_w: float, refr
     """Return what a meter is."""
     accuracy = options.number("accuracy", 0.0, 0.0, 0.5)
     info = ProbeInfo(spec.name, title, options.scope(), "power", resolution_w, refresh_s, accuracy)
-    said = "stated with the probe" if accuracy else ""
+    said = STATED if accuracy else UNKNOWN
     return SourceInfo(info, accuracy_source=said, notes=(("direction", DIRECTION),) if spec.name in SIGNED else ())
 
 

@@ -14,6 +14,9 @@ from typing import NamedTuple
 from edgebench_probes.base import ProbeError, ProbeInfo
 from edgebench_probes.plausible import Direction, Implausible, plausible
 
+UNKNOWN = "unknown"  # no document at hand states an accuracy
+STATED = "stated with the probe"
+
 
 class Sample(NamedTuple):
     """One value: `t_ns` on CLOCK_MONOTONIC, of its arrival or as the source fitted it; `device_s` the meter's clock."""
@@ -28,7 +31,7 @@ class SourceInfo:
     """What an open source is.
 
     `info.resolution` is in W, `info.refresh_s` the time between two new values, `info.accuracy` relative and from
-    `accuracy_source`, the data sheet cited. `smoothing_s` is the time over which the source itself averages.
+    `accuracy_source`, the data sheet cited, or UNKNOWN. `smoothing_s` is the time over which the source averages.
     `device_clock` says that samples carry `device_s`, to be fitted. `clock_s` is one sigma (s) of `t_ns`
     against CLOCK_MONOTONIC for a source that has fitted a foreign clock itself. `notes` are for the report.
     """
@@ -36,7 +39,7 @@ class SourceInfo:
     info: ProbeInfo
     smoothing_s: float = 0.0
     device_clock: bool = False
-    accuracy_source: str = ""
+    accuracy_source: str = UNKNOWN
     clock_s: float = 0.0
     notes: tuple[tuple[str, str], ...] = ()
 
@@ -84,7 +87,7 @@ class Source(ABC):
 class PolledSource(Source):
     """A source that is asked on a fixed grid of CLOCK_MONOTONIC; a grid point that was missed is not made up for.
 
-    A subclass sets `period_s` (at the latest in `open`) and gives `ask`. A sample is stamped with the middle of the
+    A subclass sets `period_s` (at the latest in `open`) and gives `poll`. A sample is stamped with the middle of the
     poll.
     """
 
@@ -92,17 +95,13 @@ class PolledSource(Source):
     _due_ns: int = 0
 
     @abstractmethod
-    def ask(self) -> float:
-        """Present power in W as the source tells it, with its sign; raises SourceLost."""
-
     def poll(self) -> float:
-        """Present power in W; raises SourceLost, also for a value that is no power."""
-        return self.passed(self.ask())
+        """Present power in W as the source tells it, with its sign; raises SourceLost."""
 
     def read(self) -> list[Sample]:
         """Wait for the next grid point and take one sample."""
         before = self._wait()
-        power_w = self.poll()
+        power_w = self.passed(self.poll())
         return [Sample((before + time.monotonic_ns()) // 2, power_w)]
 
     def _wait(self) -> int:

@@ -14,10 +14,9 @@ from pathlib import Path
 
 from edgebench_probes.base import ProbeError, Scope, WindowInvalid
 from edgebench_probes.counter import Counter
-from edgebench_probes.plausible import without_value
 from edgebench_probes.sampling.source import SourceLost
 from edgebench_probes.sources.chips import DIRECTED, OWN, PAIRS, REPEATED, Meaning, meaning
-from edgebench_probes.sources.rails import MICRO, MILLI, Measuring, Rail, RailSource, number, text
+from edgebench_probes.sources.rails import MICRO, MILLI, Measuring, Rail, RailSource, interval_s, text
 
 Key = tuple[str, str]  # chip, as `amdgpu` or `amdgpu@0000:03:00.0`, and channel
 RATE_HZ = {"powerz": 50.0}  # the driver asks the meter at each read
@@ -47,16 +46,16 @@ class HwmonSource(RailSource):
         if found is None:
             raise ProbeError(f"hwmon has no {self._chip}/{self._channel}", "plug it in, or load its driver")
         rate_hz = self._rate_hz or RATE_HZ.get(found.driver, DEFAULT_RATE_HZ)
-        interval_ms = number(found.folder / "update_interval") or 0.0
-        averaged_ms = number(found.folder / f"{self._channel}_average_interval") or 0.0  # of ACPI meters
-        notes: tuple[tuple[str, str], ...] = ()
-        if without_value(int(averaged_ms)):
-            averaged_ms, notes = 0.0, (("averaging", "the meter does not tell over which time it averages"),)
+        averaging = found.folder / f"{self._channel}_average_interval"  # of ACPI meters
+        averaged_s = interval_s(averaging)
+        notes: list[tuple[str, str]] = []
+        if averaged_s is None and averaging.exists():
+            notes.append(("averaging", "the meter does not tell over which time it averages"))
         if found.meaning.why:
-            notes = (*notes, ("covers", found.meaning.why))
-        period_s = max(1 / rate_hz, interval_ms / 1e3)
+            notes.append(("covers", found.meaning.why))
+        period_s = max(1 / rate_hz, interval_s(found.folder / "update_interval") or 0.0)
         directed = found.driver in DIRECTED
-        return [found.rail], Measuring(period_s, averaged_ms / 1e3, directed=directed, notes=notes)
+        return [found.rail], Measuring(period_s, averaged_s or 0.0, directed=directed, notes=tuple(notes))
 
 
 class SupplySource(RailSource):
@@ -81,17 +80,28 @@ class SupplySource(RailSource):
         self._check()
         return [rail], Measuring(1 / (self._rate_hz or 1.0), directed=True)
 
-    def ask(self) -> float:
+    def poll(self) -> float:
         """Power now; raises SourceLost, also once the battery does not feed the machine any more."""
         try:
             self._check()
         except ProbeError as error:
             raise SourceLost(error.reason, error.fix) from None
-        return super().ask()
+        return super().poll()
 
     def _check(self) -> None:
+        """Raise ProbeError unless this supply, and no other beside it, feeds the machine and nothing else."""
         folder = self._sysfs / "class/power_supply" / self._supply
+        batteries = {
+            other.name: text(other / "status")
+            for other in folder.parent.glob("*")
+            if other.name != self._supply and text(other / "type") == "Battery" and not peripheral(other)
+        }
         if text(folder / "type") != "Battery":
+            charging = sorted(name for name, status in batteries.items() if status == "Charging")
+            if charging:
+                raise ProbeError(
+                    f"the supply {self._supply} charges {', '.join(charging)}, too", "wait until it is full"
+                )
             if text(folder / "online") == "0":
                 raise ProbeError(
                     f"the supply {self._supply} is not online, so it does not feed the machine", "plug it in"
@@ -106,6 +116,12 @@ class SupplySource(RailSource):
                 f"the battery {self._supply} does not feed the machine (status {status!r}), so its power is not the"
                 " machine's",
                 "unplug the charger",
+            )
+        others = sorted(name for name, status in batteries.items() if status == "Discharging")
+        if others:
+            raise ProbeError(
+                f"the battery {self._supply} feeds the machine together with {', '.join(others)}, and is a part of it",
+                "take the others out, or use a meter",
             )
 
 

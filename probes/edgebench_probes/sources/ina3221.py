@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgebench_probes.base import ProbeError, Scope
-from edgebench_probes.sources.rails import MILLI, Measuring, Rail, RailSource, number, text
+from edgebench_probes.sources.rails import MILLI, Measuring, Rail, RailSource, interval_s, number, text
 
 # Rails that are the input of the whole module; the others lie behind them. (Jetson Nano and TX1: POM_5V_IN.)
 TOTALS = ("VDD_IN", "POM_5V_IN")
 SHUNT_LSB_UV = 40.0  # data sheet SBOS576: shunt voltage in steps of 40 uV, bus voltage of 8 mV
+FULL_SCALE_LSB = 4095  # of 12 bits and a sign: 163.8 mV
 LSB_MA = 8.0  # 40 uV over 5 mOhm, as on the NX and Nano modules: where the board does not tell its shunt
 ACCURACY = 0.005
 ACCURACY_SOURCE = (
@@ -53,8 +54,7 @@ class Ina3221Source(RailSource):
             error = self._none(mute)
             raise ProbeError(f"{error.reason}, and the sum of the others would be too low", error.fix)
         chosen = totals or rails
-        intervals_ms = [number(rail.files[0].parent / "update_interval") for rail in chosen]
-        cycle_s = max((ms for ms in intervals_ms if ms), default=0.0) / 1e3
+        cycle_s = max(interval_s(rail.files[0].parent / "update_interval") or 0.0 for rail in chosen)
         period_s = max(1 / self._rate_hz if self._rate_hz else RAIL_S * len(chosen), cycle_s)
         return chosen, Measuring(period_s, cycle_s, ACCURACY, ACCURACY_SOURCE)
 
@@ -65,7 +65,7 @@ class Ina3221Source(RailSource):
                 f"there is no INA3221 under {self._sysfs}/bus/i2c/devices",
                 f"{MODPROBE} if it has the chip, else attach a power meter",
             )
-        bound = [chip for chip, folder in chips if any(folder.glob("in[1-3]_input"))]
+        bound = [chip for chip, folder in chips if any(_inputs(folder))]
         if bound:
             return ProbeError(
                 f"the INA3221 {', '.join(bound)} names no rail, so which of them is the module's is not known",
@@ -113,6 +113,10 @@ def _named(found: list[tuple[str, list[Rail]]]) -> list[Rail]:
     ]
 
 
+def _inputs(folder: Path) -> list[Path]:
+    return [*folder.glob("in[1-3]_input"), *folder.glob("in_voltage*_input")]
+
+
 def _labelled(folder: Path) -> bool:
     return any(any(folder.glob(pattern)) for pattern in ("in[1-3]_label", "rail_name_*"))
 
@@ -126,7 +130,7 @@ def _hwmon(folder: Path) -> list[Rail]:
         shunt = number(folder / f"shunt{index}_resistor")
         lsb_ma = SHUNT_LSB_UV / shunt * 1e3 if shunt else LSB_MA
         files = (folder / f"in{index}_input", folder / f"curr{index}_input")
-        rails.append(Rail(label, files, MILLI, lsb_ma))
+        rails.append(Rail(label, files, MILLI, lsb_ma, lsb_ma * FULL_SCALE_LSB))
     return rails
 
 

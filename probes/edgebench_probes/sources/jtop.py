@@ -15,7 +15,7 @@ from queue import Empty
 from typing import Any
 
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
-from edgebench_probes.sampling.source import Sample, Source, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import UNKNOWN, Sample, Source, SourceInfo, SourceLost
 from edgebench_probes.sources.ina3221 import ACCURACY, ACCURACY_SOURCE, LSB_MA, TOTALS
 
 SOCKET = Path("/run/jtop.sock")
@@ -61,6 +61,7 @@ class JtopSource(Source):
                 f"this jtop does not read {self._total}, and the other rails are a part of the board",
                 "update it on the board with `sudo pip install -U jetson-stats`, or attach a power meter",
             )
+        of_ina3221 = name in TOTALS or not name
         rails = [name] if name else sorted(client.power["rail"])
         volts = total.get("volt", 5000) / 1e3
         info = ProbeInfo(
@@ -70,11 +71,11 @@ class JtopSource(Source):
             kind="power",
             resolution=max(LSB_MA / 1e3 * volts, 1e-3) * max(1, len(rails)) ** 0.5,
             refresh_s=float(client.interval),
-            accuracy=ACCURACY if name in TOTALS or not name else 0.0,
+            accuracy=ACCURACY if of_ina3221 else 0.0,
         )
         known = (("nvpmodel", client.nvpmodel), ("jetson_clocks", client.jetson_clocks))
         notes = tuple((name, str(value)) for name, value in known if value is not None)
-        self._info = SourceInfo(info, accuracy_source=ACCURACY_SOURCE, notes=notes)
+        self._info = SourceInfo(info, accuracy_source=ACCURACY_SOURCE if of_ina3221 else UNKNOWN, notes=notes)
 
     def _connected(self) -> Any:
         """Return a client that has its first value; raises ProbeError.

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
-from edgebench_probes.sampling.source import PolledSource, Sample, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import UNKNOWN, PolledSource, Sample, SourceInfo, SourceLost
 
 POLL_S = 0.01
 POWER_S = 0.1  # nvmlDeviceGetPowerUsage is refreshed ten times a second or so
@@ -74,9 +74,9 @@ class NvmlSource(PolledSource):
             refresh_s=refresh_s,
             accuracy=OLD_ACCURACY if old else 0.0,  # of others none is published
         )
-        self._info = SourceInfo(info, averaged_s, accuracy_source=OLD_ACCURACY_SOURCE if old else "")
+        self._info = SourceInfo(info, averaged_s, accuracy_source=OLD_ACCURACY_SOURCE if old else UNKNOWN)
         if not self._counts:
-            self.poll()  # a value that is no power is refused here, with its reason
+            self.passed(self.poll())  # a value that is no power is refused here, with its reason
 
     def _architecture(self) -> int | None:
         """NVML's number of the unit's architecture; None where this library does not tell."""
@@ -107,7 +107,7 @@ class NvmlSource(PolledSource):
         steps = [(b - a) / 1e9 for a, b in pairwise(changes)]
         return max([*steps, POLL_S]) if steps else POWER_S
 
-    def ask(self) -> float:
+    def poll(self) -> float:
         """Present power in W; raises SourceLost."""
         nvml = load()
         return float(_ask(lambda: nvml.nvmlDeviceGetPowerUsage(self._handle), "its power", SourceLost)) / 1e3

@@ -168,7 +168,7 @@ class PmicSource(PolledSource):
         info = ProbeInfo("pmic", f"PMIC, {len(rails)} rails", Scope.MODULE, "power", resolution, self.period_s)
         self._info = SourceInfo(info, accuracy_source="none is published")
 
-    def ask(self) -> float:
+    def poll(self) -> float:
         """Sum of all rails now; raises SourceLost."""
         return sum(volts * amps for volts, amps in parse_adc(self._firmware.ask("pmic_read_adc")).values())
 

@@ -10,20 +10,22 @@ from pathlib import Path
 
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
 from edgebench_probes.plausible import Direction, Implausible, electrical_power, without_value
-from edgebench_probes.sampling.source import PolledSource, SourceInfo, SourceLost
+from edgebench_probes.sampling.source import UNKNOWN, PolledSource, SourceInfo, SourceLost
 
 
 @dataclass(frozen=True, slots=True)
 class Rail:
     """One rail: `files` is one file of power, or one of voltage and one of current.
 
-    A whole number read is worth `units[i]` W, or V and A. `lsb` is one step of the last file's quantity, in its unit.
+    A whole number read is worth `units[i]` W, or V and A. `lsb` is one step of the last file's quantity, in its unit,
+    and `end` the end of its range: a converter that says so may have seen any more.
     """
 
     label: str
     files: tuple[Path, ...]
     units: tuple[float, ...] = (1e-6,)
     lsb: float = 1.0
+    end: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,12 @@ class Measuring:
     period_s: float
     smoothing_s: float = 0.0
     accuracy: float = 0.0
-    accuracy_source: str = ""
+    accuracy_source: str = UNKNOWN
     directed: bool = False
     notes: tuple[tuple[str, str], ...] = ()
 
 
+LONGEST_MS = 3.6e6  # no sensor takes an hour: it is the end of a register
 MILLI = (1e-3, 1e-3)  # hwmon: mV and mA
 MICRO = (1e-6, 1e-6)  # power_supply: uV and uA
 
@@ -90,7 +93,7 @@ class RailSource(PolledSource):
             known = SourceInfo(info, measuring.smoothing_s, accuracy_source=measuring.accuracy_source)
             self._info = known
             self.direction = Direction(self.scope) if measuring.directed else None
-            self.poll()
+            self.passed(self.poll())
             turned = self.direction.notes if self.direction else ()
             self._info = replace(known, notes=(*measuring.notes, *turned))
         except PermissionError as error:
@@ -108,7 +111,7 @@ class RailSource(PolledSource):
             self.close()
             raise ProbeError(error.reason, error.fix) from None
 
-    def ask(self) -> float:
+    def poll(self) -> float:
         """Sum of all rails now; raises SourceLost: a failed read is no zero."""
         try:
             return math.fsum(_power_w(rail, [_read(fd) for fd in fds]) for rail, fds in self._open)
@@ -134,6 +137,8 @@ def _power_w(rail: Rail, raw: list[int]) -> float:
     for value in raw:
         if without_value(value):
             raise Implausible(f"{rail.label} reads {value}, which stands for no value")
+    if abs(raw[-1]) >= rail.end:
+        raise Implausible(f"{rail.label} reads {raw[-1]}, the end of the range of its converter")
     values = [value * unit for value, unit in zip(raw, rail.units, strict=True)]
     if len(values) == 1:
         return values[0]
@@ -160,6 +165,12 @@ def text(file: Path) -> str:
         return file.read_text(encoding="utf-8", errors="replace").strip("\0\n ")
     except OSError:
         return ""
+
+
+def interval_s(file: Path) -> float | None:
+    """Return the time (s) in a file of milliseconds; None where there is none that a sensor can have."""
+    milliseconds = number(file)
+    return milliseconds / 1e3 if milliseconds is not None and 0 <= milliseconds <= LONGEST_MS else None
 
 
 def number(file: Path) -> float | None:

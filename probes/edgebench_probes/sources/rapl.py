@@ -25,25 +25,35 @@ class RaplProbe(CounterProbe):
     """
 
     def __init__(self, scope: Scope, zones: list[Zone]) -> None:
+        self._held = False
         self._zones = [ZoneCounter(zone) for zone in zones]
         self._powercap = "powercap " + "+".join(zone.path.name for zone in zones)
         super().__init__("rapl", self._powercap, scope, self._zones)
 
     def open(self) -> None:
         """Open all zones; raises ProbeError when one reads zero, as a sum without it would be too low."""
-        if self._tracks:
+        if self._held:
             return
         repeats = self._repeats()
         self._counters = tuple(zone for zone in self._zones if zone not in repeats)
         told = "".join(f", {again.name} repeats {first.name}" for again, first in repeats.items())
         self._info = replace(self._info, source=self._powercap + told)
         super().open()
+        self._held = True
         for counter in self._counters:
             if counter.read() == 0:
                 time.sleep(ZERO_WAIT_S)  # it may just have wrapped
                 if counter.read() == 0:
                     self.close()
-                    raise ProbeError(f"{counter.name} reads zero, so this board does not count it")
+                    raise ProbeError(
+                        f"{counter.name} reads zero, so this board does not count it",
+                        "measure another scope, or attach a power meter",
+                    )
+
+    def close(self) -> None:
+        """Close all zones."""
+        self._held = False
+        super().close()
 
     def _repeats(self) -> dict[ZoneCounter, ZoneCounter]:
         """Zones that show the counter of another, which is counted."""

@@ -21,7 +21,6 @@ import msgspec
 
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.executed import count_compute, is_compute
-from edgebench.backends.operators.operators import make
 from edgebench.backends.registry import get_backend
 from edgebench.errors import BackendError, EdgebenchError
 from edgebench.machine.child import die_with_parent
@@ -39,7 +38,6 @@ from edgebench.measure.messages import (
 )
 from edgebench.measure.phases import peak_memory_bytes
 from edgebench.measure.probes import opened
-from edgebench.measure.quality import evaluate
 from edgebench.measure.results import InferenceResult, Layers, OperatorWork, Process, Quality, SustainedResult, Windows
 from edgebench.measure.sustained import sustain
 from edgebench.measure.windows import measure_passes
@@ -163,6 +161,8 @@ def _energy(run: Run, pass_s: float, job: MeasureJob) -> Windows:
 
 def _load(backend: Backend, job: MeasureJob) -> LoadedModel:
     if job.operator is not None:
+        from edgebench.backends.operators.operators import make  # it brings the other runtimes' files
+
         return make(job.operator, backend=job.backend, precision=job.precision, threads=job.threads)
     if job.artifact is None:
         raise BackendError(f"{job.name} names neither an artifact nor an operator")
@@ -177,6 +177,8 @@ def quality_of(
     backend: Backend, file: ArtifactFile, threads: int, precision: str, asked: EvaluateJob, seed: int
 ) -> Quality:
     """Quality by the model's task, at the size it was trained at, in this very runtime."""
+    from edgebench.measure.quality import evaluate  # a cell's other runs need neither data nor tasks
+
     return evaluate(lambda shapes: _opened(backend, file, threads, precision, shapes), asked, seed=seed)
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Machines that run tests are busy: a slow example says nothing about the code.
+hypothesis.settings.register_profile("edgebench", deadline=None)
+hypothesis.settings.load_profile("edgebench")
 
 
 @pytest.fixture

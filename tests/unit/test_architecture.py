@@ -46,6 +46,8 @@ ARROWS = {
 # Modules of the project that a function imports, each with what that buys; in `commands` it is always the start-up.
 LATE: dict[tuple[str, str], str] = {
     ("edgebench.ab.entry", "edgebench.ab.rerun"): "a side that is asked for its plan measures nothing",
+    ("edgebench.measure.worker", "edgebench.backends.operators.operators"): "a worker that runs a model",
+    ("edgebench.measure.worker", "edgebench.measure.quality"): "every run but the one that is scored",
     ("edgebench.ab.entry", "edgebench.ab.side"): "pydantic, in a run that is measured",
     ("edgebench_probes.catalogue.power", "edgebench_probes.meters"): "meters, where none is looked for",
     ("edgebench.backends.torch", "edgebench.compress.checkpoint"): "NumPy, when a backend is only chosen",

@@ -9,7 +9,8 @@ import pytest
 from tests.simulators.sysfs import chip, plant
 
 from edgebench_probes.base import ProbeError, Scope
-from edgebench_probes.catalogue.discover import CATALOGUE, Finding, examine, open_probes
+from edgebench_probes.catalogue.discover import Finding, examine, open_probes
+from edgebench_probes.catalogue.lookup import CATALOGUE
 from edgebench_probes.host import Host
 from edgebench_probes.sources.chips import meaning
 from edgebench_probes.sources.hwmon import HwmonSource, channels, energies

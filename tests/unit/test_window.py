@@ -98,7 +98,7 @@ def test_any_text_is_a_specification_or_a_sentence(text: str) -> None:
         assert "\n" not in str(outcome)
         assert outcome.fix
     else:
-        assert text.startswith(outcome.name)
+        assert text.lower().startswith(outcome.name)
         assert all(key and value for key, value in outcome.options.items())
 
 

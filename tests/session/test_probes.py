@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.session.conftest import TINY, Edgebench
+from tests.simulators.sysfs import chip
 
 pytestmark = [pytest.mark.session, pytest.mark.quiet]
 
@@ -151,3 +152,34 @@ def test_a_meter_served_by_one_process_is_read_by_another(
     assert probe["usable"], probe
     assert probe["reading_w"] == pytest.approx(5.0, rel=0.02)
     assert server.returncode == 0
+
+
+def test_two_probes_of_one_scope_stand_side_by_side_and_are_never_one(edgebench: Edgebench, tmp_path: Path) -> None:
+    """Two graphics cards of 3 W and 9 W gave one figure of 6 W."""
+    chip(tmp_path, 1, "amdgpu", power1_average=3_000_000)
+    chip(tmp_path, 2, "xe", power1_input=9_000_000)
+    suite = tmp_path / "two.toml"
+    suite.write_text(
+        'name = "two"\nidle_s = 2.0\n[measure]\nprocesses = 2\nvalues = 2\npasses = 4\nwarmup_passes = 1\n'
+        "energy_windows = 2\nenergy_window_s = 0.5\nenergy_limit = 0.5\n"
+        '[[benchmark]]\nkind = "operator"\noperator = ["matmul"]\nbackend = ["openvino"]\nprecision = ["fp32"]\n',
+        encoding="utf-8",
+    )
+    done = edgebench("suite", suite, "--sysfs", tmp_path, "--probe", "hwmon")
+    assert done.code == 0, done.stderr
+    (cell,) = done.report["benchmarks"]
+    for name, watts in (("hwmon:amdgpu/power1", 3.0), ("hwmon:xe/power1", 9.0)):
+        gross = cell["metrics"][f"energy_gross_j.gpu:{name}"]
+        assert gross["probe"] == name
+        for joules, seconds in zip(gross["runs"], gross["pass_s"], strict=True):
+            assert joules == pytest.approx([watts * each for each in seconds], rel=0.01)
+        assert cell["metrics"][f"power_w.gpu:{name}"]["median"] == pytest.approx(watts)
+    assert cell["metrics"]["energy_gross_j"]["probe"] == "hwmon:amdgpu/power1"
+    assert "energy_gross_j.gpu" not in cell["metrics"]
+    idle = {(entry["probe"], entry["when"]): entry["power_w"] for entry in done.report["idle"]}
+    assert idle["hwmon:xe/power1", "before"] == pytest.approx(9.0)
+    assert idle["hwmon:amdgpu/power1", "before"] == pytest.approx(3.0)
+    (closure,) = done.report["closures"]
+    assert closure["ratio"] == pytest.approx(1 / 3, rel=0.01)
+    series = {entry.get("scope") for entry in done.report["resources"]["series"] if entry["name"] == "power_w"}
+    assert series == {"gpu:hwmon:amdgpu/power1", "gpu:hwmon:xe/power1"}

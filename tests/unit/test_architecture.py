@@ -80,7 +80,6 @@ PROGRAMS = frozenset(
         "measure.worker",
         "artifacts.prepare",
         "artifacts.compress",
-        "ab.side",
         "report.schema",
     ]
 )

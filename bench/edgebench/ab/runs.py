@@ -22,8 +22,9 @@ from edgebench.machine.facts import disturbance, read_state
 from edgebench.measure.messages import Answer
 from edgebench.measure.results import InferenceResult
 from edgebench.report.figures.energy import joules_a_pass
-from edgebench.report.metric import info_of, widest_scope
+from edgebench.report.metric import info_of, widest
 from edgebench.session.jobs import child_environment, run_job
+from edgebench_probes.labels import labels_of
 
 if TYPE_CHECKING:
     from edgebench.ab.messages import RunQuestion, SideCell
@@ -187,10 +188,12 @@ def run_sample(metric: str, result: InferenceResult) -> Sample | None:
     numbers: Sequence[float] = ()
     if name in {"energy_gross_j", "power_w"}:
         windows = result.energy.windows
-        scope = suffix or widest_scope({window.scope for window in windows})
-        chosen = [window for window in windows if window.scope == scope]
+        labels = labels_of((window.probe, window.scope) for window in windows)
+        label = suffix or widest(labels.values())
+        chosen = [window for window in windows if labels[window.probe, window.scope] == label]
         numbers = [window.power_w if name == "power_w" else joules_a_pass(window) for window in chosen]
-        probe = chosen[0].probe if chosen else None
+        if chosen:
+            probe, scope = chosen[0].probe, chosen[0].scope
     elif suffix in PERCENTILES:
         numbers = [getattr(result.times, f"{suffix}_s")]
     elif name == "latency_s":

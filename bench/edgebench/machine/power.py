@@ -10,6 +10,7 @@ from typing import Any
 from edgebench.machine.readers import Absent, Files, Reader, SeriesInfo, Values, Why
 from edgebench_probes.base import ProbeError
 from edgebench_probes.glance import Glance, open_glances
+from edgebench_probes.labels import labels_of
 from edgebench_probes.sources import nvml
 
 # Names of a Jetson's integrated graphics unit under class/devfreq: TX2, Xavier, Orin, Nano, Thor.
@@ -17,12 +18,12 @@ _JETSON_UNITS = ("gp10b", "gv11b", "ga10b", "gm20b", "gb10b", "gpu", "nvgpu")
 
 
 class Power(Reader):
-    """Power of one scope from a probe that is glanced at."""
+    """Power of one scope from a probe that is glanced at; `label` tells it from others of the same scope."""
 
-    def __init__(self, glance: Glance) -> None:
+    def __init__(self, glance: Glance, label: str) -> None:
         info = glance.info
         how = "mean since the last sample" if info.kind == "counter" else "at the moment of the sample"
-        self.infos = (SeriesInfo("power_w", "W", f"{info.name}, {info.source}: {how}", str(info.scope)),)
+        self.infos = (SeriesInfo("power_w", "W", f"{info.name}, {info.source}: {how}", label),)
         self._glance = glance
 
     def read(self, now_s: float) -> Values:
@@ -34,7 +35,7 @@ class Power(Reader):
 
 
 def power(specs: tuple[str, ...], sysfs: Path) -> tuple[list[Reader], dict[str, Why]]:
-    """Return a reader a scope, and the reasons of the scopes that have none by series."""
+    """Return a reader a probe and scope, and the reasons of the scopes that have none by series."""
     glances, missing = open_glances(specs, sysfs)
     reasons = {
         f"power_w.{found.scope or found.name}": Absent(f"{found.name}: {found.reason}", found.fix).told()
@@ -43,7 +44,9 @@ def power(specs: tuple[str, ...], sysfs: Path) -> tuple[list[Reader], dict[str, 
     }
     if not glances and not reasons:
         reasons["power_w"] = Absent("no energy source was found on this machine").told()
-    return [Power(glance) for glance in glances], reasons
+    of = [(glance.info.name, str(glance.info.scope)) for glance in glances]
+    labels = labels_of(of)
+    return [Power(glance, labels[own]) for glance, own in zip(glances, of, strict=True)], reasons
 
 
 class Nvml(Reader):

@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Literal
 
 from edgebench.measure.ledger import IdlePower
+from edgebench.measure.probes import place_of
 from edgebench_probes.base import ProbeError
 from edgebench_probes.catalogue.discover import shortest_window
 from edgebench_probes.sampling.probe import SampledProbe
@@ -22,7 +23,7 @@ def measure_idle(
 ) -> tuple[tuple[IdlePower, ...], dict[str, str]]:
     """Measure idle power over about `seconds`, cut into windows of a second, or of what the slowest source needs.
 
-    Returns the power of each scope and, for one without a figure, the reason.
+    Returns the power of each probe and, for one without a figure, the reason by ``probe:scope``.
     """
     slice_s = max([1.0, *(_idle_window_s(probe) for probe in probes)])
     slices = max(2, int(seconds / slice_s))
@@ -39,18 +40,17 @@ def measure_idle(
                 marks[index] = mark
             except ProbeError as error:
                 marks[index] = None
-                failed[str(probe.info.scope)] = str(error)
+                failed[place_of(probe)] = str(error)
         if step < slices:
             time.sleep(slice_s)
     records = []
     for index, probe in enumerate(probes):
         if found := powers[index]:
-            scope = str(probe.info.scope)
-            failed.pop(scope, None)
+            failed.pop(place_of(probe), None)
             records.append(
                 IdlePower(
                     probe=probe.info.name,
-                    scope=scope,
+                    scope=str(probe.info.scope),
                     power_w=fmean(found),
                     stdev_w=stdev(found) if len(found) > 1 else None,
                     seconds=slice_s * len(found),

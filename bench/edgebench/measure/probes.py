@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.measure.ledger import MissingProbe, ProbeFacts
 from edgebench.measure.messages import ProbeSettings
+from edgebench.measure.results import place
 from edgebench_probes.catalogue.discover import open_probes
 from edgebench_probes.sampling.probe import SampledProbe
 
@@ -48,6 +49,11 @@ def read_cost_s(probe: Probe, reads: int = 50) -> float:
         probe.mark(sync=False)
         costs.append(time.perf_counter() - begun)
     return sorted(costs)[len(costs) // 2]
+
+
+def place_of(probe: Probe) -> str:
+    """Return what a probe's figures are of, ``probe:scope``."""
+    return place(probe.info.name, str(probe.info.scope))
 
 
 def sampler_share(probe: Probe) -> float | None:

@@ -46,8 +46,13 @@ class Window(Message, frozen=True, kw_only=True):
         return self.seconds / self.passes
 
 
+def place(probe: str, scope: str) -> str:
+    """Return what a figure of energy is of, ``probe:scope``: joules belong to one probe, never to a scope alone."""
+    return f"{probe}:{scope}"
+
+
 class Windows(Message, frozen=True, kw_only=True):
-    """The energy windows of one stretch of a run; `failed` gives the reason of each scope without a figure.
+    """The energy windows of one stretch of a run; `failed` gives, by ``probe:scope``, why there is no figure.
 
     `discarded` counts those that were measured again; `sampler_share` is, by ``probe:scope``, the share of a processor
     that reading took.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from edgebench.measure.probes import place_of
 from edgebench.measure.results import BinPower, Course, Phase, Window, Windows
 from edgebench.measure.windows import window_of
 from edgebench_probes.base import ProbeError
@@ -97,9 +98,8 @@ def _energies(
     failed: dict[Phase, dict[str, str]] = {name: {} for name in phases}
     for place, probe in enumerate(probes):
         own = [mark[place] for mark in marks]
-        scope = str(probe.info.scope)
         watts = tuple(_power(probe, a, b) for a, b in pairwise(own))
-        power.append(BinPower(probe=probe.info.name, scope=scope, power_w=watts))
+        power.append(BinPower(probe=probe.info.name, scope=str(probe.info.scope), power_w=watts))
         for name, (first, last) in phases.items():
             for parts in (WINDOWS, 1):
                 cuts = sorted({first + (last - first) * part // parts for part in range(parts + 1)})
@@ -109,10 +109,10 @@ def _energies(
                         for index, (a, b) in enumerate(pairwise(cuts))
                     ]
                 except ProbeError as error:
-                    failed[name][scope] = str(error)
+                    failed[name][place_of(probe)] = str(error)
                 else:
                     windows[name] += found
-                    failed[name].pop(scope, None)
+                    failed[name].pop(place_of(probe), None)
                     break
     return tuple(power), {name: Windows(windows=tuple(windows[name]), failed=failed[name]) for name in phases}
 

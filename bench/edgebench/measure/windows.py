@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from edgebench.measure.probes import sampler_share
+from edgebench.measure.probes import place_of, sampler_share
 from edgebench.measure.results import Window, Windows
 from edgebench_probes.base import ProbeError
 from edgebench_probes.catalogue.discover import reading, shortest_window
@@ -75,7 +75,7 @@ def measure_passes(
             for probe, reason in invalid:
                 tries[id(probe)] += 1
                 if tries[id(probe)] >= MAX_TRIES:
-                    failed[str(probe.info.scope)] = reason
+                    failed[place_of(probe)] = reason
                     live.remove(probe)
             continue
         windows += found
@@ -84,11 +84,7 @@ def measure_passes(
         windows=tuple(windows),
         discarded=discarded,
         failed=failed,
-        sampler_share={
-            f"{probe.info.name}:{probe.info.scope}": share
-            for probe in probes
-            if (share := sampler_share(probe)) is not None
-        },
+        sampler_share={place_of(probe): share for probe in probes if (share := sampler_share(probe)) is not None},
     )
 
 

@@ -35,6 +35,7 @@ from edgebench.measure.messages import (
     Shapes,
     SustainedJob,
     TimedJob,
+    encode,
 )
 from edgebench.measure.phases import peak_memory_bytes
 from edgebench.measure.probes import opened
@@ -56,7 +57,7 @@ def main(job_file: str, answer_file: str) -> int:
     started_s = time.monotonic()
     die_with_parent()
     job = msgspec.json.decode(Path(job_file).read_bytes(), type=MeasureJob)
-    Path(answer_file).write_bytes(msgspec.json.encode(answer(job, started_s)))
+    Path(answer_file).write_bytes(encode(answer(job, started_s)))
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,6 +191,12 @@ Metrics = dict[str, Metric]
 
 
 Reasons = dict[str, Missing]
+
+
+def widest(labels: Iterable[str]) -> str | None:
+    """Return the label of the widest scope, the first of several probes that have it; None of none."""
+    known = list(labels)
+    return next((label for scope in SCOPES_BY_WIDTH for label in known if label.partition(":")[0] == scope), None)
 
 
 def widest_scope(scopes: Sequence[str] | set[str]) -> str | None:

@@ -98,9 +98,9 @@ def measure_all(plan: Plan, options: Options, artifacts: Artifacts, log: Log, pr
 def _tell_power(result: RunResult, progress: Progress) -> None:
     """Tell the latest power of the widest scope that a run's windows have."""
     windows = result.energy.windows if isinstance(result, InferenceResult) else ()
-    powers = {window.scope: window.power_w for window in windows}
-    if widest := widest_scope(set(powers)):
-        progress.power(powers[widest], widest)
+    powers = {window.scope: window.power_w for window in reversed(windows)}
+    if scope := widest_scope(set(powers)):
+        progress.power(powers[scope], scope)
 
 
 def _run(

@@ -7,12 +7,20 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
-from edgebench.measure.results import InferenceResult
-from edgebench.report.metric import SCOPES_BY_WIDTH, Metrics, Reasons, mean_interval, metric_from_runs, widest_scope
+from edgebench.measure.results import InferenceResult, place
+from edgebench.report.metric import (
+    SCOPES_BY_WIDTH,
+    Metrics,
+    Reasons,
+    mean_interval,
+    metric_from_runs,
+    widest,
+)
 from edgebench.report.model import Closure, Metering, Metric, Missing
 from edgebench.report.records import of_kind
 from edgebench_probes.base import WindowEnergy
 from edgebench_probes.closure import MIN_WINDOWS, closure
+from edgebench_probes.labels import labels_of
 from edgebench_probes.window import net_per_inference, per_inference
 
 if TYPE_CHECKING:
@@ -44,7 +52,7 @@ def metering(runs: Sequence[RunRecord]) -> Metering | None:
 
 def sampler_share(runs: Sequence[RunRecord], name: str, scope: str) -> float | None:
     """Return the mean share of a processor that a probe's sampler used; None for a probe without one."""
-    key = f"{name}:{scope}"
+    key = place(name, scope)
     told = [result.energy.sampler_share for result in of_kind(runs, InferenceResult)]
     known = [shares[key] for shares in told if key in shares]
     return fmean(known) if known else None
@@ -53,10 +61,10 @@ def sampler_share(runs: Sequence[RunRecord], name: str, scope: str) -> float | N
 def closures(runs: Sequence[RunRecord]) -> Iterator[Closure]:
     """Yield the ratio of every pair of probes of different sources over the session's windows, narrower to wider."""
     by_probe: dict[tuple[str, str], dict[tuple[int, int], WindowEnergy]] = {}
-    for place, result in enumerate(of_kind(runs, InferenceResult)):
+    for turn, result in enumerate(of_kind(runs, InferenceResult)):
         for window in result.energy.windows:
             key = (window.probe, window.scope)
-            by_probe.setdefault(key, {})[place, window.index] = whole_window([window])
+            by_probe.setdefault(key, {})[turn, window.index] = whole_window([window])
     probes = sorted(by_probe, key=lambda probe: SCOPES_BY_WIDTH.index(probe[1]), reverse=True)
     for number, part in enumerate(probes):
         for whole in probes[number + 1 :]:
@@ -75,7 +83,7 @@ def closures(runs: Sequence[RunRecord]) -> Iterator[Closure]:
 
 
 def whole_window(windows: Sequence[Window]) -> WindowEnergy:
-    """Return windows of one scope as one: random parts add in squares, what is systematic adds up."""
+    """Return windows of one probe as one: random parts add in squares, what is systematic adds up."""
     return WindowEnergy(
         energy_j=sum(window.energy_j for window in windows),
         seconds=sum(window.seconds for window in windows),
@@ -109,44 +117,55 @@ def energy(
     found: Metrics,
     missing: Reasons,
 ) -> None:
-    """Add joules an inference and power by scope, and of the widest scope without suffix."""
+    """Add joules an inference and power of each probe, and of the widest scope's first probe without suffix.
+
+    A run whose windows failed does not take away those of the others: the figure is over the runs that have some.
+    """
     names = ("energy_gross_j", "energy_net_j", "power_w")
-    scopes = [probe.scope for probe in start.probes]
-    if not scopes or not cell.measure.energy_windows:
-        why_none = Missing(reason="the suite asks for no energy windows") if scopes else no_source(start)
+    labels = labels_of((probe.name, probe.scope) for probe in start.probes)
+    if not labels or not cell.measure.energy_windows:
+        why_none = Missing(reason="the suite asks for no energy windows") if labels else no_source(start)
         missing |= dict.fromkeys(names, why_none)
         return
-    for scope in scopes:
-        windows = [[window for window in run.windows if window.scope == scope] for run in runs]
-        if not all(windows):
-            why = next((run.failed[scope] for run in runs if scope in run.failed), "no window was valid")
-            missing |= {f"{name}.{scope}": Missing(reason=why) for name in names}
+    for (name, scope), label in labels.items():
+        windows = [own for run in runs if (own := [w for w in run.windows if (w.probe, w.scope) == (name, scope)])]
+        if not windows:
+            missing |= {f"{metric}.{label}": _why_none(runs, name, scope) for metric in names}
             continue
-        _scope_energy(cell, scope, windows, [power for power in idle if power.scope == scope], found, missing)
-    if widest := widest_scope(scopes):
-        for name in names:
-            if (metric := found.get(f"{name}.{widest}")) is not None:
-                found[name] = metric
-            elif (why_not := missing.get(f"{name}.{widest}")) is not None:
-                missing[name] = why_not
+        at_rest = [power for power in idle if (power.probe, power.scope) == (name, scope)]
+        _probe_energy(cell, label, windows, at_rest, found, missing)
+    if (label_of_all := widest(labels.values())) is not None:
+        for metric in names:
+            if (figure := found.get(f"{metric}.{label_of_all}")) is not None:
+                found[metric] = figure
+            elif (why_not := missing.get(f"{metric}.{label_of_all}")) is not None:
+                missing[metric] = why_not
 
 
-def _scope_energy(
+def _why_none(runs: Sequence[Windows], name: str, scope: str) -> Missing:
+    """Say why no run has a window of a probe that was open when the session began."""
+    told = (run.failed.get(place(name, scope)) for run in runs)
+    lost = f"{name} was open when the session began and could not be opened by the measuring process"
+    reason = next((reason for reason in told if reason), lost)
+    return Missing(reason=reason, fix="see what it says now: edgebench probes")
+
+
+def _probe_energy(
     cell: Benchmark,
-    scope: str,
+    label: str,
     runs: Sequence[Sequence[Window]],
     idle: Sequence[IdlePower],
     found: Metrics,
     missing: Reasons,
 ) -> None:
-    """Gross and net J/inference and power of one scope: each figure with 1 sigma of its mean, withheld above the limit.
+    """Gross and net J/inference and power of one probe: each figure with 1 sigma of its mean, withheld above the limit.
 
     The random part of the mean falls with the number of windows; the idle power is one measurement for all of them.
     """
     windows = [window for run in runs for window in run]
     whole = whole_window(windows)
     passes = sum(window.passes for window in windows)
-    probe, systematic = windows[0].probe, whole.systematic_j / passes
+    probe, scope, systematic = windows[0].probe, windows[0].scope, whole.systematic_j / passes
     gross = [[joules_a_pass(window) for window in run] for run in runs]
     spread = stdev([value for run in gross for value in run]) / math.sqrt(len(windows)) if len(windows) > 1 else 0.0
     parts = {name: part / passes for name, part in whole.parts.items()} | {"spread": spread}
@@ -164,11 +183,11 @@ def _scope_energy(
         probe=probe,
         systematic=systematic,
     )
-    _give(f"energy_gross_j.{scope}", figure, sigma, cell.measure.energy_limit, found, missing)
+    _give(f"energy_gross_j.{label}", figure, sigma, cell.measure.energy_limit, found, missing)
     power = [[window.power_w for window in run] for run in runs]
-    found[f"power_w.{scope}"] = metric_from_runs("power_w", power, scope=scope, probe=probe)
+    found[f"power_w.{label}"] = metric_from_runs("power_w", power, scope=scope, probe=probe)
     if not idle:
-        missing[f"energy_net_j.{scope}"] = Missing(reason="idle power was not measured in this session")
+        missing[f"energy_net_j.{label}"] = Missing(reason="idle power was not measured in this session")
         return
     idle_w, idle_sigma_w = _idle_power(idle)
     net = [[joules_a_pass(window, idle_w) for window in run] for run in runs]
@@ -183,7 +202,7 @@ def _scope_energy(
         probe=probe,
         systematic=systematic,
     )
-    _give(f"energy_net_j.{scope}", figure, sigma, cell.measure.energy_limit, found, missing)
+    _give(f"energy_net_j.{label}", figure, sigma, cell.measure.energy_limit, found, missing)
 
 
 def _idle_power(idle: Sequence[IdlePower]) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from edgebench.report.figures.timeline import Line, binned
 from edgebench.report.metric import metric_from_runs, single_value
 from edgebench.report.model import Change, Missing, Sustained
 from edgebench.report.records import of_kind
+from edgebench_probes.labels import labels_of
 from edgebench_probes.window import per_inference
 
 if TYPE_CHECKING:
@@ -172,9 +173,9 @@ def _changes(course: Course, batch: int) -> Iterator[tuple[str, Change]]:
     """Yield hot over cold: throughput with its interval, joules an inference by scope with one sigma of measuring."""
     centre, interval = ratio(*(_phase_rates(course, phase, batch) for phase in PHASES))
     yield "throughput_per_s", Change(ratio=centre, ci95=interval)
-    for power in course.power:
-        scope = power.scope
-        sides = [[window for window in course.energy[phase].windows if window.scope == scope] for phase in PHASES]
+    labels = labels_of((power.probe, power.scope) for power in course.power)
+    for own, label in labels.items():
+        sides = [[w for w in course.energy[phase].windows if (w.probe, w.scope) == own] for phase in PHASES]
         if not all(sides):
             continue
         wholes = [whole_window(side) for side in sides]
@@ -188,7 +189,7 @@ def _changes(course: Course, batch: int) -> Iterator[tuple[str, Change]]:
         change = Change(
             ratio=hot_j / cold_j, ci95=interval, uncertainty=None if sigma is None else sigma * hot_j / cold_j
         )
-        yield f"energy_gross_j.{scope}", change
+        yield f"energy_gross_j.{label}", change
 
 
 def _energy(

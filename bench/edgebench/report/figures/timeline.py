@@ -21,6 +21,7 @@ from edgebench.report.records import (
     RunRecord,
     StartRecord,
 )
+from edgebench_probes.labels import labels_of
 
 if TYPE_CHECKING:
     from edgebench.report.log import Log
@@ -265,12 +266,12 @@ def _span(
 
 
 def _window_powers(result: RunResult, shift_s: float, found: Timeline) -> None:
-    """Add each energy window's mean power where the sampler itself has no power of that scope."""
-    for window in result.energy.windows if isinstance(result, InferenceResult) else ():
-        key = f"power_w.{window.scope}"
-        line = found.lines.get(key)
+    """Add each energy window's mean power where the sampler itself has no power of that probe."""
+    windows = result.energy.windows if isinstance(result, InferenceResult) else ()
+    labels = labels_of((window.probe, window.scope) for window in windows)
+    for window in windows:
+        label = labels[window.probe, window.scope]
         source = f"{window.probe}: mean of each energy window"
-        if line is None:
-            line = found.lines[key] = Line("power_w", "W", source, window.scope)
+        line = found.lines.setdefault(f"power_w.{label}", Line("power_w", "W", source, label))
         if line.source == source:
             line.points.append(((window.begin_s + window.end_s) / 2 + shift_s, window.power_w))

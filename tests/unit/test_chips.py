@@ -9,12 +9,11 @@ import pytest
 from tests.simulators.sysfs import chip, plant
 
 from edgebench_probes.base import ProbeError, Scope
-from edgebench_probes.catalogue.discover import Finding, examine, open_probes
-from edgebench_probes.catalogue.lookup import CATALOGUE
+from edgebench_probes.catalogue.discover import Finding, closed_probes, examine, open_probes
+from edgebench_probes.counter import CounterProbe
 from edgebench_probes.host import Host
 from edgebench_probes.sources.chips import meaning
 from edgebench_probes.sources.hwmon import HwmonSource, channels, energies
-from edgebench_probes.spec import parse_spec
 
 METAL = Host(machine="x86_64", vendor="AuthenticAMD", virtual=False, container=False, paranoid=2, perfmon=False)
 APU_METRICS, CARD_METRICS = bytes([128, 0, 2, 2]) + bytes(124), bytes([120, 0, 1, 3]) + bytes(116)
@@ -161,8 +160,9 @@ def test_the_whole_and_a_part_of_one_card_are_not_both_the_card(tmp_path: Path) 
     whole, part = found("hwmon:xe?scope=gpu", tmp_path)
     assert "frozen" in (whole.reason or "")  # a plain file is a counter that does not move
     assert "name one" in (part.fix or "")
-    scopes = [scope for scope, _ in CATALOGUE["hwmon"].candidates(parse_spec("hwmon:xe"), tmp_path, METAL)]
-    assert scopes == [Scope.GPU, None]
+    ((_, (card, rest)),) = closed_probes(["hwmon:xe"], tmp_path, METAL)
+    assert isinstance(card, CounterProbe)  # the energy of channel 1, not its power as well
+    assert isinstance(rest, Finding)
     (power,) = found("hwmon:xe/power1", tmp_path)
     assert power.reading_w == 9.0
 

@@ -47,6 +47,9 @@ def test_an_apu_is_no_gpu_whoever_says_so_and_where_nothing_tells_it_is_asked(tm
     (probe,) = found("hwmon:amdgpu?scope=gpu", tmp_path / "apu")  # power2 shows the power of power1
     assert not probe.usable
     assert "includes the CPU" in (probe.reason or "")
+    mi300 = bytes([0, 0, 1, 5]) + bytes(300)
+    chip(tmp_path / "mi300", 3, "amdgpu", power1_input=90_000_000, **{"device/gpu_metrics": mi300})
+    assert "card or an APU" in (found("hwmon", tmp_path / "mi300")[0].reason or "")
     chip(tmp_path / "unclear", 3, "amdgpu", power1_average=28_000_000, power1_label="PPT")
     (probe,) = found("hwmon", tmp_path / "unclear")
     assert "card or an APU" in (probe.reason or "")

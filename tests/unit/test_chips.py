@@ -9,12 +9,11 @@ import pytest
 from tests.simulators.sysfs import chip, plant
 
 from edgebench_probes.base import ProbeError, Scope
-from edgebench_probes.catalogue.discover import Finding, examine, open_probes
-from edgebench_probes.catalogue.lookup import CATALOGUE
+from edgebench_probes.catalogue.discover import Finding, closed_probes, examine, open_probes
+from edgebench_probes.counter import CounterProbe
 from edgebench_probes.host import Host
 from edgebench_probes.sources.chips import meaning
 from edgebench_probes.sources.hwmon import HwmonSource, channels, energies
-from edgebench_probes.spec import parse_spec
 
 METAL = Host(machine="x86_64", vendor="AuthenticAMD", virtual=False, container=False, paranoid=2, perfmon=False)
 APU_METRICS, CARD_METRICS = bytes([128, 0, 2, 2]) + bytes(124), bytes([120, 0, 1, 3]) + bytes(116)
@@ -48,6 +47,9 @@ def test_an_apu_is_no_gpu_whoever_says_so_and_where_nothing_tells_it_is_asked(tm
     (probe,) = found("hwmon:amdgpu?scope=gpu", tmp_path / "apu")  # power2 shows the power of power1
     assert not probe.usable
     assert "includes the CPU" in (probe.reason or "")
+    mi300 = bytes([0, 0, 1, 5]) + bytes(300)
+    chip(tmp_path / "mi300", 3, "amdgpu", power1_input=90_000_000, **{"device/gpu_metrics": mi300})
+    assert "card or an APU" in (found("hwmon", tmp_path / "mi300")[0].reason or "")
     chip(tmp_path / "unclear", 3, "amdgpu", power1_average=28_000_000, power1_label="PPT")
     (probe,) = found("hwmon", tmp_path / "unclear")
     assert "card or an APU" in (probe.reason or "")
@@ -161,8 +163,9 @@ def test_the_whole_and_a_part_of_one_card_are_not_both_the_card(tmp_path: Path) 
     whole, part = found("hwmon:xe?scope=gpu", tmp_path)
     assert "frozen" in (whole.reason or "")  # a plain file is a counter that does not move
     assert "name one" in (part.fix or "")
-    scopes = [scope for scope, _ in CATALOGUE["hwmon"].candidates(parse_spec("hwmon:xe"), tmp_path, METAL)]
-    assert scopes == [Scope.GPU, None]
+    ((_, (card, rest)),) = closed_probes(["hwmon:xe"], tmp_path, METAL)
+    assert isinstance(card, CounterProbe)  # the energy of channel 1, not its power as well
+    assert isinstance(rest, Finding)
     (power,) = found("hwmon:xe/power1", tmp_path)
     assert power.reading_w == 9.0
 

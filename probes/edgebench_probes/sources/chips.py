@@ -14,7 +14,6 @@ from pathlib import Path
 from edgebench_probes.base import Scope
 from edgebench_probes.sources.rails import text
 
-CARD_METRICS = (1,)  # format_revision of gpu_metrics (kgd_pp_interface.h): 1 of cards, 2 and 3 of APUs
 CARD_LABELS = {"mclk", "junction", "mem"}
 # Monitors of a current that flows either way.
 _TI = (209, 219, 220, 226, 228, 230, 231, 232, 233, 234, 237, 238, 260, 700, 780)
@@ -66,19 +65,21 @@ def meaning(driver: str, channel: str, folder: Path) -> Meaning:
 def _amdgpu(folder: Path, label: str) -> Meaning:
     """Tell an APU, whose figure covers the processor cores too, from a card.
 
-    The driver gives fans, a memory clock and memory temperatures to cards only, the voltage vddnb to APUs only, and
-    since Linux 5.18 the labels slowPPT and fastPPT to Van Gogh (an APU) only; before, to all that had a label.
+    As amdgpu_pm.c shows them: fans, a memory clock and memory temperatures on cards, the voltage vddnb on APUs, and the
+    labels slowPPT and fastPPT, since February 2022, on Van Gogh (an APU) only; before, on all that had one. The metrics
+    table says it, too (kgd_pp_interface.h): format 1 is that of cards, 2 and 3 of APUs, from 1.4 on of the MI300, of
+    which one kind is an APU that looks like a card.
     """
     apu = Meaning(Scope.PACKAGE, "the kernel says that the power of an APU includes the CPU", firm=True)
-    revision = _format_revision(folder / "device/gpu_metrics")
-    card = {"fan1_input", "pwm1"} & {file.name for file in folder.iterdir()} or _labels(folder) & CARD_LABELS
-    if revision in CARD_METRICS or (revision is None and card):
+    unclear = Meaning(why="whether this is a card or an APU, whose figure includes the CPU, is not told")
+    revision = _metrics_revision(folder / "device/gpu_metrics")
+    if revision is not None:
+        return apu if revision >= (2, 0) else Meaning(Scope.GPU) if revision < (1, 4) else unclear
+    if {"fan1_input", "pwm1"} & {file.name for file in folder.iterdir()} or _labels(folder) & CARD_LABELS:
         return Meaning(Scope.GPU)
-    if revision is not None or "vddnb" in _labels(folder) or label in ("slowPPT", "fastPPT"):
+    if "vddnb" in _labels(folder) or label in ("slowPPT", "fastPPT"):
         return apu
-    if label:
-        return Meaning(why="whether this is a card or an APU, whose figure includes the CPU, is not told")
-    return Meaning(Scope.GPU)
+    return unclear if label else Meaning(Scope.GPU)
 
 
 def _amd_energy(folder: Path, label: str) -> Meaning:
@@ -93,11 +94,11 @@ def _labels(folder: Path) -> set[str]:
     return {text(file) for file in folder.glob("*_label")}
 
 
-def _format_revision(file: Path) -> int | None:
-    """Third byte of the metrics table's header; None where there is none."""
+def _metrics_revision(file: Path) -> tuple[int, int] | None:
+    """Revisions of format and content in the metrics table's header; None where there is none."""
     try:
         with file.open("rb") as stream:
             head = stream.read(4)
     except OSError:
         return None
-    return head[2] if len(head) == 4 else None
+    return (head[2], head[3]) if len(head) == 4 else None

@@ -92,6 +92,7 @@ ENTRY_POINTS = """
 [edgebench.backends]
 toy-numpy = toy_backend:ROW
 torn = toy_backend:NOTHING
+\x1b[31mred = toy_backend:NOTHING
 openvino = toy_backend:ROW
 
 [edgebench.suites]
@@ -126,6 +127,8 @@ def test_a_backend_and_a_suite_of_another_distribution_are_planned(environment: 
     assert "copy-cache/toy-numpy/fp32" in told
     assert "skipped" not in told
     assert "the plug-in 'torn' of toy-backend is skipped" in warned
+    assert "\x1b" not in warned
+    assert "[31mred" in warned
     assert "the plug-in 'openvino' of toy-backend is skipped (edgebench itself has one of that name)" in warned
 
 

@@ -26,7 +26,7 @@ PACKAGES = {
 # The rooms from the top floor down, each with the rooms that it may import: all of them stand below it.
 ARROWS = {
     "commands": "ab render session compare launch artifacts report measure plan machine probes suites version errors",
-    "ab": "session compare artifacts report measure plan machine suites version errors",
+    "ab": "session compare artifacts report measure plan machine probes suites version errors",
     "render": "compare artifacts report plan probes suites errors",
     "session": "artifacts report measure plan backends machine suites version errors",
     "compare": "report plan errors",

@@ -15,7 +15,8 @@ class Family:
     that families share. `steps` are the compression steps that need a tool of the family's own.
 
     `export` is the family whose file the build starts from, None: there is no such phase to measure. `local` marks what
-    is compiled on the very machine and for fixed shapes, even in FP32, so that a bundle holds the export in its place.
+    is compiled on the very machine and for fixed shapes, even in FP32, so that a bundle holds the export in its place;
+    `one_a_pass` what may take one image a pass only, so that quality is measured so.
     `own` are the formats of users' files it can be made of, `preload` what each step imports before it is measured.
     """
 
@@ -26,6 +27,7 @@ class Family:
     links: str | None = None
     export: str | None = None
     local: bool = False
+    one_a_pass: bool = False
     own: tuple[str, ...] = ()
     preload: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict)
 
@@ -68,6 +70,8 @@ FAMILIES: Mapping[str, Family] = {
             ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer", "ai-edge-litert"),
             steps=("fp16", "ptq-dynamic", "ptq-static"),
             links="edgebench.artifacts.links.tflite",
+            # A Flatten head fixes the batch; taking one image at a time costs it little.
+            one_a_pass=True,
             own=("tflite",),
         ),
         Family(

@@ -28,7 +28,9 @@ class Offer:
 
     def refusal(self, reason: str) -> str:
         """Return a reason as a sentence with what to do."""
-        return f"the plug-in {self.name!r} of {self.package} is skipped ({reason}): mend or remove that package"
+        sentence = f"the plug-in {self.name!r} of {self.package} is skipped ({reason}): mend or remove that package"
+        # Names and reasons are those of others: none may hold a sequence that a terminal obeys.
+        return "".join(letter if letter.isprintable() else "\ufffd" for letter in sentence)
 
 
 @cache

@@ -8,9 +8,44 @@ import io
 import time
 from array import array
 from collections.abc import Callable
+from functools import partial
 
-from edgebench.measure.messages import TimedJob
-from edgebench.measure.results import PassTimes
+from edgebench.measure.messages import MeasureJob, TimedJob
+from edgebench.measure.probes import opened
+from edgebench.measure.results import InferenceResult, OperatorWork, PassTimes, Process, Windows
+from edgebench.measure.windows import measure_passes
+from edgebench_suites.operators import OPERATORS
+
+Run = Callable[[], object]
+
+
+def timed(run: Run, job: MeasureJob, took: Callable[[float], Process]) -> Callable[..., InferenceResult]:
+    """Time passes one by one, then measure energy windows; the result waits for what is asked afterwards."""
+    assert isinstance(job.timing, TimedJob)  # noqa: S101  # what the kind of benchmark asks for
+    times, cpu_percent = timed_values(run, job.name, job.timing)
+    process = took(cpu_percent)
+    work = None
+    if job.operator:
+        operator = OPERATORS[job.operator]
+        work = OperatorWork(operations=operator.operations, bytes_moved=operator.bytes_moved(job.precision))
+    return partial(
+        InferenceResult,
+        times=times,
+        process=process,
+        energy=_energy(run, times.p50_s, job),
+        tokens_a_pass=job.tokens_a_pass,
+        operator=work,
+    )
+
+
+def _energy(run: Run, pass_s: float, job: MeasureJob) -> Windows:
+    asked = job.energy
+    if not asked.windows:
+        return Windows()
+    with opened(asked.probes, job.cpus) as probes:
+        return measure_passes(
+            run, probes, pass_s=pass_s, count=asked.windows, target=asked.target, shortest_s=asked.window_s
+        )
 
 
 class TimedPasses:

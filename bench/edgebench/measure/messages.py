@@ -114,6 +114,7 @@ class ArtifactFile(Job, frozen=True):
 class MeasureJob(Job, frozen=True, kw_only=True, tag="measure"):
     """One run of one benchmark: an `artifact` or an `operator`.
 
+    `measure` names the function ``module:function`` that times it, which the row of the benchmark's kind has.
     `describe` asks for settings and layers as well, `weights_only` says that only weights are INT8, `tokens_a_pass` is
     there for language.
     """
@@ -126,6 +127,7 @@ class MeasureJob(Job, frozen=True, kw_only=True, tag="measure"):
     seed: int
     timing: TimedJob | SustainedJob
     energy: EnergyJob
+    measure: str = "edgebench.measure.inference:timed"
     operator: str | None = None
     artifact: ArtifactFile | None = None
     shapes: Shapes = {}

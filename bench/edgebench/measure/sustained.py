@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from edgebench.measure.probes import place_of
-from edgebench.measure.results import BinPower, Course, Phase, Window, Windows
+from edgebench.measure.messages import MeasureJob, SustainedJob
+from edgebench.measure.probes import opened, place_of
+from edgebench.measure.results import BinPower, Course, Phase, Process, SustainedResult, Window, Windows
 from edgebench.measure.windows import window_of
 from edgebench_probes.base import ProbeError
 
@@ -20,6 +24,19 @@ BIN_NS = 1_000_000_000
 # that its spread is known.
 PHASE_S = 60.0
 WINDOWS = 4
+
+
+def sustained(
+    run: Callable[[], object], job: MeasureJob, took: Callable[[float], Process]
+) -> Callable[..., SustainedResult]:
+    """Run without a pause for as long as the job says, every probe marked once a second."""
+    assert isinstance(job.timing, SustainedJob)  # noqa: S101  # what the kind of benchmark asks for
+    with contextlib.ExitStack() as stack:
+        probes = stack.enter_context(opened(job.energy.probes, job.cpus)) if job.energy.windows else []
+        gc.collect()
+        gc.freeze()
+        course, cpu_percent = sustain(run, probes, job.timing.seconds)
+    return partial(SustainedResult, course=course, process=took(cpu_percent))
 
 
 def sustain(run: Callable[[], object], probes: Sequence[Probe], seconds: float) -> tuple[Course, float]:

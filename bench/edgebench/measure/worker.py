@@ -7,13 +7,10 @@ later can disturb what was measured before it.
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import os
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +18,9 @@ import msgspec
 
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.executed import count_compute, is_compute
-from edgebench.backends.registry import get_backend
+from edgebench.backends.registry import get_backend, resolve
 from edgebench.errors import BackendError, EdgebenchError
 from edgebench.machine.child import die_with_parent
-from edgebench.measure.inference import timed_values
 from edgebench.measure.messages import (
     ArtifactFile,
     Clock,
@@ -33,23 +29,16 @@ from edgebench.measure.messages import (
     MeasureJob,
     RunClock,
     Shapes,
-    SustainedJob,
-    TimedJob,
     encode,
 )
 from edgebench.measure.phases import peak_memory_bytes
-from edgebench.measure.probes import opened
-from edgebench.measure.results import InferenceResult, Layers, OperatorWork, Process, Quality, SustainedResult, Windows
-from edgebench.measure.sustained import sustain
-from edgebench.measure.windows import measure_passes
+from edgebench.measure.results import InferenceResult, Layers, Process, Quality, SustainedResult
 from edgebench_suites.errors import SuiteDataError
-from edgebench_suites.operators import OPERATORS
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Backend, LoadedModel
 
     Feeds = dict[str, Any]
-    Run = Callable[[], object]
 
 
 def main(job_file: str, answer_file: str) -> int:
@@ -93,10 +82,7 @@ def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedRes
             peak_memory_bytes=peak_memory_bytes(),
         )
 
-    if isinstance(job.timing, SustainedJob):
-        finish: Callable[..., InferenceResult | SustainedResult] = _sustained(run, job, job.timing, took)
-    else:
-        finish = _timed(run, job, job.timing, took)
+    finish: Callable[..., InferenceResult | SustainedResult] = resolve(job.measure)(run, job, took)
     measured_s = time.monotonic()
     settings, layers, quality = None, None, None
     if job.describe:
@@ -121,48 +107,6 @@ def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedRes
         layers=layers,
         quality=quality,
     )
-
-
-def _timed(
-    run: Run, job: MeasureJob, timing: TimedJob, took: Callable[[float], Process]
-) -> Callable[..., InferenceResult]:
-    """Time passes one by one, then measure energy windows; the result waits for what is asked afterwards."""
-    times, cpu_percent = timed_values(run, job.name, timing)
-    process = took(cpu_percent)
-    work = None
-    if job.operator:
-        operator = OPERATORS[job.operator]
-        work = OperatorWork(operations=operator.operations, bytes_moved=operator.bytes_moved(job.precision))
-    return partial(
-        InferenceResult,
-        times=times,
-        process=process,
-        energy=_energy(run, times.p50_s, job),
-        tokens_a_pass=job.tokens_a_pass,
-        operator=work,
-    )
-
-
-def _sustained(
-    run: Run, job: MeasureJob, timing: SustainedJob, took: Callable[[float], Process]
-) -> Callable[..., SustainedResult]:
-    """Run without a pause for as long as the job says, every probe marked once a second."""
-    with contextlib.ExitStack() as stack:
-        probes = stack.enter_context(opened(job.energy.probes, job.cpus)) if job.energy.windows else []
-        gc.collect()
-        gc.freeze()
-        course, cpu_percent = sustain(run, probes, timing.seconds)
-    return partial(SustainedResult, course=course, process=took(cpu_percent))
-
-
-def _energy(run: Run, pass_s: float, job: MeasureJob) -> Windows:
-    asked = job.energy
-    if not asked.windows:
-        return Windows()
-    with opened(asked.probes, job.cpus) as probes:
-        return measure_passes(
-            run, probes, pass_s=pass_s, count=asked.windows, target=asked.target, shortest_s=asked.window_s
-        )
 
 
 def _load(backend: Backend, job: MeasureJob) -> LoadedModel:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+# The two phases of a making, as its metrics are called; a file that the export gives already has no build.
+MAKING_PHASES: Final = ("export", "build")
 
 
 @dataclass(frozen=True, slots=True)

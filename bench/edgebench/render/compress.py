@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from edgebench.plan.kinds import MAKING_PHASES
 from edgebench.render import cells
 from edgebench.render.columns import common_note
 from edgebench.render.tables import Column, Section
@@ -11,7 +12,6 @@ from edgebench.render.units import NONE, duration, quantity, with_error
 from edgebench.report.metric import SCOPES_BY_WIDTH
 from edgebench.report.model import Benchmark, LedgerPhase, Report
 
-_PHASES = ("export", "build")
 _TWIN = ("model", "variant", "backend", "precision", "batch", "threads", "width", "isa")
 
 
@@ -27,7 +27,7 @@ def making_section(report: Report) -> Section | None:
         key: [] for key in ("phase", "time", "peak memory", "energy", "size", "accuracy", "latency")
     }
     for row in rows:
-        phases = [phase for phase in _PHASES if f"{phase}_s" in row.metrics]
+        phases = [phase for phase in MAKING_PHASES if f"{phase}_s" in row.metrics]
         for phase in phases:
             last = phase == phases[-1]
             twin = twins.get(key_of(row))

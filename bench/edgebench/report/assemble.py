@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
@@ -13,14 +14,14 @@ import edgebench
 from edgebench.errors import ReportError
 from edgebench.machine import facts as machine
 from edgebench.measure.ledger import CompressResult
-from edgebench.measure.results import InferenceResult, ModelAnswer
+from edgebench.measure.results import ModelAnswer
 from edgebench.plan.digest import digest_of
+from edgebench.plan.kinds import KINDS
 from edgebench.report import model as report
 from edgebench.report.contrasts import contrasts, with_break_even
 from edgebench.report.figures import compress as figures_compress
-from edgebench.report.figures import inference as figures
-from edgebench.report.figures import sustained
 from edgebench.report.figures.energy import closures, metering, sampler_share
+from edgebench.report.figures.given import Figures, Given
 from edgebench.report.figures.quality import quality_data
 from edgebench.report.figures.timeline import Timeline, resource_metrics, resources, summary, timeline
 from edgebench.report.notices import cell_notices, emulation, session_notices
@@ -96,7 +97,7 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: StartRecord, seen: 
         "group": cell.group,
         "artifact": None if artifact is None else _artifact(artifact),
     }
-    if cell.kind == "compress":  # what was measured is the making of a file, from the artifact that is its model
+    if KINDS[cell.kind].makes:  # what was measured is the making of a file, from the artifact that is its model
         common["artifact"] = figures_compress.artifact(of_kind(runs, CompressResult))
     if skipped is not None:
         return report.Benchmark(**common, status="skipped", reason=skipped.reason)
@@ -105,21 +106,16 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: StartRecord, seen: 
     if len(runs) < cell.measure.processes:
         reason = f"the session ended after {len(runs)} of {cell.measure.processes} runs"
         return report.Benchmark(**common, status="skipped", reason=reason)
-    idle = log.idle_powers()
-    # One place knows which figures a kind of benchmark has.
-    if cell.kind == "sustained":
-        metrics, missing = sustained.metrics(cell, runs, artifact, idle, start, seen)
-        common["sustained"] = tuple(sustained.blocks(cell, runs, seen))
-    elif cell.kind == "compress":
-        metrics, missing = figures_compress.metrics(cell, of_kind(runs, CompressResult), start)
-    else:
-        metrics, missing = figures.metrics(cell, of_kind(runs, InferenceResult), artifact, idle, start)
+    module = import_module(KINDS[cell.kind].figures)
+    figures: Figures = module.figures(cell, runs, Given(artifact, log.idle_powers(), start, seen))
+    metrics, missing = figures.metrics, figures.missing
     if seen is not None:
         more, reasons = resource_metrics(seen, cell.name)
         metrics, missing = metrics | more, missing | reasons
     first = runs[0].result
     return report.Benchmark(
         **common,
+        **figures.fields,
         status="ok",
         metrics=metrics,
         missing=missing,
@@ -154,7 +150,7 @@ def _params(plan: Plan, cell: Benchmark, runs: Sequence[RunRecord], artifact: Ar
         "passes": cell.measure.passes,
         "processes": cell.measure.processes,
     }
-    if cell.kind == "sustained":
+    if KINDS[cell.kind].lasts:
         for name in ("warmup_passes", "passes"):
             del found[name]
         found |= {"sustained_s": cell.measure.sustained_s}
@@ -176,7 +172,7 @@ def _input_sizes(cell: Benchmark) -> dict[str, int]:
     """The size of what a pass is given, and of what quality was measured at (a sustained load measures none)."""
     params, trained = cell.params, cell.recipe.train_size
     measured = {"image_size": params.image_size} if params.tokens is None else {"tokens": params.tokens}
-    return measured if cell.kind == "sustained" else measured | {f"accuracy_{name}": trained for name in measured}
+    return measured if KINDS[cell.kind].lasts else measured | {f"accuracy_{name}": trained for name in measured}
 
 
 def _artifact(artifact: ArtifactRecord) -> report.Artifact:

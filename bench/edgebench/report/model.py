@@ -9,13 +9,25 @@ from __future__ import annotations
 from collections import Counter
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field, JsonValue, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
+from edgebench.plan.kinds import KINDS
 from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Part, Table, Text
 
 SCHEMA: Final = "edgebench.report/1"
 
-Kind = Literal["inference", "compress", "operator", "idle", "sustained"]
+# What reports may hold: the kinds there are, and one that earlier reports have.
+_KINDS = (*KINDS, "idle")
+
+
+def _known_kind(name: str) -> str:
+    if name not in _KINDS:
+        raise PydanticCustomError("kind", "it is none of {names}", {"names": ", ".join(_KINDS)})
+    return name
+
+
+Kind = Annotated[str, AfterValidator(_known_kind), WithJsonSchema({"enum": list(_KINDS), "type": "string"})]
 Better = Literal["lower", "higher"]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.measure.agreement import shortfall
 from edgebench.measure.results import InferenceResult, ModelAnswer
+from edgebench.plan.kinds import KINDS
 from edgebench.report.model import Notice, Report
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def cell_notices(cell: Benchmark, runs: Sequence[RunRecord], artifact: ArtifactR
         text = f"its runs differ by more than {NOISY_SPREAD:.1%}: give it more runs, or a quieter machine"
         yield Notice(code="noisy", text=text)
     # Throttling is a sustained run's finding, told by its verdict.
-    if cell.kind != "sustained" and (disturbed := [run.disturbed for run in runs if run.disturbed]):
+    if KINDS[cell.kind].repeated and (disturbed := [run.disturbed for run in runs if run.disturbed]):
         text = f"{len(disturbed)} of {len(runs)} runs were disturbed, as {disturbed[0]}"
         yield Notice(code="disturbed", text=text)
     discarded = sum(run.result.energy.discarded for run in runs if isinstance(run.result, InferenceResult))

@@ -154,6 +154,7 @@ def make_job(
         artifact=None if artifact is None else ArtifactFile(str(artifact.path), artifact.format),
         shapes=shapes,
         timing=SustainedJob(measure.sustained_s) if KINDS[cell.kind].lasts else timed,
+        measure=KINDS[cell.kind].measure,
         energy=EnergyJob(
             probes=options.probes,
             windows=measure.energy_windows,

@@ -6,17 +6,24 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from edgebench.measure.ledger import CompressResult
+from edgebench.plan.kinds import MAKING_PHASES
 from edgebench.report.figures.energy import no_source
+from edgebench.report.figures.given import Figures, Given
 from edgebench.report.figures.quality import accuracy, quality_metrics
 from edgebench.report.metric import Metrics, Reasons, metric_from_runs, single_value, widest_scope
 from edgebench.report.model import Artifact, Missing
+from edgebench.report.records import of_kind
 
 if TYPE_CHECKING:
-    from edgebench.measure.ledger import CompressResult, LedgerPhase
+    from edgebench.measure.ledger import LedgerPhase
     from edgebench.plan.plan import Benchmark
-    from edgebench.report.records import StartRecord
+    from edgebench.report.records import RunRecord, StartRecord
 
-PHASES = ("export", "build")
+
+def figures(cell: Benchmark, runs: Sequence[RunRecord], given: Given) -> Figures:
+    """Return the figures of a finished benchmark of kind ``compress``."""
+    return Figures(*metrics(cell, of_kind(runs, CompressResult), given.start))
 
 
 def metrics(cell: Benchmark, results: Sequence[CompressResult], start: StartRecord) -> tuple[Metrics, Reasons]:
@@ -25,7 +32,7 @@ def metrics(cell: Benchmark, results: Sequence[CompressResult], start: StartReco
     missing: Reasons = {}
     found["compress_s"] = metric_from_runs("compress_s", [result.values for result in results])
     everything = [[phase.cost for phase in result.phases] for result in results]
-    for name in PHASES:
+    for name in MAKING_PHASES:
         entries = [next((entry for entry in run if entry.phase == name), None) for run in everything]
         known = [entry for entry in entries if entry is not None]
         if len(known) < len(results):

@@ -6,19 +6,27 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from edgebench.measure.results import InferenceResult
 from edgebench.report.figures.energy import energy
+from edgebench.report.figures.given import Figures, Given
 from edgebench.report.figures.quality import accuracy, quality_metrics
 from edgebench.report.metric import Metrics, Reasons, metric_from_runs, single_value, widest_scope
 from edgebench.report.model import Missing, Passes
+from edgebench.report.records import of_kind
 
 if TYPE_CHECKING:
     from edgebench.measure.ledger import IdlePower
-    from edgebench.measure.results import InferenceResult, ModelAnswer
+    from edgebench.measure.results import ModelAnswer
     from edgebench.plan.plan import Benchmark
-    from edgebench.report.records import ArtifactRecord, StartRecord
+    from edgebench.report.records import ArtifactRecord, RunRecord, StartRecord
 
 # Phases that make the model itself; the others are what compressing it costs on top.
 MODEL_PHASES = frozenset({"build", "pretrain", "initialise", "train", "re-estimate", "export"})
+
+
+def figures(cell: Benchmark, runs: Sequence[RunRecord], given: Given) -> Figures:
+    """Return the figures of a finished benchmark of kind ``inference`` or ``operator``."""
+    return Figures(*metrics(cell, of_kind(runs, InferenceResult), given.artifact, given.idle, given.start))
 
 
 def metrics(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.measure.results import SustainedResult
 from edgebench.report.figures.energy import energy, joules_a_pass, whole_window
+from edgebench.report.figures.given import Figures, Given
 from edgebench.report.figures.inference import of_process
 from edgebench.report.figures.throttling import Evidence, Verdict, judge, ratio
 from edgebench.report.figures.timeline import Line, binned
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 PHASES: tuple[Phase, Phase] = ("cold", "hot")
 # Of the session's samples, those that tell why throughput changed.
 _BESIDE = ("temperature_c", "cpu_frequency_hz", "throttle_count", "throttled", "gpu_temperature_c", "gpu_frequency_hz")
+
+
+def figures(cell: Benchmark, runs: Sequence[RunRecord], given: Given) -> Figures:
+    """Return the figures of a finished benchmark of kind ``sustained``, with what each run was second by second."""
+    found, missing = metrics(cell, runs, given.artifact, given.idle, given.start, given.seen)
+    return Figures(found, missing, {"sustained": tuple(blocks(cell, runs, given.seen))})
 
 
 def metrics(

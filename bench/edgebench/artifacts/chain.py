@@ -15,10 +15,9 @@ from edgebench.compress.prune import sparsity
 from edgebench.plan.suitefile import Recipe
 from edgebench_suites.data.dataset import DataChoice
 from edgebench_suites.data.load import load_data
-from edgebench_suites.recipes import train
 from edgebench_suites.tasks.images import LabelledImages
 from edgebench_suites.tasks.material import material_of
-from edgebench_suites.transfer import train_head
+from edgebench_suites.training import Training
 from edgebench_suites.zoo import task_of
 
 if TYPE_CHECKING:
@@ -111,51 +110,19 @@ class Chain:
                 notes=notes,
             )
 
-    def train(
-        self, module: Any, *, epochs: int | None = None, lr: float | None = None, from_damage: bool = False
-    ) -> None:
-        """Train in place by the study's recipe: one round, or a longer recovery with a learning rate that anneals."""
+    @property
+    def training(self) -> Training:
+        """The study's training: one round, by the recipe."""
         recipe = self.recipe
-        if self.task.name != "classification":
-            self.material.train(
-                module,
-                epochs=recipe.epochs if epochs is None else epochs,
-                lr=recipe.lr if lr is None else lr,
-                batch=recipe.batch,
-                subset=recipe.subset,
-                schedule="one-cycle" if from_damage else "constant",
-            )
-            return
-        train(
-            module,
-            self.data,
+        return Training(
             size=recipe.train_size,
-            epochs=recipe.epochs if epochs is None else epochs,
-            lr=recipe.lr if lr is None else lr,
-            batch=recipe.batch,
+            epochs=recipe.epochs,
+            lr=recipe.lr,
             seed=self.seed,
-            augment=recipe.augment or from_damage,
-            schedule="one-cycle" if from_damage else "constant",
+            batch=recipe.batch,
+            augment=recipe.augment,
             subset=recipe.subset,
         )
-
-    def train_head(self, module: Any, *, epochs: int, lr: float) -> str:
-        """Train a transfer network's head in place; return how it went."""
-        recipe = self.recipe
-        done = train_head(
-            module,
-            self.data,
-            size=recipe.train_size,
-            epochs=epochs,
-            lr=lr,
-            batch=recipe.batch,
-            seed=self.seed,
-            augment_with=recipe.augment_with,
-            validation=recipe.validation,
-            patience=recipe.patience,
-            subset=recipe.subset,
-        )
-        return str(done)
 
     def saved(self, folder: Path, module: Any, spec: CheckpointSpec, notes: dict[str, Any]) -> Content:
         """Write a torch checkpoint; its size is the study's: the bytes of the serialised state dict."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgebench_suites.data.dataset import Dataset
-    from edgebench_suites.recipes import Progress
+    from edgebench_suites.training import Training
 
     F32 = npt.NDArray[np.float32]
 
@@ -205,20 +205,7 @@ def _has_vnni() -> bool:
     return "avx512_vnni" in flags or "avx_vnni" in flags
 
 
-def qat(
-    model: nn.Module,
-    dataset: Dataset,
-    calibration: Sequence[F32],
-    *,
-    size: int,
-    epochs: int,
-    lr: float,
-    seed: int,
-    batch: int = 32,
-    augment: bool = False,
-    subset: float = 1.0,
-    progress: Progress | None = None,
-) -> Any:
+def qat(model: nn.Module, dataset: Dataset, calibration: Sequence[F32], training: Training) -> Any:
     """Quantisation-aware training: fake quantisers by NNCF, trained, as INT8 ``openvino.Model`` ([?, 3, ?, ?] input).
 
     `model` is not changed. Read `qat_note` for what is slower without a C++ compiler. Raises CompressionError.
@@ -230,19 +217,8 @@ def qat(
 
         batches = [torch.from_numpy(array) for array in calibration]
         simulated = nncf.quantize(copy.deepcopy(model).eval(), nncf.Dataset(batches), subset_size=max(1, len(batches)))
-        train(
-            simulated,
-            dataset,
-            size=size,
-            epochs=epochs,
-            lr=lr,
-            batch=batch,
-            seed=seed,
-            augment=augment,
-            subset=subset,
-            progress=progress,
-        )
-        example = torch.zeros(1, 3, size, size)
+        train(simulated, dataset, training)
+        example = torch.zeros(1, 3, training.size, training.size)
         return openvino.convert_model(simulated, example_input=example, input=[-1, 3, -1, -1])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,6 @@ from edgebench.compress.checkpoint import CheckpointSpec
 from edgebench.compress.prune import reestimate_batch_norm
 from edgebench.measure.phases import phase
 from edgebench_suites.data.load import calibration_batches
-from edgebench_suites.recipes import train
 from edgebench_suites.zoo import build, weights_of
 
 if TYPE_CHECKING:
@@ -51,25 +51,16 @@ def _classifier(chain: Chain) -> Artifact:
             )
         if origin.startswith("seeded") and recipe.pretrain_epochs and recipe.head != "transfer":
             note = f"{recipe.pretrain_epochs} epochs on {chain.data.name}, in place of ImageNet weights"
+            pretraining = chain.training.annealed(recipe.pretrain_epochs, recipe.pretrain_lr)
             with phase("pretrain", ledger, chain.probes, note):
-                train(
-                    module,
-                    chain.data,
-                    size=recipe.train_size,
-                    epochs=recipe.pretrain_epochs,
-                    lr=recipe.pretrain_lr,
-                    batch=recipe.batch,
-                    seed=chain.seed,
-                    augment=True,
-                    schedule="one-cycle",
-                )
+                chain.material.train(module, replace(pretraining, subset=1.0))
             origin += f", then {note}"
         spec = CheckpointSpec(model, chain.data.classes, width)
         if recipe.head == "transfer":
             module, spec, origin = attach(chain, module, spec, origin, ledger)
         elif recipe.epochs:
             with phase("train", ledger, chain.probes):
-                chain.train(module)
+                chain.material.train(module, chain.training)
         if recipe.reestimate_batch_norm:
             images = calibration_batches(chain.data, size=recipe.train_size, count=256, seed=chain.seed, batch=64)
             with phase("re-estimate", ledger, chain.probes, "batch norms' statistics, over training images"):
@@ -104,17 +95,11 @@ def _network(chain: Chain) -> Artifact:
         if not trained and recipe.pretrain_epochs:
             note = f"{recipe.pretrain_epochs} epochs on {chain.material.name}"
             with phase("pretrain", ledger, chain.probes, note):
-                chain.material.train(
-                    module,
-                    epochs=recipe.pretrain_epochs,
-                    lr=recipe.pretrain_lr,
-                    batch=recipe.batch,
-                    subset=recipe.subset,
-                )
+                chain.material.train(module, chain.training.annealed(recipe.pretrain_epochs, recipe.pretrain_lr))
             origin, trained = f"{origin}, then {note}", True
         if recipe.epochs:
             with phase("train", ledger, chain.probes):
-                chain.train(module)
+                chain.material.train(module, chain.training)
             trained = True
         notes = {"weights": origin, "trained": trained}
         return chain.saved(folder, module, CheckpointSpec(model, classes, width), notes)

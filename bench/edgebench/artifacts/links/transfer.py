@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.store import Artifact
@@ -10,7 +11,7 @@ from edgebench.measure.phases import phase
 from edgebench_suites.data.dataset import DataChoice
 from edgebench_suites.data.load import calibration_batches, load_data
 from edgebench_suites.recipes import train
-from edgebench_suites.transfer import has_batch_norm, standardise_layers, with_head
+from edgebench_suites.transfer import EarlyStopping, has_batch_norm, standardise_layers, train_head, with_head
 from edgebench_suites.zoo import build
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from edgebench.artifacts.chain import Chain, Ledger
     from edgebench.compress.checkpoint import CheckpointSpec
+    from edgebench_suites.training import Training
 
 # A seeded base is standardised over this many training images.
 STANDARD_IMAGES = 32
@@ -54,7 +56,7 @@ def attach(
             origin += f", {STANDARDISED} on training images"
     if recipe.epochs:
         with phase("train", ledger, chain.probes):
-            note = chain.train_head(module, epochs=recipe.epochs, lr=recipe.lr)
+            note = _train_head(chain, module, chain.training)
         ledger[-1]["note"] = note
     return module, spec.then("transfer"), f"{origin}; base frozen, head trained"
 
@@ -71,18 +73,11 @@ def _pretrained(chain: Chain, ledger: Ledger) -> tuple[Any, str]:
         f"{recipe.pretrain_epochs} epochs on {data.name} at {recipe.pretrain_size} pixels, in place of ImageNet weights"
     )
     network, _ = build(chain.job["model"], num_classes=data.classes, seed=chain.seed, width_mult=chain.job["width"])
+    training = replace(
+        chain.training.annealed(recipe.pretrain_epochs, recipe.pretrain_lr), size=recipe.pretrain_size, subset=1.0
+    )
     with phase("pretrain", ledger, chain.probes, note):
-        train(
-            network,
-            data,
-            size=recipe.pretrain_size,
-            epochs=recipe.pretrain_epochs,
-            lr=recipe.pretrain_lr,
-            batch=recipe.batch,
-            seed=chain.seed,
-            augment=True,
-            schedule="one-cycle",
-        )
+        train(network, data, training)
     return network, note
 
 
@@ -107,10 +102,18 @@ def prune(chain: Chain, parent: Artifact, module: Any, amount: float, ledger: Le
     for layer in module.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = chain.recipe.dropout  # a checkpoint holds what inference needs, which dropout is not
+    finetuning = replace(chain.training, epochs=chain.recipe.finetune_epochs, lr=chain.recipe.finetune_lr)
     with phase("recover", ledger, chain.probes):
-        note = chain.train_head(module, epochs=chain.recipe.finetune_epochs, lr=chain.recipe.finetune_lr)
+        note = _train_head(chain, module, finetuning)
         make_permanent(module)
     ledger[-1]["note"] = note
+
+
+def _train_head(chain: Chain, module: Any, training: Training) -> str:
+    """Train the head in place; return how it went."""
+    recipe = chain.recipe
+    stopping = EarlyStopping(recipe.validation, recipe.patience)
+    return str(train_head(module, chain.data, training, stopping, augment_with=recipe.augment_with))
 
 
 def _images(chain: Chain) -> npt.NDArray[np.float32]:

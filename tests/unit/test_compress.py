@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 torch = pytest.importorskip("torch")
 
 from edgebench.compress import distil, prune, quantise  # noqa: E402  # after the skip
+from edgebench.compress.boundary import quiet  # noqa: E402
 from edgebench.compress.checkpoint import (  # noqa: E402
     MODEL_FILE,
     WEIGHTS_FILE,
@@ -250,7 +251,7 @@ def test_openvino_and_onnxruntime_static_int8_agree_with_fp32(
 
     source, target = tmp_path / "m.onnx", tmp_path / "m8.onnx"
     axes = {"x": {0: "n", 2: "h", 3: "w"}}
-    with quantise.quiet():
+    with quiet():
         torch.onnx.export(trained, (torch.zeros(1, 3, SIZE, SIZE),), str(source), dynamo=False, input_names=["x"],
                           dynamic_axes=axes)  # fmt: skip
     quantise.static_onnx(source, target, calibration)

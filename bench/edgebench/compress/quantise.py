@@ -7,12 +7,12 @@ import io
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebench.compress.boundary import needed, quiet, refusals
 from edgebench.compress.slim import slim_onnx
 from edgebench.errors import CompressionError
 from edgebench_suites.recipes import train
@@ -81,14 +81,6 @@ def _use_engine(*wanted: str) -> None:
     torch.backends.quantized.engine = engine
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence deprecations of torch.ao.quantization, known and pinned; and what conversion says of no calibration."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def static_openvino(ov_model: Any, calibration: Sequence[F32]) -> Any:
     """Return an INT8 ``openvino.Model`` by NNCF's post-training quantisation, calibrated on [n, 3, H, W] batches.
 
@@ -108,23 +100,15 @@ def nncf_quietly() -> Iterator[Any]:
     """Import NNCF quietly and map what it raises; its log and progress bars are silenced."""
     import logging
 
-    try:
-        with quiet():
-            import nncf
-    except ImportError:
-        raise CompressionError("this variant needs NNCF, which is not installed: install edgebench[openvino]") from None
+    with needed("NNCF", "openvino"), quiet():
+        import nncf
     logger = logging.getLogger("nncf")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
         # Its progress bars go to whatever sys.stdout is, where a report may be going.
-        with quiet(), redirect_stdout(io.StringIO()):
+        with refusals("NNCF cannot quantise this model"), quiet(), redirect_stdout(io.StringIO()):
             yield nncf
-    except CompressionError:
-        raise
-    except Exception as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise CompressionError(f"NNCF cannot quantise this model ({reason}): choose another variant") from error
     finally:
         logger.setLevel(level)
 
@@ -138,16 +122,11 @@ def static_onnx(src: Path, dst: Path, calibration: Sequence[F32], *, for_engine:
     graph that TensorRT takes: symmetric S8 activations, weights and biases in FP32 with their quantiser beside them.
     Raises CompressionError.
     """
-    try:
+    with needed("onnxruntime and onnx", "onnxruntime"):
         import onnx
         from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
         from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
         from onnxruntime.quantization.shape_inference import quant_pre_process
-    except ImportError:
-        raise CompressionError(
-            "this variant needs onnxruntime and onnx, which are not installed: install edgebench[onnxruntime]"
-        ) from None
-
     if not calibration:
         raise CompressionError("static quantisation needs calibration images: set calibration_images to 1 or more")
 
@@ -158,32 +137,30 @@ def static_onnx(src: Path, dst: Path, calibration: Sequence[F32], *, for_engine:
         def get_next(self) -> dict[str, F32] | None:
             return next(self._feeds, None)
 
-    try:
-        with tempfile.TemporaryDirectory() as scratch, quiet():
-            prepared = Path(scratch) / "prepared.onnx"
-            # The symbolic pass only serves transformers; ONNX's own inference and folding are enough for these nets.
-            quant_pre_process(src, prepared, skip_symbolic_shape=True)
-            quantize_static(
-                prepared,
-                dst,
-                Reader(_only_input(prepared)),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                reduce_range=not (for_engine or _has_vnni()),
-                activation_type=QuantType.QInt8 if for_engine else QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                extra_options=_FOR_ENGINE if for_engine else {},
-                op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry} - {"BatchNormalization"}),
-            )
-            model = onnx.load(dst)
-            if not for_engine:
-                slim_onnx(model)
-                onnx.save(model, dst)
-    except CompressionError:
-        raise
-    except Exception as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise CompressionError(f"{src}: ONNX Runtime cannot quantise it ({reason}): choose another variant") from error
+    with (
+        refusals(f"{src}: ONNX Runtime cannot quantise it"),
+        tempfile.TemporaryDirectory() as scratch,
+        quiet(),
+    ):
+        prepared = Path(scratch) / "prepared.onnx"
+        # The symbolic pass only serves transformers; ONNX's own inference and folding are enough for these nets.
+        quant_pre_process(src, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            dst,
+            Reader(_only_input(prepared)),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=not (for_engine or _has_vnni()),
+            activation_type=QuantType.QInt8 if for_engine else QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            extra_options=_FOR_ENGINE if for_engine else {},
+            op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry} - {"BatchNormalization"}),
+        )
+        model = onnx.load(dst)
+        if not for_engine:
+            slim_onnx(model)
+            onnx.save(model, dst)
 
 
 def _only_input(path: Path) -> str:

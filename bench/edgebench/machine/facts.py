@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
@@ -47,6 +47,38 @@ class State:
     busy_s: float
     steal_s: float
     limits: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineFacts:
+    """What a machine is; what it does not tell is None. `cpu_quota` is in processors, `cpus_used` are logical CPUs."""
+
+    cpu: str
+    cores: int
+    cpus_used: tuple[int, ...]
+    isa: tuple[str, ...]
+    architecture: str
+    memory_bytes: int
+    governor: str | None = None
+    power_mode: str | None = None
+    clocks: Mapping[str, str] | None = None
+    virtualised: bool
+    emulated: str | None = None
+    container: bool
+    cpu_quota: float | None = None
+    memory_limit_bytes: int | None = None
+    os: str
+    kernel: str
+    board: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """A container image; `of` tells what the digest is over: the engine's "image", or the "content" installed in it."""
+
+    name: str
+    digest: str
+    of: Literal["image", "content"]
 
 
 @dataclass(frozen=True, slots=True)

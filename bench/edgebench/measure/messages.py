@@ -1,0 +1,134 @@
+"""What a measuring process is asked, and the base of all that travels between processes: JSON, checked where read.
+
+A field that a reader does not know is left alone in an answer, so that a newer worker may tell more; in a job it is an
+error, as it would ask for something that is not done. What a worker answers stands in `results.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from edgebench_suites.data.dataset import DataChoice
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Base of everything that travels between processes or stands in the journal; what is None is left out."""
+
+
+class Job(Message, frozen=True, forbid_unknown_fields=True):
+    """Base of what a process is asked."""
+
+
+class Clock(Message, frozen=True, kw_only=True):
+    """When a process began its job and when it was done; all on CLOCK_MONOTONIC."""
+
+    started_s: float
+    finished_s: float
+    loading_s: float | None = None
+
+    @property
+    def work_s(self) -> float:
+        """Seconds of work: without starting, where the process says when its loading began."""
+        return self.finished_s - (self.started_s if self.loading_s is None else self.loading_s)
+
+
+class RunClock(Clock, frozen=True, kw_only=True):
+    """The clock of a run: what is timed lies between `measuring_s` and `measured_s`."""
+
+    measuring_s: float
+    measured_s: float
+
+
+class Answer(Message, frozen=True, kw_only=True):
+    """Base of what a process answers."""
+
+    clock: Clock
+
+
+class Failure(Answer, frozen=True, kw_only=True, tag="failure"):
+    """Why there is no result, in one sentence."""
+
+    error: str
+
+
+class ProbeSettings(Job, frozen=True):
+    """Which probes to open, as named by the user (none: the machine's own), and where sysfs is mounted."""
+
+    specs: tuple[str, ...] = ()
+    sysfs: str = "/sys"
+
+
+class EnergyJob(Job, frozen=True, kw_only=True):
+    """Energy windows: how many, the relative uncertainty each shall reach, and the shortest one."""
+
+    probes: ProbeSettings
+    windows: int
+    target: float
+    window_s: float
+
+
+class EvaluateJob(Job, frozen=True, kw_only=True):
+    """What tells the quality of a file.
+
+    `size` is in pixels or tokens, `data` the folder or file of the data set (None: the embedded one), `reference` the
+    file of what torch FP32 answers.
+    """
+
+    model: str
+    width: float
+    size: int
+    format: str | None
+    data: str | None
+    choice: DataChoice
+    reference: str | None
+
+
+class TimedJob(Job, frozen=True, kw_only=True, tag="timed"):
+    """Values of loops of passes; `loops` 0: as many as fill `passes` and last `min_value_s`."""
+
+    loops: int
+    passes: int
+    warmup_passes: int
+    values: int
+    min_value_s: float
+
+
+class SustainedJob(Job, frozen=True, tag="sustained"):
+    """Passes without a pause."""
+
+    seconds: float
+
+
+class ArtifactFile(Job, frozen=True):
+    """The file that a backend opens."""
+
+    path: str
+    format: str
+
+
+class MeasureJob(Job, frozen=True, kw_only=True, tag="measure"):
+    """One run of one benchmark: an `artifact` or an `operator`.
+
+    `describe` asks for settings and layers as well, `weights_only` says that only weights are INT8, `tokens_a_pass` is
+    there for language.
+    """
+
+    name: str
+    backend: str
+    precision: str
+    threads: int
+    cpus: tuple[int, ...]
+    seed: int
+    timing: TimedJob | SustainedJob
+    energy: EnergyJob
+    operator: str | None = None
+    artifact: ArtifactFile | None = None
+    shapes: Shapes = {}
+    tokens_a_pass: int | None = None
+    weights_only: bool = False
+    describe: bool = False
+    evaluate: EvaluateJob | None = None

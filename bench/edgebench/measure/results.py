@@ -1,0 +1,199 @@
+"""What a measuring process answers: one type a kind of run, in totals.
+
+Joules are of a whole window: nobody divides by passes before the report does. `begin_s`, `end_s` and `edges_s` are on
+CLOCK_MONOTONIC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from edgebench.backends.base import TensorSpec
+from edgebench.measure.messages import Answer, Message, RunClock
+
+
+class Window(Message, frozen=True, kw_only=True):
+    """Energy of `passes` passes that took `seconds` in all, of one scope; windows of one `index` cover the same passes.
+
+    `uncertainty_j` is random (1 sigma) with `parts_j` by cause, `systematic_j` from the data sheet (1 sigma).
+    """
+
+    probe: str
+    scope: str
+    index: int
+    passes: int
+    seconds: float
+    energy_j: float
+    uncertainty_j: float
+    systematic_j: float
+    parts_j: Mapping[str, float]
+    samples: int
+    max_gap_s: float
+    coverage: float
+    begin_s: float
+    end_s: float
+
+    @property
+    def power_w(self) -> float:
+        """Mean power of the window."""
+        return self.energy_j / self.seconds
+
+    @property
+    def pass_s(self) -> float:
+        """Mean seconds of a pass."""
+        return self.seconds / self.passes
+
+
+class Windows(Message, frozen=True, kw_only=True):
+    """The energy windows of one stretch of a run; `failed` gives the reason of each scope without a figure.
+
+    `discarded` counts those that were measured again; `sampler_share` is, by ``probe:scope``, the share of a processor
+    that reading took.
+    """
+
+    windows: tuple[Window, ...] = ()
+    discarded: int = 0
+    failed: Mapping[str, str] = {}
+    sampler_share: Mapping[str, float] = {}
+
+
+class Process(Message, frozen=True, kw_only=True):
+    """What the worker's process took; None where the system or the runtime does not tell."""
+
+    load_s: float | None
+    compile_s: float | None
+    first_inference_s: float
+    cpu_percent: float
+    peak_memory_bytes: int | None
+
+
+class Layers(Message, frozen=True, kw_only=True):
+    """Executed layers: how many in all, those that multiply by precision, and those above the precision asked for."""
+
+    executed: int
+    counts: Mapping[str, int]
+    fallback: tuple[str, ...] = ()
+    source: str | None = None
+
+
+class OperatorWork(Message, frozen=True, kw_only=True):
+    """What one pass of an operator does; `operations` is None for one that only moves bytes."""
+
+    operations: int | None
+    bytes_moved: int
+
+
+class DataFacts(Message, frozen=True, kw_only=True):
+    """The data set that quality was measured on."""
+
+    name: str
+    digest: str
+    classes: int
+    train_images: int
+    test_images: int
+    note: str
+
+
+class Evaluation(Message, frozen=True, kw_only=True):
+    """Answers on labelled images; `correct_bits` is one bit an image, hexadecimal; `loss` None: outputs not finite."""
+
+    images: int
+    correct: int
+    loss: float | None
+    correct_bits: str
+    size: int
+    data: DataFacts
+
+
+class TaskQuality(Message, frozen=True, kw_only=True):
+    """What a task other than classification is judged by; `missing` gives the reason of each metric without a value."""
+
+    task: str
+    metrics: Mapping[str, float]
+    missing: Mapping[str, str]
+    samples: int
+    data: DataFacts | None
+
+
+class Agreement(Message, frozen=True):
+    """Mean cosine of the outputs (None where one is not finite) and share of equal arg-max, over `answers` of them."""
+
+    cosine: float | None
+    top1: float
+    answers: int
+
+
+class Quality(Message, frozen=True, kw_only=True):
+    """What is known of a file's answers: on labelled images, by its task, and against torch FP32."""
+
+    evaluation: Evaluation | None = None
+    task: TaskQuality | None = None
+    agreement: Agreement | None = None
+
+
+class RunAnswer(Answer, frozen=True, kw_only=True):
+    """Base of the result of one run; `settings` are what the runtime really used, asked of the first run only."""
+
+    clock: RunClock
+    versions: Mapping[str, str]
+    settings: Mapping[str, Any] | None = None
+    quality: Quality | None = None
+
+
+class InferenceResult(RunAnswer, frozen=True, kw_only=True, tag="inference"):
+    """A run of timed values (seconds a pass, mean over `loops`) and of single passes; for an operator as well."""
+
+    values: tuple[float, ...]
+    warmups: tuple[float, ...]
+    loops: int
+    passes: int
+    pass_p50_s: float
+    pass_p90_s: float
+    pass_p95_s: float
+    pass_p99_s: float
+    pass_min_s: float
+    pass_max_s: float
+    process: Process
+    inputs: tuple[TensorSpec, ...] = ()
+    tokens_a_pass: int | None = None
+    energy: Windows = Windows()
+    layers: Layers | None = None
+    operator: OperatorWork | None = None
+
+
+Phase = Literal["all", "cold", "hot"]
+
+
+class BinPower(Message, frozen=True, kw_only=True):
+    """Mean power of one probe in each bin; None where it could not be read at both edges."""
+
+    probe: str
+    scope: str
+    power_w: tuple[float | None, ...]
+
+
+class SustainedResult(RunAnswer, frozen=True, kw_only=True, tag="sustained"):
+    """A run without a pause, cut into bins of about a second by `edges_s`; the other lists have one entry a bin.
+
+    `longest_s` is the longest pass of a bin, `cpu_s` the processor time it took, `phase_s` the length of the cold and
+    the hot phase.
+    """
+
+    edges_s: tuple[float, ...]
+    passes: tuple[int, ...]
+    cpu_s: tuple[float, ...]
+    longest_s: tuple[float, ...]
+    phase_s: float
+    power: tuple[BinPower, ...]
+    energy: Mapping[Phase, Windows]
+    process: Process
+    inputs: tuple[TensorSpec, ...] = ()
+    tokens_a_pass: int | None = None
+    layers: Layers | None = None
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Mean seconds of a pass in each bin."""
+        edges = self.edges_s
+        return tuple((b - a) / n for a, b, n in zip(edges, edges[1:], self.passes, strict=False))

@@ -30,7 +30,7 @@ def prepare(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Conso
     from edgebench.artifacts.store import cache_folder
     from edgebench.cli_suite import make_plan
     from edgebench.machine.facts import usable_cpus
-    from edgebench.measure.probes import ProbeSettings
+    from edgebench.measure.messages import ProbeSettings
     from edgebench.plan.estimate import work
     from edgebench.render.bundle import summary
     from edgebench.render.progress import LiveProgress, PlainProgress

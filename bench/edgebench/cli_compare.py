@@ -92,8 +92,8 @@ def ab(arguments: argparse.Namespace, probes: tuple[str, ...]) -> int:
     base, head = environment_of(arguments.base), environment_of(arguments.head)
     watch = _Notes()
     if arguments.dry_run:
-        answers = prepare((base, head), request, watch, artifacts=False)
-        cells = [cell["estimate_s"] for cell in answers[0]["cells"]]
+        plans = prepare((base, head), request, watch, artifacts=False)
+        cells = [cell.estimate_s for cell in plans[0].cells]
         watch.note(plan_text(2 * request.pairs * sum(cells), request.pairs, len(cells), policy.margin))
         return 0
     comparison = run_ab(base, head, request, policy, watch, allowed)

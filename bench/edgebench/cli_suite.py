@@ -37,7 +37,7 @@ def suite(arguments: argparse.Namespace, specs: tuple[str, ...], stdout: Console
     target, folder = report_target(arguments.output, plan.name)
     from edgebench.artifacts.store import cache_folder
     from edgebench.machine.facts import usable_cpus
-    from edgebench.measure.probes import ProbeSettings
+    from edgebench.measure.messages import ProbeSettings
     from edgebench.plan.estimate import total_seconds, work
     from edgebench.render.progress import LiveProgress, PlainProgress
     from edgebench.render.terminal import closing

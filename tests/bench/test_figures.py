@@ -16,6 +16,9 @@ import pytest
 
 from edgebench.machine.facts import usable_cpus
 from edgebench.measure.inference import TimedPasses
+from edgebench.measure.messages import ArtifactFile, EnergyJob, MeasureJob, ProbeSettings, TimedJob
+from edgebench.measure.probes import opened, read_cost_s
+from edgebench.measure.results import InferenceResult
 from edgebench.session.jobs import child_environment, run_job
 from tests.bench.conftest import Record
 from tests.session.conftest import Edgebench
@@ -104,22 +107,22 @@ def fp32_ir(report: dict[str, Any], cache: Path) -> Path:
     raise LookupError
 
 
-def worker_job(model: Path, *, energy: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {
-        "name": "figure", "backend": "openvino", "precision": "fp32", "threads": 1, "cpus": usable_cpus()[:1],
-        "seed": 42,
-        "operator": None, "artifact": {"path": str(model), "format": "openvino"}, "shapes": {"*": (1, 3, 224, 224)},
-        "loops": 0, "passes": 600, "warmup_passes": 100, "values": 20, "min_value_s": 0.0, "energy": energy,
-        "sustained_s": 0, "tokens": None, "weights_only": False, "describe": False, "evaluate": None,
-    }  # fmt: skip
+NO_ENERGY = EnergyJob(probes=ProbeSettings(), windows=0, target=0.01, window_s=0.5)
 
 
-def our_median_s(job: dict[str, Any]) -> float:
-    outcome = run_job(
-        "edgebench.measure.worker", job, environment=child_environment(threads=1, isa="none", seed=42), limit_s=120
-    )
-    assert outcome.error is None, outcome.error
-    return float(outcome.data["pass_p50_s"])
+def worker_job(model: Path, *, energy: EnergyJob = NO_ENERGY) -> MeasureJob:
+    return MeasureJob(
+        name="figure", backend="openvino", precision="fp32", threads=1, cpus=tuple(usable_cpus()[:1]), seed=42,
+        artifact=ArtifactFile(str(model), "openvino"), shapes={"*": (1, 3, 224, 224)}, energy=energy,
+        timing=TimedJob(loops=0, passes=600, warmup_passes=100, values=20, min_value_s=0.0),
+    )  # fmt: skip
+
+
+def measured(job: MeasureJob, limit_s: float = 120) -> InferenceResult:
+    environment = child_environment(threads=job.threads, isa="none", seed=42)
+    outcome = run_job("edgebench.measure.worker", job, (InferenceResult,), environment=environment, limit_s=limit_s)
+    assert outcome.answer is not None, outcome.error
+    return outcome.answer
 
 
 def test_latency_agrees_with_openvinos_own_benchmark_app(
@@ -134,7 +137,7 @@ def test_latency_agrees_with_openvinos_own_benchmark_app(
         pair = {}
         for side in ("ours", "theirs") if turn % 2 else ("theirs", "ours"):
             if side == "ours":
-                pair[side] = our_median_s(worker_job(model))
+                pair[side] = measured(worker_job(model)).times.p50_s
                 continue
             command = [
                 "taskset", "-c", str(usable_cpus()[0]), tool, "-m", str(model), "-d", "CPU", "-hint", "none",
@@ -167,8 +170,6 @@ def test_cost_of_a_timestamp(figure: Record) -> None:
 
 
 def test_cost_of_an_energy_read(seven_watts: Path, figure: Record) -> None:
-    from edgebench.measure.probes import ProbeSettings, opened, read_cost_s
-
     with opened(ProbeSettings((), str(seven_watts))) as probes:
         cost = max(read_cost_s(probe, 2000) for probe in probes)
     figure("an energy read (over FUSE)", f"{cost * 1e6:.1f} us", "<= 30 us", cost <= 30e-6)
@@ -178,12 +179,12 @@ def test_energy_windows_do_not_change_latency(
     plain: dict[str, Any], cache: Path, seven_watts: Path, figure: Record
 ) -> None:
     model = fp32_ir(plain, cache)
-    energy = {"specs": [], "sysfs": str(seven_watts), "windows": 1, "target": 0.01, "window_s": 0.5}
+    energy = EnergyJob(probes=ProbeSettings((), str(seven_watts)), windows=1, target=0.01, window_s=0.5)
     logs = []
     for turn in range(16):
         pair = {}
         for side in ("on", "off") if turn % 2 else ("off", "on"):
-            pair[side] = our_median_s(worker_job(model, energy=energy if side == "on" else None))
+            pair[side] = measured(worker_job(model, energy=energy if side == "on" else NO_ENERGY)).times.p50_s
         logs.append(math.log(pair["on"] / pair["off"]))
     centre = math.exp(median(logs)) - 1
     figure("latency with energy windows on against off", f"{100 * centre:+.2f} %", "within 0.5 %", abs(centre) <= 0.005)
@@ -195,25 +196,15 @@ def test_a_sampler_at_100_hz(plain: dict[str, Any], cache: Path, tmp_path: Path,
     chip.mkdir(parents=True)
     for name, text in (("name", "bench"), ("power1_input", "7000000")):
         (chip / name).write_text(f"{text}\n", encoding="ascii")
-    energy = {
-        "specs": ["hwmon:bench?scope=board_dc&rate=100"],
-        "sysfs": str(tmp_path),
-        "windows": 1,
-        "target": 0.05,
-        "window_s": 2.0,
-    }
-    logs, shares = [], []
+    probes = ProbeSettings(("hwmon:bench?scope=board_dc&rate=100",), str(tmp_path))
+    energy = EnergyJob(probes=probes, windows=1, target=0.05, window_s=2.0)
+    logs: list[float] = []
+    shares: list[float] = []
     for _ in range(10):
-        outcome = run_job(
-            "edgebench.measure.worker",
-            worker_job(fp32_ir(plain, cache), energy=energy),
-            environment=child_environment(threads=1, isa="none", seed=42),
-            limit_s=120,
-        )
-        assert outcome.error is None, outcome.error
-        (window,) = outcome.data["energy"]["windows"]
-        logs.append(math.log(window["seconds"] / window["passes"] / fmean(outcome.data["values"])))
-        shares += outcome.data["energy"]["sampler_share"].values()
+        result = measured(worker_job(fp32_ir(plain, cache), energy=energy))
+        (window,) = result.energy.windows
+        logs.append(math.log(window.pass_s / fmean(result.values)))
+        shares += result.energy.sampler_share.values()
     change = math.exp(median(logs)) - 1
     figure(
         "latency with a 100 Hz sampler on against off", f"{100 * change:+.2f} %", "within 0.5 %", abs(change) <= 0.005

@@ -8,15 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from edgebench.machine.facts import usable_cpus
-from edgebench.session.jobs import child_environment, run_job
+from edgebench.measure.messages import ArtifactFile, TimedJob
+from edgebench.measure.results import InferenceResult
 from tests.bench.conftest import Record
-from tests.bench.test_figures import worker_job
+from tests.bench.test_figures import measured, worker_job
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("litert_torch")
@@ -50,23 +51,17 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def litert_job(model: Path, precision: str, *, describe: bool = False) -> dict[str, Any]:
-    artifact = {"path": str(model), "format": "tflite"}
-    return worker_job(model) | {
-        "backend": "litert", "precision": precision, "artifact": artifact, "shapes": {"*": SHAPE},
-        "passes": 60, "warmup_passes": 10, "values": 10, "describe": describe,
-    }  # fmt: skip
-
-
-def ours(model: Path, precision: str, *, describe: bool = False) -> dict[str, Any]:
-    outcome = run_job(
-        "edgebench.measure.worker",
-        litert_job(model, precision, describe=describe),
-        environment=child_environment(threads=1, isa="none", seed=42),
-        limit_s=300,
+def ours(model: Path, precision: str, *, describe: bool = False) -> InferenceResult:
+    job = replace(
+        worker_job(model),
+        backend="litert",
+        precision=precision,
+        artifact=ArtifactFile(str(model), "tflite"),
+        shapes={"*": SHAPE},
+        timing=TimedJob(loops=0, passes=60, warmup_passes=10, values=10, min_value_s=0.0),
+        describe=describe,
     )
-    assert outcome.error is None, outcome.error
-    return dict(outcome.data)
+    return measured(job, limit_s=300)
 
 
 def theirs_s(model: Path) -> float:
@@ -98,8 +93,9 @@ def test_size_layers_and_outputs(files: Path, figure: Record) -> None:
         if name != "fp32":
             share = path.stat().st_size / whole
             figure(f"ResNet-50 .tflite, {name} INT8 against FP32 in size", f"{share:.2%}", "<= 26 %", share <= 0.26)
-            layers = ours(path, precision, describe=True)["layers"]
-            counts, total = layers["counts"], sum(layers["counts"].values())
+            layers = ours(path, precision, describe=True).layers
+            assert layers is not None
+            counts, total = layers.counts, sum(layers.counts.values())
             met = counts.get("int8") == total
             figure(f"its layers executed in INT8, {name}", f"{counts.get('int8', 0)} of {total}", "all", met)
         model = get_backend("litert").load(LoadSpec(path, "tflite", 1, precision, {"*": SHAPE}))
@@ -119,7 +115,7 @@ def test_int8_against_fp32_and_the_runtimes_own_benchmark(files: Path, figure: R
             path = files / f"{name}.tflite"
             if turn % 2 and name in against:
                 vendor[name] = theirs_s(path)
-            medians[name] = float(ours(path, "fp32" if name == "fp32" else "int8")["pass_p50_s"])
+            medians[name] = ours(path, "fp32" if name == "fp32" else "int8").times.p50_s
             if not turn % 2 and name in against:
                 vendor[name] = theirs_s(path)
         for name, found in speeds.items():

@@ -19,12 +19,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.registry import get_backend
 from edgebench.machine.facts import usable_cpus
+from edgebench.measure.messages import ArtifactFile
 from tests.bench.conftest import Record
-from tests.bench.test_figures import our_median_s, worker_job
+from tests.bench.test_figures import measured, worker_job
 from tests.session.conftest import Edgebench
 
 SIX = "mobilenet_v3_small,mobilenet_v3_large,efficientnet_b0,efficientnet_b3,densenet169,densenet201"
@@ -151,13 +153,13 @@ def test_latency_agrees_with_the_vendors_own_tools(
     )
     for engine, tool, theirs_s in tools:
         path = file_of(six[model, variant, engine], cache)
-        artifact = {"path": str(path), "format": FORMATS[engine]}
-        job = worker_job(path) | {"backend": engine, "precision": PRECISIONS[variant], "artifact": artifact}
+        artifact = ArtifactFile(str(path), FORMATS[engine])
+        job = replace(worker_job(path), backend=engine, precision=PRECISIONS[variant], artifact=artifact)
         logs = []
         for turn in range(6):
             pair = {}
             for side in ("ours", "theirs") if turn % 2 else ("theirs", "ours"):
-                pair[side] = our_median_s(job) if side == "ours" else theirs_s(path, tmp_path)
+                pair[side] = measured(job).times.p50_s if side == "ours" else theirs_s(path, tmp_path)
             logs.append(math.log(pair["ours"] / pair["theirs"]))
         off = math.exp(median(logs)) - 1
         figure(f"{engine} {model} {variant} against {tool}", f"{100 * off:+.2f} %", "within 5 %", abs(off) < 0.05)

@@ -10,15 +10,16 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from msgspec.structs import replace
+
 from edgebench.machine.facts import usable_cpus
 from edgebench.machine.sampling import find_readers, samples
-from edgebench.measure.probes import ProbeSettings
+from edgebench.measure.messages import ProbeSettings
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
-from edgebench.session.jobs import child_environment, run_job
 from edgebench.session.sampler import recorded
 from tests.bench.conftest import Record
-from tests.bench.test_figures import fp32_ir, plain, worker_job
+from tests.bench.test_figures import fp32_ir, measured, plain, worker_job
 
 __all__ = ["plain"]
 RATE_HZ = 2.0
@@ -28,22 +29,19 @@ def test_the_sampler_of_resources_does_not_move_latency(
     plain: dict[str, Any], cache: Path, tmp_path: Path, figure: Record
 ) -> None:
     threads = len(usable_cpus())
-    job = {**worker_job(fp32_ir(plain, cache)), "threads": threads, "cpus": usable_cpus()}
-    environment = child_environment(threads=threads, isa="none", seed=42)
+    job = replace(worker_job(fp32_ir(plain, cache)), threads=threads, cpus=tuple(usable_cpus()))
     logs = []
     for turn in range(16):
         pair = {}
         for side in ("on", "off") if turn % 2 else ("off", "on"):
             with Journal.open(tmp_path / f"{turn}-{side}", "figure") as journal, contextlib.ExitStack() as stack:
-                log = Log(journal, [])
+                log = Log(journal)
                 if side == "on":
-                    stack.enter_context(recorded(log, RATE_HZ, ProbeSettings((), str(tmp_path))))
-                    log.add("start")
+                    recording = stack.enter_context(recorded(log, RATE_HZ, ProbeSettings((), str(tmp_path))))
+                    recording.begin()
                     time.sleep(2)  # its own start is not the question
-                outcome = run_job("edgebench.measure.worker", job, environment=environment, limit_s=120)
-                assert outcome.error is None, outcome.error
                 # The mean, as a rare interruption does not show in a median.
-                pair[side] = fmean(outcome.data["values"])
+                pair[side] = fmean(measured(job).values)
         logs.append(math.log(pair["on"] / pair["off"]))
     centre = math.exp(median(logs)) - 1
     figure(

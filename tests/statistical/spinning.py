@@ -16,7 +16,7 @@ _PATCH = '''
 import statistics
 import time
 
-from edgebench.backends import operators
+from edgebench.backends.operators import operators
 
 OPERATOR, SHARE = {operator!r}, {share!r}
 _make = operators.make
@@ -67,7 +67,7 @@ def environment(folder: Path, *, operator: str = "", share: float = 0.0) -> Path
     if operator:
         (purelib / "slower_for_a_test.py").write_text(_PATCH.format(operator=operator, share=share), encoding="utf-8")
         # Only a worker is slower: the import would cost every other process its time.
-        worker = "'edgebench.measure.worker' in sys.orig_argv"
+        worker = "'--protocol' in sys.orig_argv"
         lines.append(f"import sys; {worker} and __import__('slower_for_a_test')")
     (purelib / "of_the_parent.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder

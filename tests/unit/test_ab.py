@@ -10,15 +10,20 @@ from typing import Any
 
 import pytest
 from tests.statistical.spinning import environment
+from tests.unit import records
 
 from edgebench.ab import ab
 from edgebench.ab import runs as ab_runs
 from edgebench.ab.ab import Request, run_ab
+from edgebench.ab.messages import PlanQuestion, RunQuestion, SideCell, SidePlan
 from edgebench.ab.runs import Environment, Thermal, environment_of, run_sample
 from edgebench.cli import main
 from edgebench.compare.policy import Policy
 from edgebench.compare.verdict import Comparison, Verdict
 from edgebench.errors import UsageError
+from edgebench.measure.messages import Job
+from edgebench.measure.results import Windows
+from edgebench.session.jobs import JobResult
 
 SUITE = """
 name = "one"
@@ -44,39 +49,33 @@ class Script:
         self.speed, self.cells = speed, cells
         self.calls: list[tuple[str, str]] = []
 
-    def __call__(
-        self, side: Environment, module: str, request: Mapping[str, Any], *_: Any, **__: Any
-    ) -> tuple[Any, float]:
-        if module == "edgebench.ab.side":
-            params = {"threads": 1, "isa": "none", "model": "m"}
-            rows = [
-                {
-                    "name": f"cell{index}",
-                    "params": params,
-                    "job": {"name": f"cell{index}", "seed": 1, "loops": 0},
-                    "reason": None,
-                    "size_bytes": 1000,
-                    "limit_s": 60,
-                    "estimate_s": 1.0,
-                }
+    def __call__(self, side: Environment, question: Job, *_: Any, **__: Any) -> JobResult[Any]:
+        if isinstance(question, PlanQuestion):
+            cells = tuple(
+                SideCell(
+                    name=f"cell{index}",
+                    params={"model": "m"},
+                    threads=1,
+                    isa="none",
+                    limit_s=60,
+                    estimate_s=1.0,
+                    size_bytes=1000,
+                    job=f"cell{index}",
+                )
                 for index in range(self.cells)
-            ]
-            return {"edgebench": "1", "python": "3", "suite_digest": "s", "seed": 1, "cells": rows}, 0.0
-        self.calls.append((side.label, request["name"]))
-        assert request["loops"] == (
-            0 if self.calls.count((side.label, request["name"])) == 1 and side.label == "a" else 7
-        )
-        latency = self.speed(side.label, request["name"], len(self.calls))
+            )
+            plan = SidePlan(edgebench="1", python="3", suite_digest="s", seed=1, cells=cells, clock=records.clock())
+            return JobResult(plan, None, 0.0, 0.0, 0.0, plan.clock)
+        assert isinstance(question, RunQuestion)
+        call = (side.label, question.job)
+        self.calls.append(call)
+        assert question.first == (self.calls.count(call) == 1)
+        assert question.loops == (0 if question.first and side.label == "a" else 7)
+        latency = self.speed(*call, len(self.calls))
         if isinstance(latency, str):
-            return latency, 0.0
-        return {
-            "loops": 7,
-            "values": [latency] * 3,
-            "load_s": None,
-            "peak_memory_bytes": None,
-            "clock": {"started": 0.0, "measured": 1.0},
-            "versions": {"runtime": side.label},
-        }, 0.0
+            return JobResult(None, latency, 0.0, 0.0, 0.0, None)
+        result = records.inference((latency,) * 3, versions={"runtime": side.label})
+        return JobResult(result, None, 0.0, 0.0, 0.0, result.clock)
 
 
 class Quiet:
@@ -90,8 +89,9 @@ class Quiet:
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> Callable[[Script], tuple[Comparison, Quiet]]:
     def run(script: Script) -> tuple[Comparison, Quiet]:
-        monkeypatch.setattr(ab, "call", script)
-        monkeypatch.setattr(ab_runs, "call", script)
+        monkeypatch.setattr(ab, "check_protocol", lambda _: None)
+        monkeypatch.setattr(ab, "ask", script)
+        monkeypatch.setattr(ab_runs, "ask", script)
         monkeypatch.setattr(ab_runs, "disturbance", lambda *_: _Calm())
         watch = Quiet()
         sides = [Environment(label, Path(label)) for label in "ab"]
@@ -178,12 +178,12 @@ def test_the_processor_is_waited_for_until_it_is_back_at_the_first_temperature()
 
 
 def test_energy_of_a_run_is_that_of_the_widest_scope_or_the_one_that_was_asked_for() -> None:
-    windows = [
-        {"scope": "core", "probe": "rapl", "energy_j": 1.0, "power_w": 5.0},
-        {"scope": "package", "probe": "rapl", "energy_j": 2.0, "power_w": 9.0},
-        {"scope": "package", "probe": "rapl", "energy_j": 4.0, "power_w": 9.0},
-    ]
-    result = {"energy": {"windows": windows}, "pass_p95_s": 0.5, "values": [1.0, 3.0, 2.0]}
+    windows = (
+        records.window("core", 10.0, passes=10),
+        records.window("package", 20.0, passes=10),
+        records.window("package", 40.0, passes=10),
+    )
+    result = records.inference((1.0, 3.0, 2.0), energy=Windows(windows=windows))
     widest, core = run_sample("energy_gross_j", result), run_sample("energy_gross_j.core", result)
     assert widest is not None
     assert (widest.value, widest.scope) == (3.0, "package")
@@ -191,8 +191,9 @@ def test_energy_of_a_run_is_that_of_the_widest_scope_or_the_one_that_was_asked_f
     assert (core.value, core.scope) == (1.0, "core")
     assert run_sample("latency_s", result).value == 2.0  # type: ignore[union-attr]  # it is there
     assert run_sample("latency_s.p95", result).value == 0.5  # type: ignore[union-attr]  # it is there
-    assert run_sample("energy_gross_j", {}) is None
-    assert run_sample("load_s", {}) is None
+    assert run_sample("power_w", result).value == 30.0  # type: ignore[union-attr]  # it is there
+    assert run_sample("energy_gross_j", records.inference()) is None
+    assert run_sample("peak_memory_bytes", records.inference()) is None
 
 
 @pytest.mark.parametrize("spec", ["venv:/nowhere", "/nowhere", "registry.example/edgebench:1", ""])

@@ -15,6 +15,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from edgebench.errors import BackendError
 from edgebench.measure.agreement import TOLERANCES, compare, cosine, shortfall
 from edgebench.measure.reference import read_reference
+from edgebench.measure.results import Agreement
 
 ROOT = Path(__file__).parents[2]
 VALUES = st.floats(-1e6, 1e6, width=32)
@@ -58,15 +59,15 @@ def test_what_is_not_finite_agrees_with_nothing() -> None:
     found = compare([broken], [rows], axis=1, classes_in=0)
     assert found.cosine is None
     assert found.top1 == pytest.approx(2 / 3)
-    assert shortfall({"cosine": None, "top1": 0.0}, "fp32", "baseline") is not None
+    assert shortfall(Agreement(None, 0.0, 3), "fp32", "baseline") is not None
 
 
 def test_the_tolerance_is_of_what_is_executed() -> None:
-    close = {"cosine": 0.97, "top1": 0.9}
+    close = Agreement(0.97, 0.9, 100)
     assert shortfall(close, "int8", "ptq-static") is None
     assert "fp32 must reach 0.9999" in str(shortfall(close, "fp32", "baseline"))
     assert "weights-int8 must reach" in str(shortfall(close, "int8", "prune40+weights-int8"))
-    assert shortfall({"cosine": 0.91, "top1": 0.9}, "int8", "qat") is None
+    assert shortfall(Agreement(0.91, 0.9, 100), "int8", "qat") is None
 
 
 def test_the_documented_table_is_the_codes() -> None:

@@ -15,21 +15,24 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit import records
 from tests.unit.reports import report
 
-from edgebench.machine.readers import Absent, frequency, temperature, throttling
+from edgebench.machine.readers import Absent, SeriesInfo, frequency, temperature, throttling
+from edgebench.machine.sampling import SamplerClock
 from edgebench.render.timeline import session_timeline, sparkline
 from edgebench.report.figures.timeline import MAX_POINTS, Line, binned, resource_metrics, resources, summary, timeline
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
 from edgebench.report.model import Report, ResourceSeries
+from edgebench.report.records import EndRecord, ResourcesRecord
 from edgebench_probes.glance import open_glances
 
-INFO = [
-    {"name": "cpu_percent", "unit": "%", "source": "test", "scope": None},
-    {"name": "power_w", "unit": "W", "source": "test", "scope": "package"},
-    {"name": "gpu_percent", "unit": "%", "source": "test", "scope": None},
-]
+INFO = (
+    SeriesInfo("cpu_percent", "%", "test"),
+    SeriesInfo("power_w", "W", "test", "package"),
+    SeriesInfo("gpu_percent", "%", "test"),
+)
 
 
 @given(
@@ -54,27 +57,27 @@ def test_bins_are_bounded_and_lose_neither_peak_nor_sample(steps: list[tuple[flo
         assert mean <= high + 1e-5 * abs(mean) + 1e-9
 
 
-def chunk(monotonic_s: float, unix_s: float, rows: list[list[float | None]], **more: Any) -> dict[str, Any]:
-    clock = {"monotonic_s": monotonic_s, "unix_s": unix_s}
-    return {"rate_hz": 2.0, "ended": False, "series": INFO, "missing": {}, "clock": clock, "samples": rows, **more}
-
-
-def run(cell: str, turn: int, begin_s: float) -> dict[str, Any]:
-    clock = {"started": begin_s, "loading": begin_s, "measuring": begin_s + 1, "measured": begin_s + 3}
-    return {"cell": cell, "turn": turn, "result": {"clock": {**clock, "finished": begin_s + 4}}}
+def chunk(
+    monotonic_s: float, unix_s: float, rows: list[tuple[float | None, ...]], *, ended: bool = False
+) -> ResourcesRecord:
+    clock = SamplerClock(monotonic_s, unix_s)
+    return ResourcesRecord(rate_hz=2.0, ended=ended, series=INFO, clock=clock, samples=tuple(rows))
 
 
 def test_a_session_resumed_after_a_reboot_keeps_one_axis(tmp_path: Path) -> None:
     """The second part's monotonic clock is below the first one's, as after a boot."""
     with Journal.open(tmp_path / "journal", "key") as journal:
-        log = Log(journal, [])
-        log.add("start")
-        log.add("run", **run("a", 0, 5000.0))
-        log.add("resources", **chunk(5000.0, 1e9, [[5000 + i / 2, 50.0, 7.0, 10.0 + i] for i in range(10)]))
-        # killed here; later, after a boot, the next part goes on
-        log.add("run", **run("a", 1, 20.0))
-        log.add("resources", **chunk(20.0, 1e9 + 100, [[20 + i / 2, 90.0, None, 30.0] for i in range(10)]))
-        log.add("end", complete=True)
+        log = Log(journal)
+        log.add(records.start())
+        log.add(records.run("a", 0, clock=records.clock(5000.0)))
+        log.add(chunk(5000.0, 1e9, [(5000 + i / 2, 50.0, 7.0, 10.0 + i) for i in range(10)]))
+    # killed here; later, after a boot, the next part goes on
+    with Journal.open(tmp_path / "journal", "key") as journal:
+        log = Log(journal)
+        log.add(records.run("a", 1, clock=records.clock(20.0)))
+        log.add(chunk(20.0, 1e9 + 100, [(20 + i / 2, 90.0, None, 30.0) for i in range(10)]))
+        log.add(EndRecord(seconds=1.0, resumed=True, complete=True))
+    assert log.complete
     found = timeline(log)
     assert found is not None
     told = resources(found)
@@ -98,9 +101,9 @@ def test_a_session_resumed_after_a_reboot_keeps_one_axis(tmp_path: Path) -> None
 
 def test_a_sampler_that_died_is_told(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "journal", "key") as journal:
-        log = Log(journal, [])
-        log.add("start")
-        log.add("resources", **chunk(0.0, 1e9, [[0.5, 1.0, 2.0, None]], ended=True))
+        log = Log(journal)
+        log.add(records.start())
+        log.add(chunk(0.0, 1e9, [(0.5, 1.0, 2.0, None)], ended=True))
     found = timeline(log)
     assert found is not None
     assert "ended" in found.missing["sampler"].reason

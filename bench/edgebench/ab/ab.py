@@ -6,17 +6,17 @@ import math
 import os
 import random
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgebench.ab.messages import PlanQuestion, SidePlan
 from edgebench.ab.pairs import AbCell, Taken, Watch, first_runs, minutes, take
-from edgebench.ab.runs import Environment, Runner, call
-from edgebench.ab.side import PROTOCOL
+from edgebench.ab.runs import Environment, Runner, ask, check_protocol
 from edgebench.compare.cells import Sample
 from edgebench.compare.fingerprint import differences
 from edgebench.compare.judge import Pair, check, exact, incomparable
@@ -34,6 +34,11 @@ from edgebench.compare.paired import (
 from edgebench.compare.policy import Policy, gauge_of
 from edgebench.compare.verdict import Comparison, Finding, Side
 from edgebench.errors import UsageError
+from edgebench.measure.messages import ProbeSettings
+from edgebench.measure.results import Quality
+
+if TYPE_CHECKING:
+    from edgebench.measure.results import InferenceResult
 
 MIN_PAIRS = 10
 _PREPARE_LIMIT_S = 6 * 3600.0
@@ -64,33 +69,27 @@ def plan_text(seconds: float, pairs: int, cells: int, margin: float) -> str:
     )
 
 
-def prepare(sides: Sequence[Environment], request: Request, watch: Watch, *, artifacts: bool) -> list[dict[str, Any]]:
+def prepare(sides: Sequence[Environment], request: Request, watch: Watch, *, artifacts: bool) -> list[SidePlan]:
     """Let each side plan the suite and make its artifacts. Raises UsageError for a side that cannot."""
-    answers = []
     for side in sides:
-        question = {
-            "protocol": PROTOCOL,
-            "suite": request.suite,
-            "only": request.only,
-            "threads": request.threads,
-            "data": None if request.data is None else str(request.data.absolute()),
-            "cpus": request.cpus,
-            "probes": request.probes,
-            "sysfs": request.sysfs,
-            "prepare": artifacts,
-        }
-        answer, _ = call(
-            side,
-            "edgebench.ab.side",
-            question,
-            os.environ,
-            _PREPARE_LIMIT_S,
-            on_line=partial(_told_by, side, watch),
-        )
-        if isinstance(answer, str):
-            raise UsageError(f"{side.label}: {answer.rstrip('.')}: correct it and start again")
-        answers.append(answer)
-    return answers
+        check_protocol(side)
+    question = PlanQuestion(
+        suite=request.suite,
+        only=request.only,
+        threads=request.threads,
+        data=None if request.data is None else str(request.data.absolute()),
+        cpus=request.cpus,
+        probes=ProbeSettings(request.probes, request.sysfs),
+        prepare=artifacts,
+    )
+    plans = []
+    for side in sides:
+        told = partial(_told_by, side, watch)
+        outcome = ask(side, question, SidePlan, os.environ, _PREPARE_LIMIT_S, on_line=told)
+        if outcome.answer is None:
+            raise UsageError(f"{side.label}: {str(outcome.error).rstrip('.')}: correct it and start again")
+        plans.append(outcome.answer)
+    return plans
 
 
 def _told_by(side: Environment, watch: Watch, line: str) -> None:
@@ -102,16 +101,16 @@ def run_ab(
 ) -> Comparison:
     """Measure both environments interleaved and judge head against base."""
     sides = (base, head)
-    answers = prepare(sides, request, watch, artifacts=True)
-    result = _frame(sides, answers, allowed)
+    plans = prepare(sides, request, watch, artifacts=True)
+    result = _frame(sides, plans, allowed)
     if result.hard:
         return result
     runner = Runner()
-    cells, reasons = first_runs(sides, answers, runner, watch)
+    cells, reasons = first_runs(sides, plans, runner, watch)
     findings = [incomparable(name, "*", reason) for name, reason in reasons.items()]
     seconds = request.pairs * 2 * sum(cell.run_s for cell in cells)
     watch.note(plan_text(seconds, request.pairs, len(cells), policy.margin))
-    order = random.Random(answers[0]["seed"] if request.seed is None else request.seed)  # noqa: S311  # order, not secrecy
+    order = random.Random(plans[0].seed if request.seed is None else request.seed)  # noqa: S311  # order, not secrecy
 
     first = Taken()
     runner.thermal.target_c = None
@@ -123,10 +122,10 @@ def run_ab(
     findings += unusable
     findings += [incomparable(cell.name, "*", cell.failed) for cell in cells if cell.failed is not None]
     findings += [finding for cell in cells for finding in _exact(cell, policy)]
-    place = {cell["name"]: index for index, cell in enumerate(answers[0]["cells"])}
+    place = {cell.name: index for index, cell in enumerate(plans[0].cells)}
     metrics = {name: index for index, name in enumerate(policy.metrics)}
     findings.sort(key=lambda finding: (place[finding.cell], metrics.get(finding.metric, -1)))
-    versions = [_versions(answer, [cell.first[index] for cell in cells]) for index, answer in enumerate(answers)]
+    versions = [_versions(plan, [cell.first[index] for cell in cells]) for index, plan in enumerate(plans)]
     return replace(
         result,
         findings=tuple(findings),
@@ -136,11 +135,11 @@ def run_ab(
     )
 
 
-def _frame(sides: Sequence[Environment], answers: Sequence[Mapping[str, Any]], allowed: Sequence[str]) -> Comparison:
-    names = [[cell["name"] for cell in answer["cells"]] for answer in answers]
-    tables: list[dict[str, Any]] = [{"suite_digest": answer["suite_digest"]} for answer in answers]
-    for table, answer, other in zip(tables, answers, reversed(names), strict=True):
-        table |= {cell["name"]: cell["params"] for cell in answer["cells"] if cell["name"] in other}
+def _frame(sides: Sequence[Environment], plans: Sequence[SidePlan], allowed: Sequence[str]) -> Comparison:
+    names = [[cell.name for cell in plan.cells] for plan in plans]
+    tables: list[dict[str, object]] = [{"suite_digest": plan.suite_digest} for plan in plans]
+    for table, plan, other in zip(tables, plans, reversed(names), strict=True):
+        table |= {cell.name: cell.params for cell in plan.cells if cell.name in other}
     return Comparison(
         mode="ab",
         base=Side(sides[0].label),
@@ -236,16 +235,19 @@ def _judged(
 def _exact(cell: AbCell, policy: Policy) -> list[Finding]:
     """Judge size and accuracy from the first runs and the artifacts."""
     findings: list[Finding] = []
-    values: dict[str, tuple[float | None, float | None]] = {"size_bytes": cell.sizes}
-    first, second = (result.get("evaluation") for result in cell.first)
+    values: dict[str, tuple[float | None, float | None]] = {
+        "size_bytes": (cell.sides[0].size_bytes, cell.sides[1].size_bytes)
+    }
+    qualities = [result.quality or Quality() for result in cell.first]
+    first, second = (quality.evaluation for quality in qualities)
     if first is not None and second is not None:
-        if first["data"]["digest"] != second["data"]["digest"]:
+        if first.data.digest != second.data.digest:
             return [incomparable(cell.name, "accuracy_top1", "measured on other data")]
-        values["accuracy_top1"] = (first["correct"] / first["images"], second["correct"] / second["images"])
-        values["loss"] = (first["loss"], second["loss"])
-    sides = [result.get("quality") or {"metrics": {}, "data": None} for result in cell.first]
-    if sides[0]["data"] == sides[1]["data"]:
-        values |= {name: (value, sides[1]["metrics"].get(name)) for name, value in sides[0]["metrics"].items()}
+        values["accuracy_top1"] = (first.correct / first.images, second.correct / second.images)
+        values["loss"] = (first.loss, second.loss)
+    base_task, head_task = (quality.task for quality in qualities)
+    if base_task is not None and head_task is not None and base_task.data == head_task.data:
+        values |= {name: (value, head_task.metrics.get(name)) for name, value in base_task.metrics.items()}
     for metric, (base, head) in values.items():
         if metric not in policy.metrics or base is None or head is None or not gauge_of(metric).exact:
             continue
@@ -255,10 +257,10 @@ def _exact(cell: AbCell, policy: Policy) -> list[Finding]:
     return findings
 
 
-def _versions(answer: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    found = {"edgebench": answer["edgebench"], "python": answer["python"]}
+def _versions(plan: SidePlan, results: Sequence[InferenceResult]) -> dict[str, str]:
+    found = {"edgebench": plan.edgebench, "python": plan.python}
     for result in results:
-        found |= result.get("versions", {})
+        found |= result.versions
     return found
 
 

@@ -6,13 +6,18 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from edgebench.ab.messages import RunQuestion
 from edgebench.ab.runs import Environment, Runner, run_sample
 from edgebench.compare.cells import Sample
 from edgebench.compare.policy import Policy
+
+if TYPE_CHECKING:
+    from edgebench.ab.messages import SideCell, SidePlan
+    from edgebench.measure.results import InferenceResult
 
 
 class Watch(Protocol):
@@ -24,16 +29,22 @@ class Watch(Protocol):
 
 @dataclass(slots=True)
 class AbCell:
-    """A benchmark on both sides (base, head): its jobs with frozen loops, its first results, its seconds a run."""
+    """A benchmark as both sides (base, head) plan it, the questions with frozen loops, the first results.
 
-    name: str
-    jobs: list[dict[str, Any]]
-    params: Mapping[str, Any]
-    limit_s: float
-    first: list[dict[str, Any]]
+    `run_s` is what a run takes, in seconds; `seed` the plan's.
+    """
+
+    sides: tuple[SideCell, SideCell]
+    questions: tuple[RunQuestion, RunQuestion]
+    first: tuple[InferenceResult, InferenceResult]
+    seed: int
     run_s: float
-    sizes: tuple[float | None, float | None]
     failed: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The benchmark's name."""
+        return self.sides[0].name
 
 
 @dataclass(slots=True)
@@ -46,7 +57,7 @@ class Taken:
 
 
 def first_runs(
-    sides: Sequence[Environment], answers: Sequence[Mapping[str, Any]], runner: Runner, watch: Watch
+    sides: Sequence[Environment], plans: Sequence[SidePlan], runner: Runner, watch: Watch
 ) -> tuple[list[AbCell], dict[str, str]]:
     """Run every cell once on each side: loops are frozen, sizes and accuracies read, and the time a run takes.
 
@@ -54,45 +65,46 @@ def first_runs(
     """
     cells: list[AbCell] = []
     reasons: dict[str, str] = {}
-    heads = {cell["name"]: cell for cell in answers[1]["cells"]}
-    for ours in answers[0]["cells"]:
-        if (theirs := heads.get(ours["name"])) is None:
+    heads = {cell.name: cell for cell in plans[1].cells}
+    for ours in plans[0].cells:
+        if (theirs := heads.get(ours.name)) is None:
             continue
-        unable = [(side, cell) for side, cell in zip(sides, (ours, theirs), strict=True) if cell["job"] is None]
+        unable = [(side, cell) for side, cell in zip(sides, (ours, theirs), strict=True) if cell.job is None]
         if unable:
-            reasons[ours["name"]] = f"{unable[0][0].label}: {unable[0][1]['reason']}"
+            reasons[ours.name] = f"{unable[0][0].label}: {unable[0][1].reason}"
             continue
-        watch.note(f"first run of {ours['name']} on both sides")
-        found = _first(sides, (ours, theirs), runner)
+        watch.note(f"first run of {ours.name} on both sides")
+        found = _first(sides, (ours, theirs), plans[0].seed, runner)
         if isinstance(found, str):
-            reasons[ours["name"]] = found
+            reasons[ours.name] = found
         else:
             cells.append(found)
     return cells, reasons
 
 
-def _first(sides: Sequence[Environment], both: Sequence[Mapping[str, Any]], runner: Runner) -> AbCell | str:
+def _first(sides: Sequence[Environment], both: tuple[SideCell, SideCell], seed: int, runner: Runner) -> AbCell | str:
     """Return the cell with the loops that the base's first run needed, or the reason why a side cannot run it."""
-    results: list[dict[str, Any]] = []
-    seconds = []
+    results: list[InferenceResult] = []
     for side, cell in zip(sides, both, strict=True):
-        loops = results[0]["loops"] if results else 0
-        result = runner.run(side, {**cell["job"], "loops": loops}, cell["params"], cell["limit_s"])
+        loops = results[0].times.loops if results else 0
+        result = runner.run(side, _question(cell, loops, first=True), cell, seed)
         if isinstance(result, str):
             return f"{side.label}: {result}"
         results.append(result)
-        seconds.append(result["clock"]["measured"] - result["clock"]["started"])
-    frozen = {"loops": results[0]["loops"], "describe": False, "evaluate": None}
+    loops = results[0].times.loops
+    seconds = [result.clock.measured_s - result.clock.started_s for result in results]
     return AbCell(
-        name=both[0]["name"],
-        jobs=[{**cell["job"], **frozen} for cell in both],
-        params=both[0]["params"],
-        limit_s=both[0]["limit_s"],
-        first=results,
+        sides=both,
+        questions=(_question(both[0], loops, first=False), _question(both[1], loops, first=False)),
+        first=(results[0], results[1]),
+        seed=seed,
         # Starting and ending a process is not on the worker's own clock.
         run_s=statistics.fmean(seconds) + 0.3,
-        sizes=(both[0]["size_bytes"], both[1]["size_bytes"]),
     )
+
+
+def _question(cell: SideCell, loops: int, *, first: bool) -> RunQuestion:
+    return RunQuestion(job=cell.job or "", loops=loops, first=first)
 
 
 def take(
@@ -122,19 +134,20 @@ def _take_pair(
     taken: Taken, cell: AbCell, couple: Sequence[int], sides: Sequence[Environment], runner: Runner, policy: Policy
 ) -> None:
     """Run one pair; a failed run loses the pair, a second one the cell."""
-    results: list[Any] = [None, None]
+    if cell.failed is not None:
+        return
+    results: dict[int, InferenceResult] = {}
     for index in couple:
-        if cell.failed is not None:
-            return
         for _ in range(2):
-            results[index] = runner.run(sides[index], cell.jobs[index], cell.params, cell.limit_s)
-            if not isinstance(results[index], str):
+            found = runner.run(sides[index], cell.questions[index], cell.sides[index], cell.seed)
+            if not isinstance(found, str):
+                results[index] = found
                 break
         else:
-            cell.failed = f"{sides[index].label}: {results[index]}"
+            cell.failed = f"{sides[index].label}: {found}"
             return
     for metric in policy.metrics:
-        first, second = (run_sample(metric, result) for result in results)
+        first, second = (run_sample(metric, results[index]) for index in (0, 1))
         if first is None or second is None:
             continue
         key = (cell.name, metric)

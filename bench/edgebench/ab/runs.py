@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
+import edgebench
+from edgebench.ab.messages import PROTOCOLS, Greeting
 from edgebench.compare.cells import Sample, sample_of
 from edgebench.compare.policy import PERCENTILES, gauge_of
 from edgebench.errors import UsageError
+from edgebench.machine.child import run_child
 from edgebench.machine.facts import disturbance, read_state
+from edgebench.measure.messages import Answer
+from edgebench.measure.results import InferenceResult
+from edgebench.report.figures.energy import joules_a_pass
 from edgebench.report.metric import info_of, widest_scope
 from edgebench.session.jobs import child_environment, run_job
+
+if TYPE_CHECKING:
+    from edgebench.ab.messages import RunQuestion, SideCell
+    from edgebench.measure.messages import Job
+    from edgebench.session.jobs import JobResult
+
+T = TypeVar("T", bound=Answer)
 
 # A processor this much warmer than at the start (degrees Celsius) is waited for, so long at most, before each run.
 WARMER_C, LONGEST_WAIT_S = 3.0, 120.0
 # A disturbed run is measured again this often, after a pause that doubles each time, then kept and counted; on a
 # machine where so many were kept, waiting for quiet is over.
 MAX_REPEATS, MOST_KEPT = 3, 8
+_GREETING_LIMIT_S = 60.0
 _SINGLE = ("load_s", "compile_s", "first_inference_s", "peak_memory_bytes")
 
 
@@ -66,23 +83,26 @@ class Runner:
     repeated: int = 0
     kept_disturbed: int = 0
 
-    def run(self, side: Environment, job: Mapping[str, Any], params: Mapping[str, Any], limit_s: float) -> Any:
+    def run(self, side: Environment, question: RunQuestion, cell: SideCell, seed: int) -> InferenceResult | str:
         """Return the worker's result, or a sentence that says why there is none."""
-        environment = child_environment(threads=params["threads"], isa=params["isa"], seed=job["seed"])
-        for attempt in range(MAX_REPEATS + 1):
+        environment = child_environment(threads=cell.threads, isa=cell.isa, seed=seed)
+        attempt = 0
+        while True:
             self.thermal.wait(lambda: read_state().temperature_c)
             before = read_state()
-            result, cpu_s = call(side, "edgebench.measure.worker", job, environment, limit_s)
-            happened = disturbance(before, read_state(), cpu_s)
-            if isinstance(result, str) or happened.reason is None:
-                return result
+            outcome = ask(side, question, InferenceResult, environment, cell.limit_s)
+            happened = disturbance(before, read_state(), outcome.cpu_s)
+            if outcome.answer is None:
+                return outcome.error or "it gave no result"
+            if happened.reason is None:
+                return outcome.answer
             if attempt == MAX_REPEATS or self.kept_disturbed >= MOST_KEPT:
-                break
+                self.kept_disturbed += 1
+                return outcome.answer
             self.repeated += attempt == 0
             # What disturbs is often short: give it time to end.
             self.sleep(2.0**attempt)
-        self.kept_disturbed += 1
-        return result
+            attempt += 1
 
 
 def environment_of(spec: str) -> Environment:
@@ -103,43 +123,78 @@ def environment_of(spec: str) -> Environment:
     )
 
 
-def call(
+def check_protocol(side: Environment) -> None:
+    """Raise UsageError, naming both versions, for a side that does not speak the protocol of this edgebench."""
+    lines: list[str] = []
+    outcome = run_child(
+        [str(side.python), "-m", "edgebench", "worker", "--protocols"],
+        environment=os.environ,
+        limit_s=_GREETING_LIMIT_S,
+        on_line=lines.append,
+    )
+    theirs, spoken = "", tuple[int, ...]()
+    with contextlib.suppress(msgspec.DecodeError):
+        greeting = msgspec.json.decode("".join(lines[-1:]), type=Greeting)
+        theirs, spoken = greeting.edgebench, greeting.protocols
+    if outcome.returncode == 0 and PROTOCOLS[0] in spoken:
+        return
+    if not theirs and (theirs := _version(side)) == "":
+        reason = outcome.failure(_GREETING_LIMIT_S) or "it said nothing"
+        raise UsageError(f"{side.label}: has no edgebench that answers ({reason.rstrip('.')}): install it there")
+    told = f"speaks protocol {', '.join(map(str, spoken))}" if spoken else "speaks no protocol of ab"
+    raise UsageError(
+        f"{side.label}: its edgebench {theirs} {told}, this edgebench {edgebench.__version__} speaks protocol "
+        f"{PROTOCOLS[0]}: bring both to versions that speak the same"
+    )
+
+
+def _version(side: Environment) -> str:
+    """Return what a side's edgebench says of its version, or nothing."""
+    lines: list[str] = []
+    argv = [str(side.python), "-m", "edgebench", "--version"]
+    outcome = run_child(argv, environment=os.environ, limit_s=_GREETING_LIMIT_S, on_line=lines.append)
+    return lines[-1].split()[-1][:40] if outcome.returncode == 0 and lines and lines[-1].strip() else ""
+
+
+def ask(
     side: Environment,
-    module: str,
-    request: Mapping[str, Any],
+    question: Job,
+    kind: type[T],
     environment: Mapping[str, str],
     limit_s: float,
     on_line: Callable[[str], None] | None = None,
-) -> tuple[Any, float]:
-    """Run ``PYTHON -m MODULE REQUEST.json`` in a side's environment.
-
-    Return its result, or a sentence that says why there is none, and the processor time it took in seconds.
-    """
-    outcome = run_job(
-        module, request, environment=environment, limit_s=limit_s, on_line=on_line, python=str(side.python)
+) -> JobResult[T]:
+    """Ask a side one question in its own environment."""
+    return run_job(
+        "edgebench",
+        question,
+        (kind,),
+        environment=environment,
+        limit_s=limit_s,
+        on_line=on_line,
+        python=str(side.python),
+        arguments=("worker", "--protocol", str(PROTOCOLS[0])),
     )
-    return (dict(outcome.data) if outcome.error is None else outcome.error), outcome.cpu_s
 
 
-def run_sample(metric: str, result: Mapping[str, Any]) -> Sample | None:
+def run_sample(metric: str, result: InferenceResult) -> Sample | None:
     """Return one run's number of a measured metric, reduced as stored reports are; None where it has none."""
     name, _, suffix = metric.partition(".")
     if gauge_of(metric).exact:
         return None
     info = info_of(name)
     scope = probe = None
+    numbers: Sequence[float] = ()
     if name in {"energy_gross_j", "power_w"}:
-        windows = result.get("energy", {}).get("windows", [])
-        scope = suffix or widest_scope({window["scope"] for window in windows})
-        chosen = [window for window in windows if window["scope"] == scope]
-        numbers = [window["power_w" if name == "power_w" else "energy_j"] for window in chosen]
-        probe = chosen[0]["probe"] if chosen else None
+        windows = result.energy.windows
+        scope = suffix or widest_scope({window.scope for window in windows})
+        chosen = [window for window in windows if window.scope == scope]
+        numbers = [window.power_w if name == "power_w" else joules_a_pass(window) for window in chosen]
+        probe = chosen[0].probe if chosen else None
     elif suffix in PERCENTILES:
-        numbers = [result[f"pass_{suffix}_s"]]
+        numbers = [getattr(result.times, f"{suffix}_s")]
     elif name == "latency_s":
-        numbers = result["values"]
-    elif name in _SINGLE and result.get(name) is not None:
-        numbers = [float(result[name])]
-    else:
-        numbers = []
+        numbers = result.values
+    elif name in _SINGLE and (value := getattr(result.process, name)) is not None:
+        numbers = [float(value)]
     return sample_of(metric, info.unit, info.better, [numbers], scope, probe) if numbers else None

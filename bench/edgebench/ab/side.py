@@ -1,24 +1,25 @@
-"""One side of `edgebench ab`, run by that side's own Python: `python -m edgebench.ab.side REQUEST.json`.
+"""One side of `edgebench ab`, run by that side's own Python.
 
-It plans the suite, makes the artifacts with the packages of its environment and answers with the jobs of its workers,
-so that two environments need to agree on nothing but this file's request and answer.
+It plans the suite, makes the artifacts with the packages of its environment and answers with the jobs of its workers.
 """
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
 import tempfile
+import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 import edgebench
+from edgebench.ab.messages import PlanQuestion, SideCell, SidePlan
 from edgebench.artifacts.store import cache_folder
 from edgebench.errors import EdgebenchError
-from edgebench.machine.child import die_with_parent
-from edgebench.measure.probes import ProbeSettings
+from edgebench.measure.messages import Clock, Failure
 from edgebench.plan.estimate import measure_seconds
 from edgebench.plan.plan import Overrides, load_plan
 from edgebench.report.journal import Journal
@@ -30,11 +31,8 @@ from edgebench_suites.data.load import load_data
 from edgebench_suites.errors import SuiteDataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from edgebench.plan.plan import Plan
-
-PROTOCOL = 1
+    from edgebench.plan.plan import Benchmark, Plan
+    from edgebench.report.records import ArtifactRecord
 
 
 class _Lines:
@@ -56,74 +54,61 @@ class _Lines:
         sys.stdout.flush()
 
 
-def main(request_file: str) -> int:
-    """Answer the request; a reason why not is an answer too."""
-    die_with_parent()
-    request = json.loads(Path(request_file).read_text(encoding="utf-8"))
-    try:
-        answer = prepared(request) if request["protocol"] == PROTOCOL else {"error": "the two edgebench do not match"}
-    except (EdgebenchError, SuiteDataError) as error:
-        answer = {"error": str(error)}
-    Path(request["result"]).write_text(json.dumps(answer), encoding="utf-8")
-    return 0
-
-
-def prepared(request: Mapping[str, Any]) -> dict[str, Any]:
+def answer_plan(question: PlanQuestion, started_s: float) -> SidePlan | Failure:
     """Return the cells of the suite with their jobs, or the reasons why they cannot be measured."""
-    plan = _plan(request)
+    try:
+        plan = _plan(question)
+        cells = _cells(plan, question)
+    except (EdgebenchError, SuiteDataError) as error:
+        return Failure(error=str(error), clock=Clock(started_s=started_s, finished_s=time.monotonic()))
+    return SidePlan(
+        edgebench=edgebench.__version__,
+        python=platform.python_version(),
+        suite_digest=plan.suite_digest,
+        seed=plan.seed,
+        cells=cells,
+        clock=Clock(started_s=started_s, finished_s=time.monotonic()),
+    )
+
+
+def _cells(plan: Plan, question: PlanQuestion) -> tuple[SideCell, ...]:
     options = Options(
         folder=cache_folder(),
         cache=cache_folder(),
-        cpus=tuple(request["cpus"]),
-        probes=ProbeSettings(tuple(request["probes"]), request["sysfs"]),
-        data=Path(request["data"]) if request["data"] else None,
+        cpus=question.cpus,
+        probes=question.probes,
+        data=Path(question.data) if question.data else None,
     )
     with tempfile.TemporaryDirectory(prefix="edgebench-ab-") as folder:
-        journal = Journal.open(Path(folder, "journal"), plan.digest)
-        log = Log(journal, [])
-        artifacts = prepare_all(plan, options, log, _Lines()) if request["prepare"] else {}
-        reasons = {
-            record["cell"]: record["reason"] for record in log.records if record["type"] in {"skipped", "failed"}
-        }
-        journal.close()
-    return {
-        "edgebench": edgebench.__version__,
-        "python": platform.python_version(),
-        "suite": plan.name,
-        "suite_digest": plan.suite_digest,
-        "seed": plan.seed,
-        "cells": [_cell(plan, options, cell.name, artifacts.get(cell.name), reasons) for cell in plan.benchmarks],
-    }
+        with Journal.open(Path(folder, "journal"), plan.digest) as journal:
+            log = Log(journal)
+            artifacts = prepare_all(plan, options, log, _Lines()) if question.prepare else {}
+        return tuple(_cell(plan, options, cell, artifacts.get(cell.name), log) for cell in plan.benchmarks)
 
 
-def _plan(request: Mapping[str, Any]) -> Plan:
-
-    dataset = "digits"
-    if request["data"]:
-        dataset = load_data(Path(request["data"]), seed=0).name
-    overrides = Overrides(request["only"], None, None, request["threads"], None)
-    return load_plan(request["suite"], dataset=dataset, cores=len(request["cpus"]), overrides=overrides)
+def _plan(question: PlanQuestion) -> Plan:
+    dataset = "digits" if question.data is None else load_data(Path(question.data), seed=0).name
+    overrides = Overrides(question.only, None, None, question.threads, None)
+    return load_plan(question.suite, dataset=dataset, cores=len(question.cpus), overrides=overrides)
 
 
-def _cell(plan: Plan, options: Options, name: str, artifact: dict[str, Any] | None, reasons: Mapping[str, str]) -> Any:
-
-    cell = next(cell for cell in plan.benchmarks if cell.name == name)
-    job = None
+def _cell(plan: Plan, options: Options, cell: Benchmark, artifact: ArtifactRecord | None, log: Log) -> SideCell:
+    ended = log.given_up(cell.name)
+    reason = None if ended is None else ended.reason
     if cell.kind == "sustained":
-        reasons = {**reasons, name: "sustained load heats the machine up, so that two sides cannot take turns"}
-    if name not in reasons and (artifact is not None or cell.params.operator is not None):
-        job = make_job(plan, cell, artifact, options, loops=0, describe=True)
-    return {
-        "name": name,
-        "kind": cell.kind,
-        "params": asdict(cell.params),
-        "job": job,
-        "reason": reasons.get(name),
-        "size_bytes": None if artifact is None else artifact["size_bytes"],
-        "limit_s": cell.measure.time_limit_s,
-        "estimate_s": measure_seconds(cell),
-    }
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+        reason = "sustained load heats the machine up, so that two sides cannot take turns"
+    job = None
+    if reason is None and (artifact is not None or cell.params.operator is not None):
+        made = make_job(plan, cell, artifact, options, loops=0, describe=True)
+        job = msgspec.json.encode(made).decode()
+    return SideCell(
+        name=cell.name,
+        params=asdict(cell.params),
+        threads=cell.params.threads,
+        isa=cell.params.isa,
+        limit_s=cell.measure.time_limit_s,
+        estimate_s=measure_seconds(cell),
+        size_bytes=None if artifact is None else artifact.size_bytes,
+        job=job,
+        reason=reason,
+    )

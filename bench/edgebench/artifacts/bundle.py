@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebench.artifacts.manifest import MANIFEST_FILE, PREFIX, Manifest, read_manifest, target_json
 from edgebench.errors import BundleError
 from edgebench.plan.digest import digest_of
 from edgebench.plan.targets import carried_target_of
+from edgebench.report.records import ArtifactRecord, BundleFacts
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Benchmark, Plan
@@ -24,7 +25,7 @@ class Bundle:
 
     folder: Path
     manifest: Manifest
-    _records: dict[str, dict[str, Any]] = field(repr=False)
+    _records: dict[str, ArtifactRecord] = field(repr=False)
     _failures: dict[str, str] = field(repr=False)
 
     @property
@@ -32,17 +33,14 @@ class Bundle:
         """The data set's file, where the suite has one."""
         return None if self.manifest.data is None else self.folder / self.manifest.data.file
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> BundleFacts:
         """Return what the report says of the bundle."""
         made = self.manifest
-        return {
-            "digest": f"sha256:{made.digest}",
-            "platform": made.platform,
-            "edgebench": made.edgebench,
-            "created": made.created,
-        }
+        return BundleFacts(
+            digest=f"sha256:{made.digest}", platform=made.platform, edgebench=made.edgebench, created=made.created
+        )
 
-    def artifact(self, cell: Benchmark) -> dict[str, Any] | None:
+    def artifact(self, cell: Benchmark) -> ArtifactRecord | None:
         """Return the record of a benchmark's artifact, or of what the board builds it from; or None.
 
         Paths are on this machine, phases marked as cached.
@@ -90,7 +88,7 @@ class Bundle:
         used = set() if self.manifest.data is None else {self.manifest.data.file}
         for entry in self.manifest.targets:
             if digest_of(entry.target) in wanted:
-                used |= bundled(entry.artifact)
+                used |= entry.artifact.places
         return used
 
 
@@ -122,44 +120,14 @@ def open_bundle(folder: Path) -> Bundle:
 
     if manifest.data is not None and manifest.data.file not in manifest.files:
         raise BundleError(f"{folder}: its data set is not among its files: make the bundle again")
-    records = {}
-    for entry in manifest.targets:
-        record = replaced(entry.artifact, real)
-        phases = [{**phase, "cached": True} for phase in record.get("ledger", [])]
-        on = entry.prepared_on.model_dump(mode="json")
-        records[digest_of(entry.target)] = {**record, "ledger": phases, "prepared_on": on}
+    records = {digest_of(entry.target): entry.record(real) for entry in manifest.targets}
     failures = {digest_of(failure.target): failure.reason for failure in manifest.failed}
     return Bundle(folder, manifest, records, failures)
-
-
-def replaced(record: Any, change: Callable[[str], str], *, marked: str = PREFIX) -> Any:
-    """Return JSON with every string that starts with `marked` changed."""
-    if isinstance(record, dict):
-        return {key: replaced(value, change, marked=marked) for key, value in record.items()}
-    if isinstance(record, (list, tuple)):
-        return [replaced(value, change, marked=marked) for value in record]
-    return change(record) if isinstance(record, str) and record.startswith(marked) else record
-
-
-def bundled(record: Any) -> set[str]:
-    """Return the paths and folders inside the bundle that an artifact's record names."""
-    return {text.removeprefix(PREFIX) for text in _strings(record) if text.startswith(PREFIX)}
 
 
 def within(path: str, folders: Iterable[str]) -> bool:
     """Tell whether a path of the bundle is one of these, or lies in one of them."""
     return any(path == start or path.startswith(f"{start}/") for start in folders)
-
-
-def _strings(record: Any) -> Iterator[str]:
-    if isinstance(record, str):
-        yield record
-    elif isinstance(record, dict):
-        for value in record.values():
-            yield from _strings(value)
-    elif isinstance(record, Iterable):
-        for value in record:
-            yield from _strings(value)
 
 
 def _check_file(folder: Path, name: str, size_bytes: int, sha256: str) -> None:

@@ -1,4 +1,4 @@
-"""One artifact: `python -m edgebench.artifacts.prepare JOB.json`.
+"""One artifact: `python -m edgebench.artifacts.prepare JOB ANSWER`.
 
 It trains, compresses and exports what the store does not hold yet.
 A variant is a chain: weights → baseline → its steps in torch → export to what the runtime opens → that runtime's own
@@ -7,13 +7,11 @@ static quantisation. Each link is an artifact of its own, keyed by its recipe an
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+
+from msgspec.structs import replace
 
 from edgebench.artifacts.chain import Chain
 from edgebench.artifacts.families import EXPORTS
@@ -24,54 +22,43 @@ from edgebench.artifacts.links.own import make_own
 from edgebench.artifacts.links.reference import reference
 from edgebench.artifacts.links.runtimes import weights_int8
 from edgebench.artifacts.links.training import compressed, quantisation_aware
-from edgebench.artifacts.store import Artifact
+from edgebench.artifacts.messages import Prepared, PrepareJob
 from edgebench.compress.steps import Step, parse_variant
-from edgebench.errors import EdgebenchError
-from edgebench.machine.child import die_with_parent
-from edgebench.measure.probes import ProbeSettings, opened
+from edgebench.measure.messages import Clock
+from edgebench.measure.probes import opened
+from edgebench.measure.process import answer_job
 from edgebench.plan.targets import ALWAYS_BUILT, lowered_step
-from edgebench_suites.errors import SuiteDataError
+from edgebench.report.records import ArtifactRecord
 
 
-def main(job_file: str) -> int:
-    """Do the job; the artifact, or the reason why there is none, goes to the job's `result` file."""
-    started_s = time.monotonic()
-    die_with_parent()
-    job = json.loads(Path(job_file).read_text(encoding="utf-8"))
-    os.sched_setaffinity(0, job["cpus"])
-    result: dict[str, Any]
-    try:
-        with opened(ProbeSettings(tuple(job["probes"]["specs"]), job["probes"]["sysfs"])) as probes:
-            result = {"artifact": record(Chain(job, probes))}
-    except (EdgebenchError, SuiteDataError) as error:
-        result = {"error": str(error)}
-    result["clock"] = {"started": started_s, "finished": time.monotonic()}
-    Path(job["result"]).write_text(json.dumps(result), encoding="utf-8")
-    return 0
+def prepare(job: PrepareJob, started_s: float) -> Prepared:
+    """Do the job; `started_s` is when the process began."""
+    with opened(job.probes) as probes:
+        artifact = prepared(Chain(job, probes))
+    return Prepared(artifact=artifact, clock=Clock(started_s=started_s, finished_s=time.monotonic()))
 
 
-def record(chain: Chain) -> dict[str, Any]:
-    """Return the record of the job's artifact, made whole or, with a `parent` from a bundle, from there on."""
-    if (parent := chain.job["parent"]) is not None:
+def prepared(chain: Chain) -> ArtifactRecord:
+    """Return the job's artifact, made whole or, with a `parent` from a bundle, from there on."""
+    if (parent := chain.job.parent) is not None:
+        engine = links.engine(chain, parent, lowered_step(chain.job.variant))
         # The workstation's torch answered for the weights; that stays so whatever is built from them here.
-        kept = {key: parent[key] for key in ("reference", "prepared_on") if key in parent}
-        step = lowered_step(chain.job["variant"])
-        return {**_record(links.engine(chain, Artifact.of_record(parent), step)), **kept}
+        return replace(engine, reference=parent.reference, prepared_on=parent.prepared_on)
     artifact, answers = make(chain)
-    return _record(artifact) | ({} if answers is None else {"reference": _record(answers)})
+    return replace(artifact, reference=None if answers is None else str(answers.path))
 
 
-def make(chain: Chain) -> tuple[Artifact, Artifact | None]:
+def make(chain: Chain) -> tuple[ArtifactRecord, ArtifactRecord | None]:
     """Return the artifact of the job's variant for the job's family, and what torch FP32 answers with its weights.
 
     The FP32 reference is that of the variant's own model before anything made it integer: pruning and distillation
     change weights on purpose and are compared with themselves. There is none for a user's file.
     """
-    steps = parse_variant(chain.job["variant"])
-    family = chain.job["family"]
-    if chain.job["own"] is not None:
-        variant = chain.job["variant"]
-        return make_own(chain, quantise=variant == "ptq-static", halve=variant == "fp16"), None
+    steps = parse_variant(chain.job.variant)
+    family = chain.job.family
+    if (own := chain.job.own) is not None:
+        variant = chain.job.variant
+        return make_own(chain, own, quantise=variant == "ptq-static", halve=variant == "fp16"), None
     current = full_precision = baseline(chain)
     for step in steps:
         if step.kind.kind == "qat":
@@ -83,9 +70,9 @@ def make(chain: Chain) -> tuple[Artifact, Artifact | None]:
     return _lowered(chain, current, steps), reference(chain, full_precision)
 
 
-def _lowered(chain: Chain, current: Artifact, steps: Sequence[Step]) -> Artifact:
+def _lowered(chain: Chain, current: ArtifactRecord, steps: Sequence[Step]) -> ArtifactRecord:
     """Export to what the runtime opens, then apply its own quantiser or converter where the last step is one."""
-    family = chain.job["family"]
+    family = chain.job.family
     last = steps[-1].kind if steps else None
     if family == links_tflite.FAMILY:
         current = links_tflite.exported(chain, current)
@@ -95,16 +82,12 @@ def _lowered(chain: Chain, current: Artifact, steps: Sequence[Step]) -> Artifact
     if family != "torch":
         current = links.exported(chain, current, EXPORTS[family])
     if family in ALWAYS_BUILT:
-        return links.engine(chain, current, lowered_step(chain.job["variant"]))
+        return links.engine(chain, current, lowered_step(chain.job.variant))
     if last is not None and last.lowered:
         lower = {"fp16": links.halved, "weights-int8": weights_int8}.get(last.kind, links.static)
         current = lower(chain, current, family)
     return current
 
 
-def _record(artifact: Artifact) -> dict[str, Any]:
-    return {**artifact.as_json(), "path": str(artifact.path)}
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(answer_job(sys.argv[1:], PrepareJob, prepare))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import psutil
 
@@ -70,6 +70,11 @@ class MachineFacts:
     os: str
     kernel: str
     board: str | None = None
+
+    @property
+    def usable_bytes(self) -> int:
+        """The memory a process may use: the cgroup's limit, else all there is."""
+        return self.memory_limit_bytes or self.memory_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,31 +177,29 @@ def disturbance(before: State, after: State, own_cpu_s: float) -> Disturbance:
     return Disturbance(other_s / seconds, max(0.0, after.steal_s - before.steal_s) / seconds, throttled, limits)
 
 
-def describe(cpus: Iterable[int]) -> dict[str, Any]:
-    """Return the report's `machine` (without temperatures): what this machine is, absent where it does not tell."""
+def describe(cpus: Iterable[int]) -> MachineFacts:
+    """Return what this machine is."""
     info = _cpuinfo()
     flags = set((info.get("flags") or info.get("Features") or "").split())
-    quota = cpu_quota()
-    found: dict[str, Any] = {
-        "cpu": info.get("model name") or info.get("Model") or platform.processor() or platform.machine(),
-        "cores": psutil.cpu_count(logical=False) or os.cpu_count() or 1,
-        "cpus_used": list(cpus),
-        "isa": [flag for flag in _ISA_FLAGS if flag in flags],
-        "architecture": platform.machine(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "governor": _text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
-        "power_mode": power_mode() or _text(Path("/sys/firmware/acpi/platform_profile")),
-        "clocks": clocks() or None,
-        "virtualised": "hypervisor" in flags,
-        "emulated": emulator(),
-        "container": in_container(),
-        "cpu_quota": quota,
-        "memory_limit_bytes": memory_limit(),
-        "os": _os_name(),
-        "kernel": platform.release(),
-        "board": board(),
-    }
-    return {key: value for key, value in found.items() if value is not None}
+    return MachineFacts(
+        cpu=info.get("model name") or info.get("Model") or platform.processor() or platform.machine(),
+        cores=psutil.cpu_count(logical=False) or os.cpu_count() or 1,
+        cpus_used=tuple(cpus),
+        isa=tuple(flag for flag in _ISA_FLAGS if flag in flags),
+        architecture=platform.machine(),
+        memory_bytes=psutil.virtual_memory().total,
+        governor=_text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
+        power_mode=power_mode() or _text(Path("/sys/firmware/acpi/platform_profile")),
+        clocks=clocks() or None,
+        virtualised="hypervisor" in flags,
+        emulated=emulator(),
+        container=in_container(),
+        cpu_quota=cpu_quota(),
+        memory_limit_bytes=memory_limit(),
+        os=_os_name(),
+        kernel=platform.release(),
+        board=board(),
+    )
 
 
 def board() -> str | None:
@@ -210,13 +213,13 @@ def board() -> str | None:
     return " ".join(part for part in parts if part) or None
 
 
-def platform_name(machine: Mapping[str, Any]) -> str:
+def platform_name(machine: MachineFacts) -> str:
     """Return the report's `platform`: a board edgebench knows, else ``generic-<architecture>``."""
-    text = f"{machine.get('board', '')} {machine['cpu']}".lower()
+    text = f"{machine.board or ''} {machine.cpu}".lower()
     for needle, name in (("n150", "n150"), ("jetson", "jetson"), ("raspberry pi", "pi")):
         if needle in text:
             return name
-    return f"generic-{machine['architecture']}"
+    return f"generic-{machine.architecture}"
 
 
 def in_container() -> bool:
@@ -237,8 +240,8 @@ def emulator() -> str | None:
     return program if program.startswith("qemu-") else None
 
 
-def image() -> dict[str, str] | None:
-    """Return {name, digest, of} of the container image this runs in, or None outside one of edgebench's.
+def image() -> ImageFacts | None:
+    """Return the container image this runs in, or None outside one of edgebench's.
 
     ``EDGEBENCH_IMAGE`` (NAME@sha256:..., from whoever starts the container) gives the engine's digest (`of` is
     "image"). An image cannot hold its own digest: without that, it is the one over the files that were installed when
@@ -246,10 +249,10 @@ def image() -> dict[str, str] | None:
     """
     name, _, digest = os.environ.get("EDGEBENCH_IMAGE", "").partition("@")
     if name and digest:
-        return {"name": name, "digest": digest, "of": "image"}
+        return ImageFacts(name=name, digest=digest, of="image")
     name = os.environ.get("EDGEBENCH_IMAGE_NAME", "")
     content = _text(Path("/opt/edgebench/digest"))
-    return {"name": name, "digest": content, "of": "content"} if name and content else None
+    return ImageFacts(name=name, digest=content, of="content") if name and content else None
 
 
 def _cpuinfo() -> dict[str, str]:

@@ -22,7 +22,14 @@ _CPU_ZONES = ("x86_pkg_temp", "cpu-thermal", "cpu_thermal", "CPU-therm", "soc-th
 _PI_NOW = 0b1111
 
 Values = tuple[float | None, ...]
-Why = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a series is not there, and what would bring it."""
+
+    reason: str
+    fix: str | None = None
 
 
 class Absent(Exception):  # noqa: N818 - says what is so
@@ -33,8 +40,8 @@ class Absent(Exception):  # noqa: N818 - says what is so
         self.reason, self.fix = reason, fix
 
     def told(self) -> Why:
-        """Return reason and fix as a report's `missing` has them."""
-        return {"reason": self.reason} | ({"fix": self.fix} if self.fix else {})
+        """Return reason and fix."""
+        return Why(self.reason, self.fix or None)
 
 
 @dataclass(frozen=True, slots=True)

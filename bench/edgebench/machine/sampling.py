@@ -7,23 +7,50 @@ It writes lines of JSON: first what it has, then a sample a line. Nobody has to 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+import msgspec
+
 from edgebench.machine import power, readers
 from edgebench.machine.child import die_with_parent
-from edgebench.machine.readers import Absent, Reader, Values, Why
+from edgebench.machine.readers import Absent, Reader, SeriesInfo, Values, Why
 from edgebench_probes.base import ProbeError
 
 NICEST = 19
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerJob:
+    """What the sampler is asked: samples a second, the probes to glance at, and where sysfs is mounted."""
+
+    rate_hz: float
+    specs: tuple[str, ...] = ()
+    sysfs: str = "/sys"
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerClock:
+    """One moment on both clocks: the monotonic one starts anew with each boot."""
+
+    monotonic_s: float
+    unix_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerHead:
+    """The sampler's first line: its series in the order of the values, and why others are missing."""
+
+    series: tuple[SeriesInfo, ...]
+    missing: Mapping[str, Why]
+    clock: SamplerClock
 
 
 def find_readers(specs: tuple[str, ...], sysfs: Path, session: int) -> tuple[list[Reader], dict[str, Why]]:
@@ -84,24 +111,24 @@ def _read(reader: Reader, now_s: float) -> Values:
     return tuple(None if value is None else float(f"{value:.10g}") for value in values)
 
 
-def main(file: int, job: dict[str, Any]) -> None:
+def main(file: int, job: SamplerJob) -> None:
     """Sample until stopped, or until the session is gone."""
     die_with_parent()
     with contextlib.suppress(OSError):
         os.nice(NICEST)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the session's, which stops this process in its own time
     signal.signal(signal.SIGTERM, _stop)
-    found, missing = find_readers(tuple(job["specs"]), Path(job["sysfs"]), os.getppid())
-    infos = [asdict(info) for reader in found for info in reader.infos]
-    clock = {"monotonic_s": time.monotonic(), "unix_s": time.time()}
+    found, missing = find_readers(job.specs, Path(job.sysfs), os.getppid())
+    series = tuple(info for reader in found for info in reader.infos)
+    clock = SamplerClock(time.monotonic(), time.time())
     with contextlib.suppress(SystemExit), os.fdopen(file, "ab", buffering=0) as out:
-        out.write(_line({"series": infos, "missing": missing, "clock": clock}))
-        for row in samples(found, job["rate_hz"]):
+        out.write(_line(SamplerHead(series, missing, clock)))
+        for row in samples(found, job.rate_hz):
             out.write(_line(row))
 
 
 def _line(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    return msgspec.json.encode(value) + b"\n"
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
@@ -110,4 +137,4 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), json.loads(sys.argv[2]))
+    main(int(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=SamplerJob))

@@ -6,10 +6,11 @@ No labelled data is needed, so quality is known wherever a reference file is. No
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edgebench.errors import BackendError
+from edgebench.measure.results import Agreement
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,15 +42,6 @@ TOLERANCES: Mapping[str, Tolerance] = {
     # Trained on: its weights moved away from the FP32 model that it is compared with.
     "qat": Tolerance(0.90, 0.85),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """Mean cosine of the outputs (None where one is not finite) and share of equal arg-max, over `answers` of them."""
-
-    cosine: float | None
-    top1: float
-    answers: int
 
 
 def compare(found: Sequence[Array], expected: Sequence[Array], *, axis: int, classes_in: int) -> Agreement:
@@ -94,36 +86,35 @@ def tolerance_of(precision: str, variant: str) -> tuple[str, Tolerance]:
     return name, TOLERANCES.get(name, TOLERANCES["fp32"])
 
 
-def shortfall(agreement: Mapping[str, Any], precision: str, variant: str) -> str | None:
+def shortfall(agreement: Agreement, precision: str, variant: str) -> str | None:
     """Say in one sentence where outputs agree less than their precision must, or None."""
     name, least = tolerance_of(precision, variant)
-    found = agreement["cosine"]
+    found = agreement.cosine
     if found is None:
         return "its outputs are not finite where those of torch FP32 are: the artifact or the runtime is wrong"
-    if found >= least.cosine and agreement["top1"] >= least.top1:
+    if found >= least.cosine and agreement.top1 >= least.top1:
         return None
     return (
-        f"its outputs agree with torch FP32 only to cosine {found:.4f} and arg-max {agreement['top1']:.1%}, "
+        f"its outputs agree with torch FP32 only to cosine {found:.4f} and arg-max {agreement.top1:.1%}, "
         f"where {name} must reach {least.cosine:g} and {least.top1:.0%}: "
         "its speed and energy are those of a model that answers differently"
     )
 
 
-def agreement(model: LoadedModel, known: Reference, task: Task) -> dict[str, Any]:
-    """Return the agreement of a model, loaded at the reference's shapes, with torch FP32, JSON-ready."""
+def agreement(model: LoadedModel, known: Reference, task: Task) -> Agreement:
+    """Return the agreement of a model, loaded at the reference's shapes, with torch FP32."""
     return compared(model.run(by_name(model, known.feeds)), known, task)
 
 
-def compared(outputs: list[Array], known: Reference, task: Task) -> dict[str, Any]:
-    """Return the agreement of outputs with those of the reference, JSON-ready."""
+def compared(outputs: list[Array], known: Reference, task: Task) -> Agreement:
+    """Return the agreement of outputs with those of the reference."""
     if len(outputs) != len(known.outputs):
         raise BackendError(f"the model gives {len(outputs)} outputs where torch gives {len(known.outputs)}")
     chosen = [[side[index] for index in task.compared] for side in (outputs, known.outputs)]
     try:
-        found = compare(*chosen, axis=task.axis, classes_in=task.compared.index(task.classes_in))
+        return compare(*chosen, axis=task.axis, classes_in=task.compared.index(task.classes_in))
     except ValueError as error:
         raise BackendError(f"the model cannot be compared with torch FP32: {error}") from None
-    return asdict(found)
 
 
 def by_name(model: LoadedModel, feeds: Mapping[str, Array]) -> Mapping[str, Array]:

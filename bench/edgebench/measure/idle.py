@@ -6,8 +6,9 @@ import math
 import time
 from collections.abc import Sequence
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
+from edgebench.measure.ledger import IdlePower
 from edgebench_probes.base import ProbeError
 from edgebench_probes.catalogue.discover import shortest_window
 from edgebench_probes.sampling.probe import SampledProbe
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
     from edgebench_probes.base import Mark, Probe
 
 
-def measure_idle(probes: Sequence[Probe], seconds: float, when: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def measure_idle(
+    probes: Sequence[Probe], seconds: float, when: Literal["before", "after"]
+) -> tuple[tuple[IdlePower, ...], dict[str, str]]:
     """Measure idle power over about `seconds`, cut into windows of a second, or of what the slowest source needs.
 
-    Returns the report's `idle` and, for a scope without a figure, the reason.
+    Returns the power of each scope and, for one without a figure, the reason.
     """
     slice_s = max([1.0, *(_idle_window_s(probe) for probe in probes)])
     slices = max(2, int(seconds / slice_s))
@@ -44,16 +47,18 @@ def measure_idle(probes: Sequence[Probe], seconds: float, when: str) -> tuple[li
         if found := powers[index]:
             scope = str(probe.info.scope)
             failed.pop(scope, None)
-            entry = {
-                "probe": probe.info.name,
-                "scope": scope,
-                "power_w": fmean(found),
-                "seconds": slice_s * len(found),
-                "windows": len(found),
-                "when": when,
-            }
-            records.append(entry | ({"stdev_w": stdev(found)} if len(found) > 1 else {}))
-    return records, failed
+            records.append(
+                IdlePower(
+                    probe=probe.info.name,
+                    scope=scope,
+                    power_w=fmean(found),
+                    stdev_w=stdev(found) if len(found) > 1 else None,
+                    seconds=slice_s * len(found),
+                    windows=len(found),
+                    when=when,
+                )
+            )
+    return tuple(records), failed
 
 
 def _idle_window_s(probe: Probe) -> float:

@@ -7,8 +7,10 @@ import gc
 import io
 import time
 from array import array
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+
+from edgebench.measure.messages import TimedJob
+from edgebench.measure.results import PassTimes
 
 
 class TimedPasses:
@@ -37,38 +39,42 @@ class TimedPasses:
         return self.wall_s
 
 
-def timed_values(run: Callable[[], object], job: Mapping[str, Any]) -> tuple[TimedPasses, dict[str, Any]]:
-    """Let pyperf's worker drive warm-ups and values; return them with percentiles of the single passes."""
+def timed_values(run: Callable[[], object], name: str, job: TimedJob) -> tuple[PassTimes, float]:
+    """Let pyperf's worker drive warm-ups and values.
+
+    Return them with percentiles of the single passes, and the processor time of the last value in percent of its time.
+    """
     import numpy as np
     import pyperf
 
-    loops = job["loops"] or _calibrate(run, job["passes"] // job["values"], job["min_value_s"])
-    warmups = -(-job["warmup_passes"] // loops)
+    loops = job.loops or _calibrate(run, job.passes // job.values, job.min_value_s)
+    warmups = -(-job.warmup_passes // loops)
     timed = TimedPasses(run)
     runner = pyperf.Runner()
     runner.parse_args(
-        ["--worker", "--loops", str(loops), "--warmups", str(warmups), "--values", str(job["values"]), "--quiet"]
+        ["--worker", "--loops", str(loops), "--warmups", str(warmups), "--values", str(job.values), "--quiet"]
     )
     gc.collect()
     gc.freeze()
     # pyperf's worker prints its result for a parent of its own kind; ours travels in the result file.
     with contextlib.redirect_stdout(io.StringIO()):
-        bench = runner.bench_time_func(job["name"], timed)
+        bench = runner.bench_time_func(name, timed)
     run_of_pyperf = bench.get_runs()[0]
     single = np.concatenate([np.diff(np.frombuffer(call, dtype=np.int64)) for call in timed.calls[warmups:]]) * 1e-9
     p50, p90, p95, p99 = (float(value) for value in np.percentile(single, [50, 90, 95, 99]))
-    return timed, {
-        "values": list(run_of_pyperf.values),
-        "warmups": [value for _, value in run_of_pyperf.warmups],
-        "loops": loops,
-        "passes": int(single.size),
-        "pass_p50_s": p50,
-        "pass_p90_s": p90,
-        "pass_p95_s": p95,
-        "pass_p99_s": p99,
-        "pass_min_s": float(single.min()),
-        "pass_max_s": float(single.max()),
-    }
+    times = PassTimes(
+        values=tuple(run_of_pyperf.values),
+        warmups=tuple(value for _, value in run_of_pyperf.warmups),
+        loops=loops,
+        passes=int(single.size),
+        p50_s=p50,
+        p90_s=p90,
+        p95_s=p95,
+        p99_s=p99,
+        min_s=float(single.min()),
+        max_s=float(single.max()),
+    )
+    return times, 100 * timed.cpu_s / timed.wall_s
 
 
 def _calibrate(run: Callable[[], object], loops: int, min_value_s: float) -> int:

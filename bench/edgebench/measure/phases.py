@@ -6,8 +6,9 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from edgebench.measure.ledger import Absence, LedgerPhase, PhaseEnergy
 from edgebench_probes.base import ProbeError
 
 if TYPE_CHECKING:
@@ -15,40 +16,43 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def phase(name: str, ledger: list[dict[str, Any]], probes: Sequence[Probe], note: str | None = None) -> Iterator[None]:
+def phase(name: str, ledger: list[LedgerPhase], probes: Sequence[Probe], note: str | None = None) -> Iterator[None]:
     """Measure one phase of making an artifact: seconds, peak memory of this process, joules a scope."""
     reset_peak_memory()
     marks = []
-    missing: dict[str, dict[str, str]] = {}
+    missing: dict[str, Absence] = {}
     for probe in probes:
         try:
             marks.append((probe, probe.mark()))
         except ProbeError as error:
-            missing[str(probe.info.scope)] = {"reason": str(error)}
+            missing[str(probe.info.scope)] = Absence(str(error))
     begun_s = time.monotonic()
     yield
     ended_s = time.monotonic()
-    # The clock places the phase in the session that ran it; in a later one it means nothing.
-    entry: dict[str, Any] = {"phase": name, "seconds": ended_s - begun_s, "clock": [begun_s, ended_s]}
     energy = {}
     for probe, start in marks:
         try:
             window = probe.energy(start, probe.mark())
-            energy[str(probe.info.scope)] = {
-                "energy_j": window.energy_j,
-                "uncertainty_j": window.uncertainty_j,
-                "probe": probe.info.name,
-            }
         except ProbeError as error:
-            missing[str(probe.info.scope)] = {"reason": str(error)}
-    if (peak := peak_memory_bytes()) is not None:
-        entry["peak_memory_bytes"] = peak
+            missing[str(probe.info.scope)] = Absence(str(error))
+            continue
+        energy[str(probe.info.scope)] = PhaseEnergy(
+            energy_j=window.energy_j, uncertainty_j=window.uncertainty_j, probe=probe.info.name
+        )
     if not probes:
-        missing["energy"] = {"reason": "no energy probe was usable when this phase ran"}
-    entry |= {"energy": energy} if energy else {}
-    entry |= {"missing": missing} if missing else {}
-    entry |= {"note": note} if note else {}
-    ledger.append(entry)
+        missing["energy"] = Absence("no energy probe was usable when this phase ran")
+    ledger.append(
+        LedgerPhase(
+            phase=name,
+            seconds=ended_s - begun_s,
+            begin_s=begun_s,
+            end_s=ended_s,
+            peak_memory_bytes=peak_memory_bytes(),
+            energy=energy,
+            missing=missing,
+            note=note,
+        )
+    )
 
 
 def reset_peak_memory() -> None:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebench.measure.agreement import compared
+from edgebench.measure.messages import EvaluateJob
 from edgebench.measure.reference import read_reference
+from edgebench.measure.results import DataFacts, Evaluation, Quality
 from edgebench.measure.task_scores import evaluate_task
-from edgebench_suites.data.dataset import DataChoice
 from edgebench_suites.data.load import load_data
 from edgebench_suites.scoring import score
 from edgebench_suites.tasks.base import REFERENCE_IMAGES
@@ -27,44 +28,43 @@ if TYPE_CHECKING:
     Load = Callable[[Mapping[str, tuple[int, ...]]], LoadedModel]
 
 
-def evaluate(load: Load, asked: Mapping[str, Any], *, seed: int) -> dict[str, Any]:
-    """Return the parts of a run's result that tell quality: ``evaluation`` or ``quality``, and ``agreement``.
+def evaluate(load: Load, asked: EvaluateJob, *, seed: int) -> Quality:
+    """Return what is known of a file's answers.
 
     `load` opens the artifact at the shapes it is given. Raises BackendError where the runtime or the reference fails.
     """
-    task = task_of(asked["model"])
-    known = None if asked["reference"] is None else read_reference(Path(asked["reference"]))
+    task = task_of(asked.model)
+    known = None if asked.reference is None else read_reference(Path(asked.reference))
     if task.name != "classification":
-        return evaluate_task(load, asked, task, known, seed=seed)
+        return evaluate_task(load, asked.size, task, known, seed=seed)
     import numpy as np
 
-    folder, choice = asked["data"], DataChoice.of(asked["choice"])
-    data = load_data(Path(folder) if folder else None, seed=seed, choice=choice)
+    data = load_data(Path(asked.data) if asked.data else None, seed=seed, choice=asked.choice)
     # A .tflite file may be made for one image a pass (a Flatten head), which costs it little.
-    batch = 1 if asked["format"] == "tflite" else REFERENCE_IMAGES
-    model = load(task.shapes(batch, asked["size"]))
+    batch = 1 if asked.format == "tflite" else REFERENCE_IMAGES
+    model = load(task.shapes(batch, asked.size))
     answers = partial(in_batches, model, batch=batch)
-    found = score(lambda images: answers(images)[0].astype(np.float32), data, asked["size"], batch=batch)
-    evaluation = {
-        "images": len(data.test_labels),
-        "correct": int(found.correct.sum()),
-        "loss": found.loss if math.isfinite(found.loss) else None,
+    found = score(lambda images: answers(images)[0].astype(np.float32), data, asked.size, batch=batch)
+    evaluation = Evaluation(
+        images=len(data.test_labels),
+        correct=int(found.correct.sum()),
+        loss=float(found.loss) if math.isfinite(found.loss) else None,
         # One bit an image, so that two variants are compared image by image.
-        "correct_bits": np.packbits(found.correct).tobytes().hex(),
-        "size": asked["size"],
-        "data": {
-            "name": data.name,
-            "digest": f"sha256:{data.digest}",
-            "classes": data.classes,
-            "train_images": len(data.train_labels),
-            "test_images": len(data.test_labels),
-            "note": data.note,
-        },
-    }
+        correct_bits=np.packbits(found.correct).tobytes().hex(),
+        size=asked.size,
+        data=DataFacts(
+            name=data.name,
+            digest=f"sha256:{data.digest}",
+            classes=data.classes,
+            train_images=len(data.train_labels),
+            test_images=len(data.test_labels),
+            note=data.note,
+        ),
+    )
     if known is None:
-        return {"evaluation": evaluation}
+        return Quality(evaluation=evaluation)
     (images,) = known.feeds.values()
-    return {"evaluation": evaluation, "agreement": compared(answers(images), known, task)}
+    return Quality(evaluation=evaluation, agreement=compared(answers(images), known, task))
 
 
 def in_batches(model: LoadedModel, images: Array, *, batch: int) -> list[Array]:

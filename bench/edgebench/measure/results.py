@@ -7,6 +7,7 @@ CLOCK_MONOTONIC.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Literal
 
 from edgebench.backends.base import TensorSpec
@@ -59,10 +60,10 @@ class Windows(Message, frozen=True, kw_only=True):
 
 
 class Process(Message, frozen=True, kw_only=True):
-    """What the worker's process took; None where the system or the runtime does not tell."""
+    """What the worker's process took; `peak_memory_bytes` is None where the system does not tell it."""
 
-    load_s: float | None
-    compile_s: float | None
+    load_s: float
+    compile_s: float
     first_inference_s: float
     cpu_percent: float
     peak_memory_bytes: int | None
@@ -141,25 +142,41 @@ class RunAnswer(Answer, frozen=True, kw_only=True):
     quality: Quality | None = None
 
 
-class InferenceResult(RunAnswer, frozen=True, kw_only=True, tag="inference"):
-    """A run of timed values (seconds a pass, mean over `loops`) and of single passes; for an operator as well."""
+class ModelAnswer(RunAnswer, frozen=True, kw_only=True):
+    """Base of the result of a run that executed a model or an operator."""
+
+    process: Process
+    inputs: tuple[TensorSpec, ...] = ()
+    layers: Layers | None = None
+
+
+class PassTimes(Message, frozen=True, kw_only=True):
+    """Values (seconds a pass, mean over `loops`) in order, and single passes: how many, quantiles and extremes."""
 
     values: tuple[float, ...]
     warmups: tuple[float, ...]
     loops: int
     passes: int
-    pass_p50_s: float
-    pass_p90_s: float
-    pass_p95_s: float
-    pass_p99_s: float
-    pass_min_s: float
-    pass_max_s: float
-    process: Process
-    inputs: tuple[TensorSpec, ...] = ()
-    tokens_a_pass: int | None = None
+    p50_s: float
+    p90_s: float
+    p95_s: float
+    p99_s: float
+    min_s: float
+    max_s: float
+
+
+class InferenceResult(ModelAnswer, frozen=True, kw_only=True, tag="inference"):
+    """A run of timed passes, of a model or an operator; `tokens_a_pass` is there for language."""
+
+    times: PassTimes
     energy: Windows = Windows()
-    layers: Layers | None = None
+    tokens_a_pass: int | None = None
     operator: OperatorWork | None = None
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Seconds a pass of each timed value."""
+        return self.times.values
 
 
 Phase = Literal["all", "cold", "hot"]
@@ -173,11 +190,11 @@ class BinPower(Message, frozen=True, kw_only=True):
     power_w: tuple[float | None, ...]
 
 
-class SustainedResult(RunAnswer, frozen=True, kw_only=True, tag="sustained"):
-    """A run without a pause, cut into bins of about a second by `edges_s`; the other lists have one entry a bin.
+class Course(Message, frozen=True, kw_only=True):
+    """Passes without a pause, cut into bins of about a second by `edges_s`; the other lists have one entry a bin.
 
     `longest_s` is the longest pass of a bin, `cpu_s` the processor time it took, `phase_s` the length of the cold and
-    the hot phase.
+    of the hot phase; `energy` has the windows of each phase and of the whole.
     """
 
     edges_s: tuple[float, ...]
@@ -187,13 +204,24 @@ class SustainedResult(RunAnswer, frozen=True, kw_only=True, tag="sustained"):
     phase_s: float
     power: tuple[BinPower, ...]
     energy: Mapping[Phase, Windows]
-    process: Process
-    inputs: tuple[TensorSpec, ...] = ()
-    tokens_a_pass: int | None = None
-    layers: Layers | None = None
+
+    @property
+    def seconds(self) -> tuple[float, ...]:
+        """The length of each bin."""
+        return tuple(b - a for a, b in pairwise(self.edges_s))
+
+    @property
+    def total_s(self) -> float:
+        """The length of the whole run."""
+        return self.edges_s[-1] - self.edges_s[0]
+
+
+class SustainedResult(ModelAnswer, frozen=True, kw_only=True, tag="sustained"):
+    """A run without a pause."""
+
+    course: Course
 
     @property
     def values(self) -> tuple[float, ...]:
         """Mean seconds of a pass in each bin."""
-        edges = self.edges_s
-        return tuple((b - a) / n for a, b, n in zip(edges, edges[1:], self.passes, strict=False))
+        return tuple(length / n for length, n in zip(self.course.seconds, self.course.passes, strict=True))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from edgebench.measure.windows import PassesWindow
+from edgebench.measure.results import BinPower, Course, Phase, Window, Windows
+from edgebench.measure.windows import window_of
 from edgebench_probes.base import ProbeError
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ PHASE_S = 60.0
 WINDOWS = 4
 
 
-def sustain(run: Callable[[], object], probes: Sequence[Probe], seconds: float) -> dict[str, Any]:
-    """Run passes for `seconds`; return what the worker's result holds of it.
+def sustain(run: Callable[[], object], probes: Sequence[Probe], seconds: float) -> tuple[Course, float]:
+    """Run passes for `seconds`; return their course, and the processor time in percent of the run's.
 
     A bin ends with the first pass that ends at or after its second: every bin has whole passes and its own length, and
     memory is bounded by the seconds, not by the passes. A probe is marked there without waiting for its next value.
@@ -52,22 +52,18 @@ def sustain(run: Callable[[], object], probes: Sequence[Probe], seconds: float) 
             count = worst = 0
             due += BIN_NS * ((now - due) // BIN_NS + 1)
     wall_s = (edges[-1] - edges[0]) * 1e-9
-    lengths = [(b - a) * 1e-9 for a, b in pairwise(edges)]
     phase_s = min(PHASE_S, seconds / 4)
-    return {
-        # A value is the mean time of a pass in one bin.
-        "values": [length / passes for length, passes in zip(lengths, counts, strict=True)],
-        "passes": sum(counts),
-        "cpu_percent": 100 * (busy[-1] - cpu_s) / wall_s,
-        "sustained": {
-            "edges_s": [edge * 1e-9 for edge in edges],
-            "passes": counts,
-            "cpu_s": [b - a for a, b in pairwise([cpu_s, *busy])],
-            "longest_s": [value * 1e-9 for value in longest],
-            "phase_s": phase_s,
-            **_energies(probes, marks, edges, counts, _phases(edges, phase_s)),
-        },
-    }
+    power, energy = _energies(probes, marks, edges, counts, _phases(edges, phase_s))
+    course = Course(
+        edges_s=tuple(edge * 1e-9 for edge in edges),
+        passes=tuple(counts),
+        cpu_s=tuple(b - a for a, b in pairwise([cpu_s, *busy])),
+        longest_s=tuple(value * 1e-9 for value in longest),
+        phase_s=phase_s,
+        power=power,
+        energy=energy,
+    )
+    return course, 100 * (busy[-1] - cpu_s) / wall_s
 
 
 def _marks(probes: Sequence[Probe]) -> list[Mark | None]:
@@ -80,7 +76,7 @@ def _marks(probes: Sequence[Probe]) -> list[Mark | None]:
     return found
 
 
-def _phases(edges: Sequence[int], phase_s: float) -> dict[str, tuple[int, int]]:
+def _phases(edges: Sequence[int], phase_s: float) -> dict[Phase, tuple[int, int]]:
     """Return the first and the last edge of all, the cold and the hot phase."""
     last = len(edges) - 1
     cold = max([1, *(i for i in range(last + 1) if (edges[i] - edges[0]) * 1e-9 <= phase_s + 0.5)])
@@ -93,17 +89,17 @@ def _energies(
     marks: Sequence[Sequence[Mark | None]],
     edges: Sequence[int],
     counts: Sequence[int],
-    phases: dict[str, tuple[int, int]],
-) -> dict[str, Any]:
+    phases: dict[Phase, tuple[int, int]],
+) -> tuple[tuple[BinPower, ...], dict[Phase, Windows]]:
     """Return power by the second and the windows of each phase; worked out after the load, so that it costs nothing."""
-    power: list[dict[str, Any]] = []
-    windows: dict[str, list[dict[str, Any]]] = {name: [] for name in phases}
-    failed: dict[str, dict[str, str]] = {name: {} for name in phases}
+    power: list[BinPower] = []
+    windows: dict[Phase, list[Window]] = {name: [] for name in phases}
+    failed: dict[Phase, dict[str, str]] = {name: {} for name in phases}
     for place, probe in enumerate(probes):
         own = [mark[place] for mark in marks]
         scope = str(probe.info.scope)
-        watts = [_power(probe, a, b) for a, b in pairwise(own)]
-        power.append({"probe": probe.info.name, "scope": scope, "power_w": watts})
+        watts = tuple(_power(probe, a, b) for a, b in pairwise(own))
+        power.append(BinPower(probe=probe.info.name, scope=scope, power_w=watts))
         for name, (first, last) in phases.items():
             for parts in (WINDOWS, 1):
                 cuts = sorted({first + (last - first) * part // parts for part in range(parts + 1)})
@@ -118,7 +114,7 @@ def _energies(
                     windows[name] += found
                     failed[name].pop(scope, None)
                     break
-    return {"power": power, "windows": windows, "failed": failed}
+    return tuple(power), {name: Windows(windows=tuple(windows[name]), failed=failed[name]) for name in phases}
 
 
 def _power(probe: Probe, start: Mark | None, end: Mark | None) -> float | None:
@@ -130,9 +126,8 @@ def _power(probe: Probe, start: Mark | None, end: Mark | None) -> float | None:
         return None
 
 
-def _window(
-    probe: Probe, start: Mark | None, end: Mark | None, passes: int, passes_s: float, index: int
-) -> dict[str, Any]:
+def _window(probe: Probe, start: Mark | None, end: Mark | None, passes: int, passes_s: float, index: int) -> Window:
     if start is None or end is None:
         raise ProbeError("the source could not be read at an edge of the window")
-    return asdict(PassesWindow.of(probe, start, end, probe.energy(start, end), passes, passes_s, index))
+    energy = probe.energy(start, end)
+    return window_of(probe, start, end, energy, passes=passes, passes_s=passes_s, index=index)

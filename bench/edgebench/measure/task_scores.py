@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgebench.measure.agreement import by_name, compared
+from edgebench.measure.results import DataFacts, Quality, TaskQuality
 from edgebench_suites.data.load import preprocess
 from edgebench_suites.tasks import detection, segmentation
 from edgebench_suites.tasks.language import next_byte
@@ -32,38 +33,33 @@ SURE = 0.3
 _NO_REFERENCE = "there is no torch FP32 model of these weights to compare with"
 
 
-def evaluate_task(
-    load: Load, asked: Mapping[str, Any], task: Task, known: Reference | None, *, seed: int
-) -> dict[str, Any]:
-    """Return ``quality`` {task, metrics, missing, samples, data} and ``agreement`` of a model, JSON-ready."""
+def evaluate_task(load: Load, size: int, task: Task, known: Reference | None, *, seed: int) -> Quality:
+    """Return the quality of a model by its task, at inputs of `size` pixels."""
     if task.name in ("language", "language-step"):
         return _language(load, task, known)
-    size = asked["size"]
     scenes = test_scenes(size, seed)
     outputs = _run_scenes(load, task, scenes, size)
     judge = _detection if task.name == "detection" else _segmentation
     metrics, missing = judge(outputs, scenes, size, known)
-    data = {
-        "name": "scenes",
-        "digest": f"sha256:{scenes.digest}",
-        "classes": len(SHAPES) - 1,
-        "train_images": TRAIN_SCENES,
-        "test_images": TEST_SCENES,
-        "note": NOTE,
-    }
-    found = {"quality": _quality(task, metrics, missing, TEST_SCENES, data)}
-    if known is not None:
-        found["agreement"] = compared([array[: known.samples] for array in outputs], known, task)
-    return found
+    data = DataFacts(
+        name="scenes",
+        digest=f"sha256:{scenes.digest}",
+        classes=len(SHAPES) - 1,
+        train_images=TRAIN_SCENES,
+        test_images=TEST_SCENES,
+        note=NOTE,
+    )
+    agreement = None if known is None else compared([array[: known.samples] for array in outputs], known, task)
+    return Quality(task=_quality(task, metrics, missing, TEST_SCENES, data), agreement=agreement)
 
 
 def _quality(
-    task: Task, metrics: Mapping[str, float | None], missing: Mapping[str, str], samples: int, data: Any
-) -> dict[str, Any]:
+    task: Task, metrics: Mapping[str, float | None], missing: Mapping[str, str], samples: int, data: DataFacts | None
+) -> TaskQuality:
     """Put a result together: what is None or not finite is missing, never a number."""
-    sound = {name: value for name, value in metrics.items() if value is not None and math.isfinite(value)}
+    sound = {name: float(value) for name, value in metrics.items() if value is not None and math.isfinite(value)}
     lost = {name: "the model's outputs are not finite" for name in metrics if name not in sound and name not in missing}
-    return {"task": task.name, "metrics": sound, "missing": {**lost, **missing}, "samples": samples, "data": data}
+    return TaskQuality(task=task.name, metrics=sound, missing={**lost, **missing}, samples=samples, data=data)
 
 
 def _run_scenes(load: Load, task: Task, scenes: Scenes, size: int) -> list[Array]:
@@ -117,29 +113,27 @@ def _segmentation(
     return {"miou": segmentation.mean_iou(counts), "pixel_accuracy": segmentation.pixel_accuracy(counts)}, {}
 
 
-def _language(load: Load, task: Task, known: Reference | None) -> dict[str, Any]:
+def _language(load: Load, task: Task, known: Reference | None) -> Quality:
     """Score the next byte of the test windows, which stand in the reference: a board's Python may have other text."""
     names = ("accuracy_top1", "loss")
     if known is None:
-        return {"quality": _quality(task, {}, dict.fromkeys(names, _NO_REFERENCE), 0, None)}
+        return Quality(task=_quality(task, {}, dict.fromkeys(names, _NO_REFERENCE), 0, None))
     model = load(known.shapes)
     outputs = model.run(by_name(model, known.feeds))
     agreement = compared(outputs, known, task)
-    data = {
-        "name": "python-topics",
-        "digest": str(known.test["digest"][0]),
-        "classes": outputs[0].shape[-1],
-        "train_images": 0,
-        "test_images": known.samples,
-        "note": "the help topics that ship with Python (PSF licence); test_images counts windows of text",
-    }
+    data = DataFacts(
+        name="python-topics",
+        digest=str(known.test["digest"][0]),
+        classes=outputs[0].shape[-1],
+        train_images=0,
+        test_images=known.samples,
+        note="the help topics that ship with Python (PSF licence); test_images counts windows of text",
+    )
     if task.name == "language-step":
         reason = "a step answers one byte a window: the quality of these weights stands with prefill"
-        return {"quality": _quality(task, {}, dict.fromkeys(names, reason), 0, data), "agreement": agreement}
+        return Quality(task=_quality(task, {}, dict.fromkeys(names, reason), 0, data), agreement=agreement)
     logits: Any = outputs[0]
     following: Any = known.test["next"]
     right, total, loss = next_byte(logits, following)
-    return {
-        "quality": _quality(task, {"accuracy_top1": right / total, "loss": loss}, {}, total, data),
-        "agreement": agreement,
-    }
+    metrics = {"accuracy_top1": right / total, "loss": loss}
+    return Quality(task=_quality(task, metrics, {}, total, data), agreement=agreement)

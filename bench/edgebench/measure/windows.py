@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from edgebench.measure.probes import sampler_share
+from edgebench.measure.results import Window, Windows
 from edgebench_probes.base import ProbeError
 from edgebench_probes.catalogue.discover import reading, shortest_window
 from edgebench_probes.sampling.probe import SampledProbe
-from edgebench_probes.window import per_inference
 
 if TYPE_CHECKING:
     from edgebench_probes.base import Mark, Probe, WindowEnergy
@@ -22,99 +22,74 @@ MAX_TRIES = 3
 TRIAL_S = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class PassesWindow:
-    """Energy of one inference in a window of one scope; windows of one `index` cover the same passes.
+def window_of(
+    probe: Probe, start: Mark, end: Mark, energy: WindowEnergy, *, passes: int, passes_s: float, index: int
+) -> Window:
+    """Return the window between two marks in which `passes` passes took `passes_s` in all.
 
-    `begin_s` and `end_s` are on CLOCK_MONOTONIC.
+    The edges wait for the counter's refresh, up to a millisecond of the window that belongs to no pass: the window's
+    power times the passes' own time leaves it out.
     """
-
-    probe: str
-    scope: str
-    energy_j: float
-    uncertainty_j: float
-    systematic_j: float
-    parts_j: Mapping[str, float]
-    seconds: float
-    passes: int
-    power_w: float
-    samples: int
-    max_gap_s: float
-    coverage: float
-    index: int
-    begin_s: float
-    end_s: float
-
-    @classmethod
-    def of(
-        cls, probe: Probe, start: Mark, end: Mark, energy: WindowEnergy, passes: int, passes_s: float, index: int
-    ) -> PassesWindow:
-        """Return the window between two marks in which `passes` passes took `passes_s` in all.
-
-        The edges wait for the counter's refresh, up to a millisecond of the window that belongs to no pass: the
-        window's power times the passes' own time leaves it out.
-        """
-        share = passes_s / energy.seconds
-        joules, sigma = per_inference(energy, passes)
-        return cls(
-            probe=probe.info.name,
-            scope=str(probe.info.scope),
-            energy_j=joules * share,
-            uncertainty_j=sigma * share,
-            systematic_j=energy.systematic_j / passes * share,
-            parts_j={name: part / passes * share for name, part in energy.parts.items()},
-            seconds=passes_s,
-            passes=passes,
-            power_w=energy.power_w,
-            samples=energy.samples,
-            max_gap_s=energy.max_gap_s,
-            coverage=energy.coverage,
-            index=index,
-            begin_s=start.t_ns / 1e9,
-            end_s=end.t_ns / 1e9,
-        )
-
-
-@dataclass(slots=True)
-class WindowsResult:
-    """The windows of one run, and what went wrong on the way: `{scope: reason}` for a scope without a figure."""
-
-    windows: list[PassesWindow] = field(default_factory=list)
-    discarded: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
+    share = passes_s / energy.seconds
+    return Window(
+        probe=probe.info.name,
+        scope=str(probe.info.scope),
+        index=index,
+        passes=passes,
+        seconds=passes_s,
+        energy_j=energy.energy_j * share,
+        uncertainty_j=energy.uncertainty_j * share,
+        systematic_j=energy.systematic_j * share,
+        parts_j={name: part * share for name, part in energy.parts.items()},
+        samples=energy.samples,
+        max_gap_s=energy.max_gap_s,
+        coverage=energy.coverage,
+        begin_s=start.t_ns / 1e9,
+        end_s=end.t_ns / 1e9,
+    )
 
 
 def measure_passes(
     run: Callable[[], object], probes: Sequence[Probe], *, pass_s: float, count: int, target: float, shortest_s: float
-) -> WindowsResult:
+) -> Windows:
     """Measure `count` windows of repeated passes, each long enough for every probe to reach `target` (relative).
 
     `pass_s` is the latency known so far; a first, short window gives the power that the length depends on.
     """
-    result = WindowsResult()
     live = list(probes)
     if not live or not count:
-        return result
+        return Windows()
+    windows: list[Window] = []
+    failed: dict[str, str] = {}
+    done = discarded = 0
     length_s = shortest_s
     for probe in live:
         with contextlib.suppress(ProbeError):
             length_s = max(length_s, _length_s(run, probe, max(1, round(TRIAL_S / pass_s)), target))
     passes = max(1, -(-int(length_s * 1e6) // max(1, int(pass_s * 1e6))))
-    done = 0
     tries = dict.fromkeys((id(probe) for probe in live), 0)
     while done < count and live:
-        window, invalid = _one_window(run, live, passes, length_s, done)
+        found, invalid = _one_window(run, live, passes, length_s, done)
         if invalid:
-            result.discarded += 1
+            discarded += 1
             for probe, reason in invalid:
                 tries[id(probe)] += 1
                 if tries[id(probe)] >= MAX_TRIES:
-                    result.failed[probe.info.scope] = reason
+                    failed[str(probe.info.scope)] = reason
                     live.remove(probe)
             continue
-        result.windows += window
+        windows += found
         done += 1
-    return result
+    return Windows(
+        windows=tuple(windows),
+        discarded=discarded,
+        failed=failed,
+        sampler_share={
+            f"{probe.info.name}:{probe.info.scope}": share
+            for probe in probes
+            if (share := sampler_share(probe)) is not None
+        },
+    )
 
 
 def _length_s(run: Callable[[], object], probe: Probe, passes: int, target: float) -> float:
@@ -129,7 +104,7 @@ def _length_s(run: Callable[[], object], probe: Probe, passes: int, target: floa
 
 def _one_window(
     run: Callable[[], object], probes: Sequence[Probe], passes: int, length_s: float, index: int
-) -> tuple[list[PassesWindow], list[tuple[Probe, str]]]:
+) -> tuple[list[Window], list[tuple[Probe, str]]]:
     """Run one window for all probes; a failing probe makes the whole window invalid, so that scopes stay together.
 
     At least `passes` passes, and more while it is shorter than `length_s`: the passes before it, which told their
@@ -161,5 +136,5 @@ def _one_window(
         except ProbeError as error:
             invalid.append((probe, str(error)))
             continue
-        windows.append(PassesWindow.of(probe, start, end, energy, passes, passes_s, index))
+        windows.append(window_of(probe, start, end, energy, passes=passes, passes_s=passes_s, index=index))
     return ([] if invalid else windows), invalid

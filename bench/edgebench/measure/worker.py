@@ -1,22 +1,23 @@
-"""One run: `python -m edgebench.measure.worker JOB.json` is one pyperf worker process.
+"""One run: `python -m edgebench.measure.worker JOB ANSWER` is one pyperf worker process.
 
-It writes its result beside the job. The order is fixed: affinity, runtime, load, compile, first inference, timed values
-(pyperf), peak memory, energy windows, then accuracy and executed layers, so that nothing later can disturb what was
-measured before it.
+It reads its job from one file and writes its answer to the other. The order is fixed: affinity, runtime, load, compile,
+first inference, timed values (pyperf), peak memory, energy windows, then accuracy and executed layers, so that nothing
+later can disturb what was measured before it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.executed import count_compute, is_compute
@@ -25,9 +26,21 @@ from edgebench.backends.registry import get_backend
 from edgebench.errors import BackendError, EdgebenchError
 from edgebench.machine.child import die_with_parent
 from edgebench.measure.inference import timed_values
+from edgebench.measure.messages import (
+    ArtifactFile,
+    Clock,
+    EvaluateJob,
+    Failure,
+    MeasureJob,
+    RunClock,
+    Shapes,
+    SustainedJob,
+    TimedJob,
+)
 from edgebench.measure.phases import peak_memory_bytes
-from edgebench.measure.probes import ProbeSettings, opened, sampler_share
+from edgebench.measure.probes import opened
 from edgebench.measure.quality import evaluate
+from edgebench.measure.results import InferenceResult, Layers, OperatorWork, Process, Quality, SustainedResult, Windows
 from edgebench.measure.sustained import sustain
 from edgebench.measure.windows import measure_passes
 from edgebench_suites.errors import SuiteDataError
@@ -37,90 +50,134 @@ if TYPE_CHECKING:
     from edgebench.backends.base import Backend, LoadedModel
 
     Feeds = dict[str, Any]
+    Run = Callable[[], object]
 
 
-def main(job_file: str) -> int:
-    """Do the job; the result, or the reason why there is none, goes to the job's `result` file."""
+def main(job_file: str, answer_file: str) -> int:
+    """Do the job; the result, or the reason why there is none, goes to the answer's file."""
     started_s = time.monotonic()
     die_with_parent()
-    job = json.loads(Path(job_file).read_text(encoding="utf-8"))
-    os.sched_setaffinity(0, job["cpus"])
-    try:
-        result = measure(job)
-    except (EdgebenchError, SuiteDataError) as error:
-        result = {"error": str(error)}
-    result["clock"] = {"started": started_s, "finished": time.monotonic(), **result.get("clock", {})}
-    Path(job["result"]).write_text(json.dumps(result), encoding="utf-8")
+    job = msgspec.json.decode(Path(job_file).read_bytes(), type=MeasureJob)
+    Path(answer_file).write_bytes(msgspec.json.encode(answer(job, started_s)))
     return 0
 
 
-def measure(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Measure one run of one benchmark as the job says."""
-    backend = get_backend(job["backend"])
+def answer(job: MeasureJob, started_s: float) -> InferenceResult | SustainedResult | Failure:
+    """Bind this process to the job's processors and measure; the process began at `started_s`."""
+    os.sched_setaffinity(0, job.cpus)
+    try:
+        return measure(job, started_s)
+    except (EdgebenchError, SuiteDataError) as error:
+        return Failure(error=str(error), clock=Clock(started_s=started_s, finished_s=time.monotonic()))
+
+
+def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedResult:
+    """Measure one run of one benchmark as the job says; the process began its job at `started_s`."""
+    backend = get_backend(job.backend)
     if reason := backend.unavailable():
         raise BackendError(reason)
     versions = backend.versions()
     loading_s = time.monotonic()
     model = _load(backend, job)
-    run = model.bind(_feeds(model, job["seed"]))
+    run = model.bind(_feeds(model, job.seed))
     begun = time.perf_counter()
     run()
     first_s = time.perf_counter() - begun
     measuring_s = time.monotonic()
-    if job.get("sustained_s"):
-        timing = _sustained(run, job)
-    else:
-        passes, timing = timed_values(run, job)
-        timing["cpu_percent"] = 100 * passes.cpu_s / passes.wall_s
-    result: dict[str, Any] = {
-        **timing,
-        "load_s": model.load_s,
-        "compile_s": model.compile_s,
-        "first_inference_s": first_s,
-        "peak_memory_bytes": peak_memory_bytes(),
-        "inputs": [{"name": spec.name, "shape": spec.shape, "dtype": spec.dtype} for spec in model.inputs],
-        "versions": versions,
-        "tokens_a_pass": job["tokens"],
-    }
-    energy = job["energy"]
-    if energy is not None and "sustained" not in timing:
-        result["energy"] = _energy(run, result["pass_p50_s"], energy, job["cpus"])
+
+    def took(cpu_percent: float) -> Process:
+        return Process(
+            load_s=model.load_s,
+            compile_s=model.compile_s,
+            first_inference_s=first_s,
+            cpu_percent=cpu_percent,
+            peak_memory_bytes=peak_memory_bytes(),
+        )
+
+    finish = _sustained(run, job, took) if isinstance(job.timing, SustainedJob) else _timed(run, job, took)
     measured_s = time.monotonic()
-    if job["describe"]:
+    settings, layers, quality = None, None, None
+    if job.describe:
         # Some runtimes tell only of a pass that is watched: nothing is timed after this.
-        result["settings"] = model.effective()
-        result["layers"] = _layers(model, "fp32" if job["weights_only"] else job["precision"])
-    if job["operator"]:
-        operator = OPERATORS[job["operator"]]
-        result["operator"] = {"operations": operator.operations, "bytes": operator.bytes_moved(job["precision"])}
-    if job["evaluate"] is not None:
+        settings = model.effective()
+        layers = _layers(model, "fp32" if job.weights_only else job.precision)
+    if job.evaluate is not None and job.artifact is not None:
         del run
-        result |= quality_of(backend, job)
-    result["clock"] = {"loading": loading_s, "measuring": measuring_s, "measured": measured_s}
-    return result
+        quality = quality_of(backend, job.artifact, job.threads, job.precision, job.evaluate, job.seed)
+    clock = RunClock(
+        started_s=started_s,
+        loading_s=loading_s,
+        measuring_s=measuring_s,
+        measured_s=measured_s,
+        finished_s=time.monotonic(),
+    )
+    return finish(
+        clock=clock,
+        versions=versions,
+        inputs=tuple(model.inputs),
+        settings=settings,
+        layers=layers,
+        quality=quality,
+    )
 
 
-def _sustained(run: Callable[[], object], job: Mapping[str, Any]) -> dict[str, Any]:
+def _timed(run: Run, job: MeasureJob, took: Callable[[float], Process]) -> Callable[..., InferenceResult]:
+    """Time passes one by one, then measure energy windows; the result waits for what is asked afterwards."""
+    assert isinstance(job.timing, TimedJob)  # noqa: S101  # the caller has looked
+    times, cpu_percent = timed_values(run, job.name, job.timing)
+    process = took(cpu_percent)
+    work = None
+    if job.operator:
+        operator = OPERATORS[job.operator]
+        work = OperatorWork(operations=operator.operations, bytes_moved=operator.bytes_moved(job.precision))
+    return partial(
+        InferenceResult,
+        times=times,
+        process=process,
+        energy=_energy(run, times.p50_s, job),
+        tokens_a_pass=job.tokens_a_pass,
+        operator=work,
+    )
+
+
+def _sustained(run: Run, job: MeasureJob, took: Callable[[float], Process]) -> Callable[..., SustainedResult]:
     """Run without a pause for as long as the job says, every probe marked once a second."""
-    energy = job["energy"] or {"specs": (), "sysfs": "", "windows": 0}
+    assert isinstance(job.timing, SustainedJob)  # noqa: S101  # the caller has looked
     with contextlib.ExitStack() as stack:
-        probes = []
-        if energy["windows"]:
-            probes = stack.enter_context(opened(ProbeSettings(tuple(energy["specs"]), energy["sysfs"]), job["cpus"]))
+        probes = stack.enter_context(opened(job.energy.probes, job.cpus)) if job.energy.windows else []
         gc.collect()
         gc.freeze()
-        return sustain(run, probes, job["sustained_s"])
+        course, cpu_percent = sustain(run, probes, job.timing.seconds)
+    return partial(SustainedResult, course=course, process=took(cpu_percent))
 
 
-def _load(backend: Backend, job: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]] | None = None) -> LoadedModel:
-    if job["operator"]:
-        return make(job["operator"], backend=job["backend"], precision=job["precision"], threads=job["threads"])
-    if shapes is None:
-        shapes = {name: tuple(given) for name, given in job["shapes"].items()}
-    artifact = job["artifact"]
-    return backend.load(
-        LoadSpec(Path(artifact["path"]), artifact["format"], job["threads"], job["precision"], shapes=shapes)
-    )
+def _energy(run: Run, pass_s: float, job: MeasureJob) -> Windows:
+    asked = job.energy
+    if not asked.windows:
+        return Windows()
+    with opened(asked.probes, job.cpus) as probes:
+        return measure_passes(
+            run, probes, pass_s=pass_s, count=asked.windows, target=asked.target, shortest_s=asked.window_s
+        )
+
+
+def _load(backend: Backend, job: MeasureJob) -> LoadedModel:
+    if job.operator is not None:
+        return make(job.operator, backend=job.backend, precision=job.precision, threads=job.threads)
+    if job.artifact is None:
+        raise BackendError(f"{job.name} names neither an artifact nor an operator")
+    return _opened(backend, job.artifact, job.threads, job.precision, job.shapes)
+
+
+def _opened(backend: Backend, file: ArtifactFile, threads: int, precision: str, shapes: Shapes) -> LoadedModel:
+    return backend.load(LoadSpec(Path(file.path), file.format, threads, precision, shapes=shapes))
+
+
+def quality_of(
+    backend: Backend, file: ArtifactFile, threads: int, precision: str, asked: EvaluateJob, seed: int
+) -> Quality:
+    """Quality by the model's task, at the size it was trained at, in this very runtime."""
+    return evaluate(lambda shapes: _opened(backend, file, threads, precision, shapes), asked, seed=seed)
 
 
 def _feeds(model: LoadedModel, seed: int) -> Feeds:
@@ -137,39 +194,19 @@ def _feeds(model: LoadedModel, seed: int) -> Feeds:
     return feeds
 
 
-def _layers(model: LoadedModel, asked: str) -> dict[str, Any] | None:
+def _layers(model: LoadedModel, asked: str) -> Layers | None:
     """Count the layers that multiply by the precision they were executed in; in INT8 the others fell back."""
     layers = model.layers()
     if not layers:
         return None
-    fallback = [
+    fallback = tuple(
         f"{layer.name[:200]} ({layer.type}, {layer.precision})"
         for layer in layers
         if asked == "int8" and is_compute(layer) and layer.precision != "int8"
-    ]
+    )
     source = getattr(model, "layers_source", None)
-    return {"source": source, "executed": len(layers), "counts": count_compute(layers), "fallback": fallback}
-
-
-def _energy(run: Callable[[], object], pass_s: float, energy: Mapping[str, Any], cpus: Sequence[int]) -> dict[str, Any]:
-    with opened(ProbeSettings(tuple(energy["specs"]), energy["sysfs"]), cpus) as probes:
-        result = measure_passes(
-            run,
-            probes,
-            pass_s=pass_s,
-            count=energy["windows"],
-            target=energy["target"],
-            shortest_s=energy["window_s"],
-        )
-        shares = {f"{probe.info.name}:{probe.info.scope}": sampler_share(probe) for probe in probes}
-    windows = [asdict(window) for window in result.windows]
-    return {"windows": windows, "discarded": result.discarded, "failed": result.failed, "sampler_share": shares}
-
-
-def quality_of(backend: Backend, job: Mapping[str, Any]) -> dict[str, Any]:
-    """Quality by the model's task, at the size it was trained at, in this very runtime."""
-    return evaluate(lambda shapes: _load(backend, job, shapes), job["evaluate"], seed=job["seed"])
+    return Layers(executed=len(layers), counts=count_compute(layers), fallback=fallback, source=source)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

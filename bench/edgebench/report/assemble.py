@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from msgspec import to_builtins
+
 import edgebench
+from edgebench.errors import ReportError
 from edgebench.machine import facts as machine
+from edgebench.measure.ledger import CompressResult
+from edgebench.measure.results import InferenceResult, ModelAnswer
 from edgebench.plan.digest import digest_of
 from edgebench.report import model as report
 from edgebench.report.contrasts import contrasts, with_break_even
@@ -18,49 +24,46 @@ from edgebench.report.figures.energy import closures, metering, sampler_share
 from edgebench.report.figures.quality import quality_data
 from edgebench.report.figures.timeline import Timeline, resource_metrics, resources, summary, timeline
 from edgebench.report.notices import cell_notices, emulation, session_notices
+from edgebench.report.records import of_kind
 
 if TYPE_CHECKING:
+    from edgebench.measure.ledger import LedgerPhase, ProbeFacts
+    from edgebench.measure.results import Layers
     from edgebench.plan.plan import Benchmark, Plan
-    from edgebench.report.log import Log, Record
+    from edgebench.report.log import Log
+    from edgebench.report.records import ArtifactRecord, EndRecord, RunRecord, StartRecord
 
 
 def assemble(plan: Plan, log: Log) -> report.Report:
     """Return the report of what the journal holds; ``partial`` when cells of the plan are missing from it."""
-    start = next(log.find("start"))
-    end = next(log.find("end"), None) if not log.records else log.records[-1]
-    complete = end is not None and end["type"] == "end" and end["complete"]
+    if (start := log.start) is None:
+        raise ReportError("the session has not begun: there is nothing to report")
     seen = timeline(log)
     cells = [_benchmark(plan, cell, log, start, seen) for cell in plan.benchmarks]
-    machine_facts = start["machine"]
-    ended = [record for record in log.records if record["type"] == "end"]
-    runs = list(log.find("run"))
+    ended, runs = log.ends, log.runs()
     versions: dict[str, str] = {"python": platform.python_version(), "edgebench": edgebench.__version__}
     for run in runs:
-        versions |= run["result"]["versions"]
-    temperature = report.Temperature(
-        before=start["state"]["temperature_c"], after=ended[-1]["temperature_c"] if ended else None
-    )
+        versions |= run.result.versions
     result = report.Report(
-        id=start["id"],
-        created=start["created"],
-        status="complete" if complete else "partial",
+        id=start.id,
+        created=start.created,
+        status="complete" if log.complete else "partial",
         generator=report.Generator(version=edgebench.__version__),
         suite=report.Suite(
             name=plan.name, digest=plan.suite_digest, seed=plan.seed, study=plan.study, title=plan.title or None
         ),
-        platform=machine.platform_name(machine_facts),
-        image=report.Image(**start["image"]) if start.get("image") else None,
+        platform=machine.platform_name(start.machine),
+        image=None if start.image is None else report.Image(**asdict(start.image)),
         fingerprint=_fingerprint(plan, start, versions),
-        machine=report.Machine(**machine_facts, temperature_c=temperature, throttled=_throttled(runs)),
+        machine=_machine(start, runs, ended),
         software=versions,
-        probes=tuple(
-            report.Probe(**probe, sampler_share=sampler_share(runs, probe["name"], probe["scope"]))
-            for probe in start["probes"]
+        probes=tuple(_probe(probe, sampler_share(runs, probe.name, probe.scope)) for probe in start.probes),
+        probes_missing=tuple(
+            report.ProbeMissing(name=probe.name, reason=probe.reason, fix=probe.fix) for probe in start.probes_missing
         ),
-        probes_missing=tuple(report.ProbeMissing(**probe) for probe in start["probes_missing"]),
-        idle=tuple(report.Idle(**entry) for record in log.find("idle") for entry in record["records"]),
+        idle=tuple(report.Idle(**to_builtins(power)) for power in log.idle_powers()),
         data=_data(runs),
-        bundle=report.Bundle(**start["bundle"]) if "bundle" in start else None,
+        bundle=None if start.bundle is None else report.Bundle(**to_builtins(start.bundle)),
         session=_session(plan, log, ended),
         benchmarks=tuple(cells),
         metering=metering(runs),
@@ -72,12 +75,20 @@ def assemble(plan: Plan, log: Log) -> report.Report:
     return result.model_copy(update={"warnings": tuple(session_notices(result, log))})
 
 
-def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: Record, seen: Timeline | None) -> report.Benchmark:
-    runs = sorted(log.find("run", cell=cell.name), key=lambda record: int(record["turn"]))
-    failed = next(log.find("failed", cell=cell.name), None)
-    skipped = next(log.find("skipped", cell=cell.name), None)
-    made = next(log.find("artifact", cell=cell.name), None)
-    artifact = None if made is None else made["artifact"]
+def _machine(start: StartRecord, runs: Sequence[RunRecord], ended: Sequence[EndRecord]) -> report.Machine:
+    facts = {key: value for key, value in asdict(start.machine).items() if value is not None}
+    temperature = report.Temperature(before=start.state.temperature_c, after=ended[-1].temperature_c if ended else None)
+    return report.Machine(**facts, temperature_c=temperature, throttled=_throttled(runs))
+
+
+def _probe(probe: ProbeFacts, share: float | None) -> report.Probe:
+    facts = to_builtins(probe)
+    return report.Probe(overhead=facts.pop("overhead_s"), **facts, sampler_share=share)
+
+
+def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: StartRecord, seen: Timeline | None) -> report.Benchmark:
+    runs = sorted(log.runs(cell.name), key=lambda run: run.turn)
+    failed, skipped, artifact = log.failed(cell.name), log.skipped(cell.name), log.artifact(cell.name)
     common: dict[str, Any] = {
         "name": cell.name,
         "kind": cell.kind,
@@ -86,41 +97,42 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: Record, seen: Timel
         "artifact": None if artifact is None else _artifact(artifact),
     }
     if cell.kind == "compress":  # what was measured is the making of a file, from the artifact that is its model
-        common["artifact"] = figures_compress.artifact(runs)
+        common["artifact"] = figures_compress.artifact(of_kind(runs, CompressResult))
     if skipped is not None:
-        return report.Benchmark(**common, status="skipped", reason=skipped["reason"])
+        return report.Benchmark(**common, status="skipped", reason=skipped.reason)
     if failed is not None:
-        return report.Benchmark(**common, status="failed", reason=failed["reason"])
+        return report.Benchmark(**common, status="failed", reason=failed.reason)
     if len(runs) < cell.measure.processes:
         reason = f"the session ended after {len(runs)} of {cell.measure.processes} runs"
         return report.Benchmark(**common, status="skipped", reason=reason)
-    idle = [entry for record in log.find("idle") for entry in record["records"]]
+    idle = log.idle_powers()
+    # One place knows which figures a kind of benchmark has.
     if cell.kind == "sustained":
         metrics, missing = sustained.metrics(cell, runs, artifact, idle, start, seen)
         common["sustained"] = tuple(sustained.blocks(cell, runs, seen))
     elif cell.kind == "compress":
-        metrics, missing = figures_compress.metrics(cell, runs, start)
+        metrics, missing = figures_compress.metrics(cell, of_kind(runs, CompressResult), start)
     else:
-        metrics, missing = figures.metrics(cell, runs, artifact, idle, start)
+        metrics, missing = figures.metrics(cell, of_kind(runs, InferenceResult), artifact, idle, start)
     if seen is not None:
         more, reasons = resource_metrics(seen, cell.name)
         metrics, missing = metrics | more, missing | reasons
-    first = runs[0]["result"]
+    first = runs[0].result
     return report.Benchmark(
         **common,
         status="ok",
         metrics=metrics,
         missing=missing,
-        layers=_layers(first.get("layers")),
-        settings=first.get("settings"),
+        layers=_layers(first.layers) if isinstance(first, ModelAnswer) else None,
+        settings=None if first.settings is None else dict(first.settings),
         resources=None if seen is None else summary(seen, cell.name) or None,
-        order=tuple(record["place"] for record in runs),
-        runs_discarded=len(list(log.find("discarded", cell=cell.name))),
-        warnings=(*emulation(start["machine"]), *cell_notices(cell, runs, artifact)),
+        order=tuple(run.place for run in runs),
+        runs_discarded=len(log.discarded(cell.name)),
+        warnings=(*emulation(start.machine), *cell_notices(cell, runs, artifact)),
     )
 
 
-def _params(plan: Plan, cell: Benchmark, runs: Sequence[Record], artifact: Mapping[str, Any] | None) -> dict[str, Any]:
+def _params(plan: Plan, cell: Benchmark, runs: Sequence[RunRecord], artifact: ArtifactRecord | None) -> dict[str, Any]:
     """What makes the cell the one it is; `model_digest` is over what was asked for, the artifact's over what was made.
 
     Training is not bit-reproducible across machines and versions, so two reports of one recipe must not differ in it.
@@ -151,12 +163,12 @@ def _params(plan: Plan, cell: Benchmark, runs: Sequence[Record], artifact: Mappi
     found |= {"width": params.width, "model_digest": digest_of(identity)}
     if own is None:
         found |= _input_sizes(cell)
-        if runs and (quality := runs[0]["result"].get("quality")):
-            found |= {"task": quality["task"]} | quality_data(quality)
-    if runs and "inputs" in runs[0]["result"]:
-        found["inputs"] = runs[0]["result"]["inputs"]
-    if artifact is not None and (weights := artifact["notes"].get("weights")):
-        found["weights"] = weights
+        if runs and (quality := runs[0].result.quality) and quality.task is not None:
+            found |= {"task": quality.task.task} | quality_data(quality.task)
+    if runs and isinstance(first := runs[0].result, ModelAnswer):
+        found["inputs"] = to_builtins(first.inputs)
+    if artifact is not None and artifact.notes.weights:
+        found["weights"] = artifact.notes.weights
     return found
 
 
@@ -167,86 +179,97 @@ def _input_sizes(cell: Benchmark) -> dict[str, int]:
     return measured if cell.kind == "sustained" else measured | {f"accuracy_{name}": trained for name in measured}
 
 
-def _artifact(artifact: Mapping[str, Any]) -> report.Artifact:
+def _artifact(artifact: ArtifactRecord) -> report.Artifact:
+    made_on = artifact.prepared_on
     return report.Artifact(
-        digest=artifact["digest"],
-        size_bytes=artifact["size_bytes"],
-        sparsity=artifact["sparsity"],
-        format=artifact["format"],
-        ledger=tuple(
-            report.LedgerPhase(**{key: value for key, value in phase.items() if key != "clock"})
-            for phase in artifact["ledger"]
-        ),
-        prepared_on=report.PreparedOn(**artifact["prepared_on"]) if "prepared_on" in artifact else None,
+        digest=artifact.digest,
+        size_bytes=artifact.size_bytes,
+        sparsity=artifact.sparsity,
+        format=artifact.format,
+        ledger=tuple(_ledger_phase(phase) for phase in artifact.ledger),
+        prepared_on=None if made_on is None else report.PreparedOn(**to_builtins(made_on)),
     )
 
 
-def _layers(layers: Mapping[str, Any] | None) -> report.Layers | None:
-    if not layers:
+def _ledger_phase(phase: LedgerPhase) -> report.LedgerPhase:
+    energy = {scope: report.Joules(**to_builtins(joules)) for scope, joules in phase.energy.items()}
+    missing = {name: report.Missing(reason=why.reason, fix=why.fix) for name, why in phase.missing.items()}
+    return report.LedgerPhase(
+        phase=phase.phase,
+        seconds=phase.seconds,
+        peak_memory_bytes=phase.peak_memory_bytes,
+        energy=energy or None,
+        missing=missing or None,
+        cached=phase.cached,
+        note=phase.note,
+    )
+
+
+def _layers(layers: Layers | None) -> report.Layers | None:
+    if layers is None:
         return None
-    counts: dict[str, int] = layers["counts"]
+    counts = layers.counts
     named = {name: counts[name] for name in ("int8", "fp32", "bf16", "fp16") if name in counts}
     total = sum(counts.values())
     return report.Layers(
-        source=layers.get("source") or "the layers that multiply, as the runtime executed them",
+        source=layers.source or "the layers that multiply, as the runtime executed them",
         total=total,
         other=total - sum(named.values()) or None,
-        fallback=tuple(layers["fallback"]),
-        executed=layers["executed"],
+        fallback=layers.fallback,
+        executed=layers.executed,
         **named,
     )
 
 
-def _fingerprint(plan: Plan, start: Record, versions: Mapping[str, str]) -> report.Fingerprint:
-    facts = start["machine"]
-    hard = {
-        "cpu": facts["cpu"],
-        "board": facts.get("board"),
-        "cpus_used": len(facts["cpus_used"]),
-        "cpu_quota": facts.get("cpu_quota"),
-        "memory_limit_bytes": facts.get("memory_limit_bytes"),
-        "governor": facts.get("governor"),
-        "power_mode": facts.get("power_mode"),
-        "emulated": facts.get("emulated"),
+def _fingerprint(plan: Plan, start: StartRecord, versions: Mapping[str, str]) -> report.Fingerprint:
+    facts = start.machine
+    hard: dict[str, Any] = {
+        "cpu": facts.cpu,
+        "board": facts.board,
+        "cpus_used": len(facts.cpus_used),
+        "cpu_quota": facts.cpu_quota,
+        "memory_limit_bytes": facts.memory_limit_bytes,
+        "governor": facts.governor,
+        "power_mode": facts.power_mode,
+        "emulated": facts.emulated,
         "suite_digest": plan.suite_digest,
         "data": plan.dataset,
-        "probes": sorted(f"{probe['name']}:{probe['scope']}" for probe in start["probes"]),
+        "probes": sorted(f"{probe.name}:{probe.scope}" for probe in start.probes),
     }
-    soft = {"kernel": facts["kernel"], "os": facts["os"], "container": facts["container"], "software": dict(versions)}
-    soft |= {"image": start["image"]["digest"]} if start.get("image") else {}
-    if "bundle" in start:
-        soft["bundle"] = start["bundle"]["digest"]
+    soft: dict[str, Any] = {"kernel": facts.kernel, "os": facts.os, "container": facts.container}
+    soft["software"] = dict(versions)
+    if start.image is not None:
+        soft["image"] = start.image.digest
+    if start.bundle is not None:
+        soft["bundle"] = start.bundle.digest
     return report.Fingerprint(hard={key: value for key, value in hard.items() if value is not None}, soft=soft)
 
 
-def _throttled(runs: Sequence[Record]) -> bool | None:
-    counts = [(run["state"]["before"]["throttle_count"], run["state"]["after"]["throttle_count"]) for run in runs]
+def _throttled(runs: Sequence[RunRecord]) -> bool | None:
+    counts = [(run.before.throttle_count, run.after.throttle_count) for run in runs]
     known = [(before, after) for before, after in counts if before is not None and after is not None]
     return any(after > before for before, after in known) if known else None
 
 
-def _data(runs: Sequence[Record]) -> report.Data | None:
-    for run in runs:
-        if evaluation := run["result"].get("evaluation"):
-            return report.Data(**evaluation["data"])
-    for run in runs:
-        if (quality := run["result"].get("quality")) and quality["data"]:
-            return report.Data(**quality["data"])
-    return None
+def _data(runs: Sequence[RunRecord]) -> report.Data | None:
+    """Return the data set of the first benchmark that was evaluated on labelled images, else of the first task."""
+    known = [run.result.quality for run in runs if run.result.quality is not None]
+    labelled = (quality.evaluation.data for quality in known if quality.evaluation is not None)
+    tasks = (quality.task.data for quality in known if quality.task is not None and quality.task.data is not None)
+    data = next(labelled, None) or next(tasks, None)
+    return None if data is None else report.Data(**to_builtins(data))
 
 
-def _session(plan: Plan, log: Log, ended: Sequence[Record]) -> report.Session:
+def _session(plan: Plan, log: Log, ended: Sequence[EndRecord]) -> report.Session:
     """Where the time went; a resumed session adds up over its parts."""
-    runs = list(log.find("run"))
-    prepared = list(log.find("prepared"))
-    lost = list(log.find("discarded"))
-    idle_s = sum(entry["seconds"] for record in log.find("idle") for entry in record["records"][:1])
+    runs, prepared = log.runs(), log.prepared()
+    idle_s = sum(power.seconds for record in log.idle() for power in record.powers[:1])
     return report.Session(
-        seconds=sum(record["seconds"] for record in ended),
-        worker_start_seconds=sum(record["start_s"] for record in [*runs, *prepared]),
-        prepare_seconds=sum(record["seconds"] - record["start_s"] for record in prepared),
-        measure_seconds=sum(record["seconds"] - record["start_s"] for record in runs) + idle_s,
+        seconds=sum(record.seconds for record in ended),
+        worker_start_seconds=sum(run.start_s for run in runs) + sum(record.start_s for record in prepared),
+        prepare_seconds=sum(record.seconds - record.start_s for record in prepared),
+        measure_seconds=sum(record.seconds - record.start_s for record in runs) + idle_s,
         seed=plan.seed,
-        resumed=any(record["resumed"] for record in ended),
-        runs_discarded=len(lost),
+        resumed=any(record.resumed for record in ended),
+        runs_discarded=len(log.discarded()),
     )

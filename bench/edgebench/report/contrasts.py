@@ -9,6 +9,7 @@ from edgebench.report.intervals import Estimate, exact_ratio, paired_difference,
 from edgebench.report.model import Benchmark, BreakEven, Contrast, Metric, Missing
 
 if TYPE_CHECKING:
+    from edgebench.measure.results import Evaluation
     from edgebench.report.log import Log
     from edgebench.report.model import Report
 
@@ -18,9 +19,9 @@ _PAIRED = ("latency_s", "energy_gross_j", "energy_net_j")
 def contrasts(report: Report, log: Log) -> Iterator[Contrast]:
     """Yield head against base for each variant: its own backend's baseline, then the group's torch baseline."""
     correct = {
-        record["cell"]: record["result"]["evaluation"]
-        for record in log.find("run")
-        if record["result"].get("evaluation") is not None
+        run.cell: run.result.quality.evaluation
+        for run in log.runs()
+        if run.result.quality is not None and run.result.quality.evaluation is not None
     }
     for head in report.benchmarks:
         if head.status != "ok":
@@ -86,13 +87,12 @@ def _contrast(
     )
 
 
-def _agreement(base: dict[str, object], head: dict[str, object]) -> tuple[int, int, int, int]:
+def _agreement(base: Evaluation, head: Evaluation) -> tuple[int, int, int, int]:
     """Count the test images by who was right: both, base only, head only, neither."""
-    images = int(str(base["images"]))
-    first, second = (int.from_bytes(bytes.fromhex(str(side["correct_bits"])), "big") for side in (base, head))
+    first, second = (int.from_bytes(bytes.fromhex(side.correct_bits), "big") for side in (base, head))
     both = (first & second).bit_count()
     base_only, head_only = first.bit_count() - both, second.bit_count() - both
-    return both, base_only, head_only, images - both - base_only - head_only
+    return both, base_only, head_only, base.images - both - base_only - head_only
 
 
 def with_break_even(report: Report) -> Iterator[Benchmark]:

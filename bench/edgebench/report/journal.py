@@ -2,7 +2,7 @@
 
 A text file of JSON lines, one record a line, each with the CRC-32 of its text::
 
-    {"crc":"1c291ca3","record":{"type":"journal","format":"edgebench.journal/1","key":"<plan digest>"}}
+    {"crc":"1c291ca3","record":{"type":"journal","format":"edgebench.journal/2","key":"<plan digest>"}}
 
 A record is on the disk (fsync) when `append` returns. A last line that was torn by a kill is cut off; a damaged line
 before it means the file was changed by something else, and is refused.
@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from edgebench.errors import ReportError
 
-FORMAT = "edgebench.journal/1"
+FORMAT = "edgebench.journal/2"
 MAX_BYTES = 512 * 2**20
 _START = b'{"crc":"'
 _LINE = re.compile(_START + rb'([0-9a-f]{8})","record":(.*)\}')
@@ -79,7 +79,10 @@ class Journal:
         records, end = _parse(_read(fd, size), path)
         head = records.pop(0) if records else None
         if head is not None and (head.get("type") != "journal" or head.get("format") != FORMAT):
-            raise ReportError(f"{path} is no journal of this edgebench; remove it or name another report with -o.")
+            raise ReportError(
+                f"{path} is no journal of this edgebench ({str(head.get('format'))[:40]!r}, it writes {FORMAT!r}); "
+                "move it away and start again, or name another report with -o."
+            )
         if head is not None and head.get("key") != key:
             raise ReportError(
                 f"The journal {path} belongs to another plan (other suite, options or data); "

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import msgspec
+
+from edgebench.errors import ReportError
+from edgebench.report.records import (
+    AnyRecord,
+    ArtifactOfRecord,
+    ArtifactRecord,
+    DiscardedRecord,
+    EndRecord,
+    FailedRecord,
+    IdleRecord,
+    PreparedRecord,
+    ResourcesRecord,
+    RunRecord,
+    SkippedRecord,
+    StartRecord,
+    read_record,
+)
 
 if TYPE_CHECKING:
+    from edgebench.measure.ledger import IdlePower
     from edgebench.report.journal import Journal
 
-Record = dict[str, Any]
+R = TypeVar("R", bound=AnyRecord)
 
 
 class Log:
@@ -17,15 +37,21 @@ class Log:
     `after` is told of each record once it is on disk; what it adds itself it is not told of.
     """
 
-    def __init__(self, journal: Journal, earlier: list[Record]) -> None:
+    def __init__(self, journal: Journal) -> None:
+        """Read the journal's records. Raises ReportError for one that this edgebench does not know."""
         self._journal = journal
-        self.records = earlier
-        self.after: Callable[[Record], None] | None = None
+        try:
+            self.records = [read_record(data) for data in journal.records()]
+        except msgspec.ValidationError as error:
+            raise ReportError(
+                f"The journal {journal.path} holds a record that this edgebench does not read ({error}); "
+                "remove it and start again."
+            ) from None
+        self.after: Callable[[AnyRecord], None] | None = None
 
-    def add(self, type: str, **fields: Any) -> Record:  # noqa: A002  # the journal's own word
+    def add(self, record: R) -> R:
         """Append one record; it is on disk when this returns."""
-        record = {"type": type, **fields}
-        self._journal.append(record)
+        self._journal.append(msgspec.to_builtins(record))
         self.records.append(record)
         if self.after is not None:
             told, self.after = self.after, None
@@ -35,13 +61,61 @@ class Log:
                 self.after = told
         return record
 
-    def find(self, type: str, **fields: Any) -> Iterator[Record]:  # noqa: A002
-        """Yield the records of that type with those fields, oldest first."""
-        for record in self.records:
-            if record["type"] == type and all(record.get(key) == value for key, value in fields.items()):
-                yield record
+    @property
+    def start(self) -> StartRecord | None:
+        """What was true before anything ran, or None before that."""
+        return next(self._of(StartRecord), None)
 
-    def once(self, type: str, make: Callable[[], Record], **fields: Any) -> Record:  # noqa: A002
-        """Return the record of that type and those fields, made now unless an earlier part of the session did."""
-        found = next(self.find(type, **fields), None)
-        return found if found is not None else self.add(type, **fields, **make())
+    @property
+    def ends(self) -> list[EndRecord]:
+        """The end of each part of the session."""
+        return list(self._of(EndRecord))
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether the last thing that happened is the end of everything planned."""
+        last = self.records[-1] if self.records else None
+        return isinstance(last, EndRecord) and last.complete
+
+    def idle(self, when: Literal["before", "after"] | None = None) -> list[IdleRecord]:
+        """Return the measurements of idle power."""
+        return [record for record in self._of(IdleRecord) if when in (None, record.when)]
+
+    def idle_powers(self) -> list[IdlePower]:
+        """Return the idle power of every scope, in the order of measuring."""
+        return [power for record in self._of(IdleRecord) for power in record.powers]
+
+    def prepared(self) -> list[PreparedRecord]:
+        """Return the processes that prepared."""
+        return list(self._of(PreparedRecord))
+
+    def artifact(self, cell: str) -> ArtifactRecord | None:
+        """Return the artifact of a benchmark."""
+        return next((record.artifact for record in self._of(ArtifactOfRecord) if record.cell == cell), None)
+
+    def given_up(self, cell: str) -> FailedRecord | SkippedRecord | None:
+        """Return why a benchmark is not measured, or None of one that is."""
+        return self.skipped(cell) or self.failed(cell)
+
+    def failed(self, cell: str) -> FailedRecord | None:
+        """Return why a benchmark was given up."""
+        return next((record for record in self._of(FailedRecord) if record.cell == cell), None)
+
+    def skipped(self, cell: str) -> SkippedRecord | None:
+        """Return why a benchmark cannot be measured here."""
+        return next((record for record in self._of(SkippedRecord) if record.cell == cell), None)
+
+    def runs(self, cell: str | None = None) -> list[RunRecord]:
+        """Return the runs that count, of one benchmark or of all, in the order of measuring."""
+        return [record for record in self._of(RunRecord) if cell in (None, record.cell)]
+
+    def discarded(self, cell: str | None = None) -> list[DiscardedRecord]:
+        """Return the runs that were measured again."""
+        return [record for record in self._of(DiscardedRecord) if cell in (None, record.cell)]
+
+    def resources(self) -> list[ResourcesRecord]:
+        """Return the sampler's records."""
+        return list(self._of(ResourcesRecord))
+
+    def _of(self, kind: type[R]) -> Iterator[R]:
+        return (record for record in self.records if isinstance(record, kind))

@@ -2,49 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebench.measure.agreement import shortfall
+from edgebench.measure.results import InferenceResult, ModelAnswer
 from edgebench.report.model import Notice, Report
 
 if TYPE_CHECKING:
+    from edgebench.machine.facts import MachineFacts
+    from edgebench.measure.results import Layers
     from edgebench.plan.plan import Benchmark
-    from edgebench.report.log import Log, Record
+    from edgebench.report.log import Log
+    from edgebench.report.records import ArtifactRecord, RunRecord, RunResult
 
 # The study reports at most 1.8 % between replications; three times that is a noisy machine.
 NOISY_SPREAD = 0.054
 
 
-def cell_notices(cell: Benchmark, runs: Sequence[Record], artifact: Mapping[str, Any] | None) -> Iterator[Notice]:
+def cell_notices(cell: Benchmark, runs: Sequence[RunRecord], artifact: ArtifactRecord | None) -> Iterator[Notice]:
     """Yield the warnings of one benchmark."""
-    medians = [median(run["result"]["values"]) for run in runs]
+    medians = [median(run.result.values) for run in runs]
     spread = (max(medians) - min(medians)) / median(medians)
     if spread > NOISY_SPREAD:
         text = f"its runs differ by more than {NOISY_SPREAD:.1%}: give it more runs, or a quieter machine"
         yield Notice(code="noisy", text=text)
     # Throttling is a sustained run's finding, told by its verdict.
-    if cell.kind != "sustained" and (disturbed := [run["disturbed"] for run in runs if run["disturbed"]]):
+    if cell.kind != "sustained" and (disturbed := [run.disturbed for run in runs if run.disturbed]):
         text = f"{len(disturbed)} of {len(runs)} runs were disturbed, as {disturbed[0]}"
         yield Notice(code="disturbed", text=text)
-    discarded = sum(run["result"]["energy"]["discarded"] for run in runs if run["result"].get("energy"))
+    discarded = sum(run.result.energy.discarded for run in runs if isinstance(run.result, InferenceResult))
     if discarded:
         yield Notice(code="windows-discarded", text=f"{discarded} energy windows were invalid and measured again")
+    first = runs[0].result
+    layers = first.layers if isinstance(first, ModelAnswer) else None
     if cell.params.precision == "int8" and cell.params.operator is None:
-        yield from _quantisation(cell, runs[0]["result"])
-    layers = runs[0]["result"].get("layers")
-    if cell.params.precision == "fp16" and layers and not layers["counts"].get("fp16"):
+        yield from _quantisation(cell, first, layers)
+    if cell.params.precision == "fp16" and layers and not layers.counts.get("fp16"):
         text = "half-precision weights only: no layer was executed in FP16 here, as the runtime tells it"
         yield Notice(code="fp16-not-executed", text=text)
-    agreement = runs[0]["result"].get("agreement")
+    agreement = None if first.quality is None else first.quality.agreement
     if agreement and (short := shortfall(agreement, cell.params.precision, cell.params.variant)):
         yield Notice(code="disagrees", text=short)
-    notes = {} if artifact is None else artifact["notes"]
-    if "seeded" in str(notes.get("weights", "")) and not notes.get("trained"):
+    if artifact is not None and "seeded" in (artifact.notes.weights or "") and not artifact.notes.trained:
         yield Notice(code="untrained", text="the weights are a seeded initialisation: its accuracy means nothing")
     if cell.params.isa != "none":
-        ignored = "isa_note" in runs[0]["result"].get("settings", {})
+        ignored = "isa_note" in (first.settings or {})
         text = f"an ISA ceiling ({cell.params.isa}) made this processor stand in for a smaller one"
         if ignored:
             text = (
@@ -53,22 +57,21 @@ def cell_notices(cell: Benchmark, runs: Sequence[Record], artifact: Mapping[str,
         yield Notice(code="isa-ceiling", text=text)
 
 
-def emulation(machine: Mapping[str, Any]) -> Iterator[Notice]:
+def emulation(machine: MachineFacts) -> Iterator[Notice]:
     """Yield the warning that every figure of an emulated processor carries."""
-    if program := machine.get("emulated"):
+    if program := machine.emulated:
         text = f"the processor is emulated ({program}): times and joules say nothing of a real one"
         yield Notice(code="emulated", text=text)
 
 
-def _quantisation(cell: Benchmark, result: Mapping[str, Any]) -> Iterator[Notice]:
-    layers = result.get("layers")
+def _quantisation(cell: Benchmark, result: RunResult, layers: Layers | None) -> Iterator[Notice]:
     if cell.params.variant.endswith("weights-int8"):
         text = "only the weights are stored in INT8: what the layers multiply in is the runtime's choice"
         yield Notice(code="int8-weights", text=text)
         return
-    if layers and not layers["counts"].get("int8"):
+    if layers and not layers.counts.get("int8"):
         yield Notice(code="int8-not-executed", text="no layer was executed in INT8, as the runtime tells it")
-    operators = (result.get("settings") or {}).get("operators", {})
+    operators = (result.settings or {}).get("operators", {})
     if outside := operators.get("built-in kernel"):
         text = f"{outside} of {sum(operators.values())} operators ran in LiteRT's built-in kernels, not in XNNPACK's"
         yield Notice(code="delegate-partial", text=text)
@@ -95,7 +98,7 @@ def session_notices(report: Report, log: Log) -> Iterator[Notice]:
     if counts and (fewest := min(counts)) < 5:
         text = f"{fewest} runs a benchmark: intervals are wide; --processes 10 narrows them"
         yield Notice(code="few-runs", text=text)
-    busiest = [record["disturbed"] for record in log.find("run") if record["disturbed"]]
+    busiest = [run.disturbed for run in log.runs() if run.disturbed]
     if busiest:
         yield Notice(code="other-load", text=f"{len(busiest)} runs were disturbed even when repeated: {busiest[-1]}")
     elsewhere = {

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
 
 from edgebench.machine.facts import ImageFacts, MachineFacts, State
-from edgebench.machine.readers import SeriesInfo
-from edgebench.measure.ledger import Absence, CompressResult, IdlePower, LedgerPhase, MissingProbe, ProbeFacts
+from edgebench.machine.readers import SeriesInfo, Why
+from edgebench.machine.sampling import SamplerClock
+from edgebench.measure.ledger import CompressResult, IdlePower, LedgerPhase, MissingProbe, ProbeFacts
 from edgebench.measure.messages import Clock, Message, RunClock, Shapes
 from edgebench.measure.results import InferenceResult, SustainedResult
 
 RunResult: TypeAlias = InferenceResult | SustainedResult | CompressResult
+R = TypeVar("R", InferenceResult, SustainedResult, CompressResult)
 
 
 class PreparedOn(Message, frozen=True, kw_only=True):
@@ -81,13 +83,6 @@ class PhaseSpan(Message, frozen=True, kw_only=True):
     phase: str
     begin_s: float
     end_s: float
-
-
-class SamplerClock(Message, frozen=True, kw_only=True):
-    """One moment on both clocks: the monotonic one starts anew with each boot."""
-
-    monotonic_s: float
-    unix_s: float
 
 
 class Record(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -180,7 +175,7 @@ class ResourcesRecord(Record, frozen=True, kw_only=True, tag="resources"):
     rate_hz: float
     ended: bool
     series: tuple[SeriesInfo, ...] = ()
-    missing: Mapping[str, Absence] = {}
+    missing: Mapping[str, Why] = {}
     samples: tuple[tuple[float | None, ...], ...] = ()
     clock: SamplerClock | None = None
 
@@ -212,3 +207,8 @@ def read_record(data: object) -> AnyRecord:
     """Return the record that a line of the journal holds. Raises msgspec.ValidationError for anything else."""
     record: AnyRecord = msgspec.convert(data, AnyRecord)
     return record
+
+
+def of_kind(runs: Sequence[RunRecord], kind: type[R]) -> list[R]:
+    """Return the results of these runs that are of a kind: all of them, as the runs are of one benchmark."""
+    return [run.result for run in runs if isinstance(run.result, kind)]

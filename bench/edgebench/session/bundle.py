@@ -14,15 +14,26 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebench import __version__
-from edgebench.artifacts.bundle import bundled, open_bundle, replaced, within
+from edgebench.artifacts.bundle import open_bundle, within
 from edgebench.artifacts.families import family_versions
-from edgebench.artifacts.manifest import MANIFEST_FILE, PREFIX, Data, File, Manifest, sealed, target_json
+from edgebench.artifacts.manifest import (
+    MANIFEST_FILE,
+    PREFIX,
+    Bundled,
+    Data,
+    Failure,
+    File,
+    Manifest,
+    SuiteOf,
+    Target,
+    target_json,
+)
 from edgebench.artifacts.store import META_FILE, content_digest
 from edgebench.backends.packages import installed_versions
 from edgebench.errors import BundleError, CompressionError, UsageError
@@ -31,11 +42,15 @@ from edgebench.measure.probes import opened
 from edgebench.plan.targets import FAMILIES, carried, carried_target_of
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
+from edgebench.report.model import PreparedOn
+from edgebench.report.records import ArtifactRecord
 from edgebench.session.preparation import make_artifact
 from edgebench_suites.data.load import load_data
 from edgebench_suites.data.saved import save_data
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from edgebench.plan.plan import Plan
     from edgebench.session.options import Options, Progress
     from edgebench_suites.data.dataset import Dataset
@@ -81,7 +96,7 @@ def make_bundle(
         pass  # a probe that does not exist is found before anything is trained
     made, failed = _prepare(plan, options, progress)
     if not made:
-        raise CompressionError(f"nothing could be prepared, as {failed[0]['reason']}")
+        raise CompressionError(f"nothing could be prepared, as {failed[0].reason}")
     progress.step("prepare", "writing the bundle")
 
     with _writing(folder) as work:
@@ -93,29 +108,22 @@ def make_bundle(
             raise BundleError(f"the data are {data.name} now, not {plan.dataset}: leave them alone while preparing")
         if earlier is not None and earlier.data is not None and earlier.data.digest != data.digest:
             raise BundleError(f"{folder}: holds other data than this: name another folder with -o")
-        targets = [{**entry, "artifact": writer.packed(entry["artifact"])} for entry in made]
+        targets = [writer.packed(entry) for entry in made]
         if earlier is not None:
-            new = [entry["target"] for entry in targets]
-            targets += [kept.model_dump(mode="json") for kept in earlier.targets if kept.target not in new]
-        held = [entry["target"] for entry in targets]
-        kept_files = {data.file, *(path for entry in targets for path in bundled(entry["artifact"]))}
-        manifest = sealed(
-            {
-                "edgebench": __version__,
-                "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-                "platform": platform,
-                "suite": {
-                    "name": plan.name,
-                    "digest": plan.suite_digest,
-                    "seed": plan.seed,
-                    "data": plan.dataset,
-                },
-                "data": data,
-                "targets": targets,
-                "failed": [failure for failure in failed if failure["target"] not in held],
-                "files": {name: file for name, file in writer.files.items() if within(name, kept_files)},
-            }
-        )
+            new = [entry.target for entry in targets]
+            targets += [kept for kept in earlier.targets if kept.target not in new]
+        held = [entry.target for entry in targets]
+        kept_files = {data.file}.union(*(entry.artifact.places for entry in targets))
+        manifest = Manifest(
+            edgebench=__version__,
+            created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            platform=platform,
+            suite=SuiteOf(name=plan.name, digest=plan.suite_digest, seed=plan.seed, data=plan.dataset),
+            data=data,
+            targets=tuple(targets),
+            failed=tuple(failure for failure in failed if failure.target not in held),
+            files={name: file for name, file in writer.files.items() if within(name, kept_files)},
+        ).sealed()
         _write_manifest(work, manifest)
     return manifest
 
@@ -140,14 +148,24 @@ def _earlier(plan: Plan, platform: str, folder: Path, *, extend: bool) -> Manife
     return bundle.manifest
 
 
-def _prepare(plan: Plan, options: Options, progress: Progress) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Make every target of the plan once; return those made and those that failed, as the manifest has them."""
-    made: list[dict[str, Any]] = []
-    failed: list[dict[str, Any]] = []
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A target that was prepared: its artifact still lies in the store."""
+
+    target: JsonValue
+    benchmark: str
+    artifact: ArtifactRecord
+    family: str
+
+
+def _prepare(plan: Plan, options: Options, progress: Progress) -> tuple[list[_Made], list[Failure]]:
+    """Make every target of the plan once; return those made and those that failed."""
+    made: list[_Made] = []
+    failed: list[Failure] = []
     done = []
     with tempfile.TemporaryDirectory(prefix="edgebench-prepare-") as scratch:
         journal = Journal.open(Path(scratch, "journal"), plan.digest)
-        log = Log(journal, [])
+        log = Log(journal)
         for cell in plan.benchmarks:
             target = carried_target_of(cell)
             if target in done:
@@ -157,23 +175,20 @@ def _prepare(plan: Plan, options: Options, progress: Progress) -> tuple[list[dic
             progress.step("prepare", f"{cell.params.model} {variant} for {family}")
             outcome = make_artifact(plan, cell, options, log, for_bundle=True)
             progress.advance(f"prepare {cell.name}")
-            entry = {"target": target_json(target), "benchmark": cell.name}
-            if "error" in outcome:
-                failed.append({**entry, "reason": outcome["error"]})
-                progress.note(f"{cell.name} cannot be prepared: {outcome['error']}")
+            if isinstance(outcome, ArtifactRecord):
+                made.append(_Made(target_json(target), cell.name, outcome, family))
             else:
-                made.append({**entry, "artifact": outcome["artifact"], "prepared_on": _here(family)})
+                failed.append(Failure(target=target_json(target), benchmark=cell.name, reason=outcome.reason))
+                progress.note(f"{cell.name} cannot be prepared: {outcome.reason}")
         journal.close()
     return made, failed
 
 
-def _here(family: str) -> dict[str, Any]:
-
+def _here(family: str) -> PreparedOn:
+    """Return what the report says of this machine and of the packages that decide what was made."""
     facts = machine.describe(machine.usable_cpus())
-    return {
-        **{key: facts[key] for key in ("cpu", "architecture", "os")},
-        "software": {**family_versions(family), **installed_versions("numpy")},
-    }
+    software = {**family_versions(family), **installed_versions("numpy")}
+    return PreparedOn(cpu=facts.cpu, architecture=facts.architecture, os=facts.os, software=software)
 
 
 class _Writer:
@@ -182,14 +197,16 @@ class _Writer:
     def __init__(self, folder: Path, store: Path) -> None:
         self.folder = folder
         self.store = store
-        self.files: dict[str, Any] = {}
+        self.files: dict[str, File] = {}
         self._moved: dict[str, str] = {}
 
-    def packed(self, record: Mapping[str, Any]) -> Any:
-        """Return an artifact's record with every path in the store replaced by its copy's in the bundle."""
-        return replaced(dict(record), self._copied, marked=f"{self.store}/")
+    def packed(self, made: _Made) -> Target:
+        """Copy an artifact into the bundle and return its entry."""
+        artifact = Bundled.of(made.artifact, self._copied)
+        return Target(target=made.target, benchmark=made.benchmark, artifact=artifact, prepared_on=_here(made.family))
 
     def _copied(self, text: str) -> str:
+        """Copy the artifact of the store that a path lies in, unless it was, and return the path in the bundle."""
         key, _, inside = text[len(f"{self.store}/") :].partition("/")
         if key not in self._moved:
             self._moved[key] = self._add_folder(self.store / key)

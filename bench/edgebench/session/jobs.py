@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-import json
+import operator
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, reduce
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar, cast
+
+import msgspec
 
 from edgebench.machine.child import run_child
 from edgebench.machine.facts import ISA_ENVIRONMENT
+from edgebench.measure.messages import Answer, Clock, Failure, Job
 
 # What a result may at most be: a hostile model must not make the session read gigabytes.
 MAX_RESULT_BYTES = 64 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class JobResult:
-    """What came back. `data` is empty when `error` says why. `start_s` is process start and end, not work."""
+T = TypeVar("T", bound=Answer)
+T_co = TypeVar("T_co", bound=Answer, covariant=True)
 
-    data: Mapping[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class JobResult(Generic[T_co]):
+    """What came back. `answer` is None when `error` says why.
+
+    `start_s` of its `seconds` are process start and end, not work; `clock` is None of a process that told nothing.
+    """
+
+    answer: T_co | None
     error: str | None
     seconds: float
     cpu_s: float
     start_s: float
+    clock: Clock | None
 
 
 def child_environment(*, threads: int, isa: str, seed: int) -> dict[str, str]:
@@ -47,32 +58,47 @@ def child_environment(*, threads: int, isa: str, seed: int) -> dict[str, str]:
 
 def run_job(
     module: str,
-    job: Mapping[str, Any],
+    job: Job,
+    kinds: tuple[type[T], ...],
     *,
     environment: Mapping[str, str],
     limit_s: float,
     on_line: Callable[[str], None] | None = None,
     python: str = sys.executable,
-) -> JobResult:
-    """Run ``PYTHON -m MODULE JOB.json`` to its result; never raises for what the child does."""
+    arguments: Sequence[str] = (),
+) -> JobResult[T]:
+    """Run ``PYTHON -m MODULE [ARGUMENTS] JOB ANSWER`` to an answer of one of these kinds.
+
+    It never raises for what the child does.
+    """
     with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
-        job_file, result_file = Path(folder, "job.json"), Path(folder, "result.json")
-        job_file.write_text(json.dumps({**job, "result": str(result_file)}), encoding="utf-8")
-        spawned_s = time.monotonic()
-        outcome = run_child(
-            [python, "-m", module, str(job_file)], environment=environment, limit_s=limit_s, on_line=on_line
-        )
+        job_file, answer_file = Path(folder, "job.json"), Path(folder, "answer.json")
+        job_file.write_bytes(msgspec.json.encode(job))
+        argv = [python, "-m", module, *arguments, str(job_file), str(answer_file)]
+        outcome = run_child(argv, environment=environment, limit_s=limit_s, on_line=on_line)
         error = outcome.failure(limit_s)
-        data: dict[str, Any] = {}
+        found: Answer | None = None
         if error is None:
-            try:
-                if result_file.stat().st_size > MAX_RESULT_BYTES:
-                    error = "the worker's result is too large to be one"
-                else:
-                    data = json.loads(result_file.read_text(encoding="utf-8"))
-                    error = data.pop("error", None)
-            except (OSError, ValueError):
-                error = "the worker ended without a result"
-    clock = data.get("clock", {})
-    work_s = clock.get("finished", spawned_s) - clock.get("loading", clock.get("started", spawned_s))
-    return JobResult(data, error, outcome.seconds, outcome.cpu_s, max(0.0, outcome.seconds - work_s))
+            found, error = _read(answer_file, kinds)
+    clock = None if found is None else found.clock
+    start_s = outcome.seconds if clock is None else max(0.0, outcome.seconds - clock.work_s)
+    if isinstance(found, Failure):
+        error, found = found.error, None
+    return JobResult(cast("T | None", found), error, outcome.seconds, outcome.cpu_s, start_s, clock)
+
+
+def _read(file: Path, kinds: tuple[type[Answer], ...]) -> tuple[Answer | None, str | None]:
+    """Return the answer in a file, or a sentence that says why there is none."""
+    try:
+        if file.stat().st_size > MAX_RESULT_BYTES:
+            return None, "the worker's result is too large to be one"
+        return _decoder(kinds).decode(file.read_bytes()), None
+    except OSError:
+        return None, "the worker ended without a result"
+    except (msgspec.DecodeError, RecursionError) as error:
+        return None, f"the worker's result is not one that this edgebench reads ({str(error)[:300]})"
+
+
+@cache
+def _decoder(kinds: tuple[type[Answer], ...]) -> msgspec.json.Decoder[Answer]:
+    return msgspec.json.Decoder(reduce(operator.or_, kinds, Failure))

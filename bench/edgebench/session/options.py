@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from edgebench.measure.probes import ProbeSettings
+from edgebench.measure.messages import ProbeSettings
 
 if TYPE_CHECKING:
     from edgebench.artifacts.bundle import Bundle

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.links.own import why_not
+from edgebench.artifacts.messages import OwnModel, Prepared, PrepareJob
 from edgebench.backends.registry import get_backend
 from edgebench.plan.targets import FAMILIES, carried, engine_shapes, target_of, wanted
+from edgebench.report.records import (
+    ArtifactOfRecord,
+    ArtifactRecord,
+    FailedRecord,
+    PhaseSpan,
+    PreparedRecord,
+    SkippedRecord,
+)
 from edgebench.session.jobs import child_environment, run_job
 
 if TYPE_CHECKING:
@@ -16,66 +25,78 @@ if TYPE_CHECKING:
     from edgebench.report.log import Log
     from edgebench.session.options import Options, Progress
 
-Artifacts = dict[str, dict[str, Any] | None]
+Artifacts = dict[str, ArtifactRecord | None]
+
+
+@dataclass(frozen=True, slots=True)
+class NotMade:
+    """Why a benchmark has no artifact; `skipped`: nothing failed, it cannot be had here."""
+
+    reason: str
+    skipped: bool = False
 
 
 def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> Artifacts:
     """Return {benchmark: artifact or None}; one without is recorded as skipped or failed."""
     artifacts: Artifacts = {}
-    made: dict[tuple[Any, ...], dict[str, Any]] = {}
+    made: dict[tuple[Any, ...], ArtifactRecord | NotMade] = {}
     for cell in plan.benchmarks:
-        if next(log.find("failed", cell=cell.name), None) or next(log.find("skipped", cell=cell.name), None):
+        if log.given_up(cell.name):
             artifacts[cell.name] = None
             continue
         if reason := get_backend(cell.params.backend).unavailable():
-            log.add("skipped", cell=cell.name, reason=reason)
+            log.add(SkippedRecord(cell=cell.name, reason=reason))
             progress.note(f"{cell.name} is skipped: {reason}")
             artifacts[cell.name] = None
             continue
         if plan.own_model is not None and (
             reason := why_not(plan.own_model.format, FAMILIES[cell.params.backend], cell.params.variant)
         ):
-            log.add("skipped", cell=cell.name, reason=reason)
+            log.add(SkippedRecord(cell=cell.name, reason=reason))
             artifacts[cell.name] = None
             continue
         if cell.params.operator is not None:
             artifacts[cell.name] = None
             continue
-        earlier = next(log.find("artifact", cell=cell.name), None)
+        earlier = log.artifact(cell.name)
         key = target_of(cell)
         if key not in made:
             if options.bundle is not None:
                 made[key] = _from_bundle(options.bundle, plan, cell, options, log)
             elif earlier is not None:
-                made[key] = {"artifact": earlier["artifact"]}
+                made[key] = earlier
             else:
                 variant, family = wanted(cell)
                 progress.step("prepare", f"{cell.params.model} {variant} for {family}")
                 made[key] = make_artifact(plan, cell, options, log)
                 progress.advance(f"prepare {cell.name}")
-        artifacts[cell.name] = made[key].get("artifact")
-        _record(cell, made[key], log, progress, earlier=earlier is not None)
+        artifacts[cell.name] = _recorded(cell, made[key], log, progress, earlier=earlier is not None)
     return artifacts
 
 
-def _record(cell: Benchmark, outcome: Mapping[str, Any], log: Log, progress: Progress, *, earlier: bool) -> None:
+def _recorded(
+    cell: Benchmark, outcome: ArtifactRecord | NotMade, log: Log, progress: Progress, *, earlier: bool
+) -> ArtifactRecord | None:
     """Put in the journal what came of preparing a benchmark, unless an `earlier` part of the session did."""
-    if outcome.get("error"):
-        log.add("failed", cell=cell.name, reason=outcome["error"])
-        progress.note(f"{cell.name} failed: {outcome['error']}")
-    elif outcome.get("missing"):
-        log.add("skipped", cell=cell.name, reason=outcome["missing"])
-        progress.note(f"{cell.name} is skipped: {outcome['missing']}")
-    elif not earlier:
-        log.add("artifact", cell=cell.name, artifact=outcome["artifact"])
+    if isinstance(outcome, ArtifactRecord):
+        if not earlier:
+            log.add(ArtifactOfRecord(cell=cell.name, artifact=outcome))
+        return outcome
+    if outcome.skipped:
+        log.add(SkippedRecord(cell=cell.name, reason=outcome.reason))
+        progress.note(f"{cell.name} is skipped: {outcome.reason}")
+    else:
+        log.add(FailedRecord(cell=cell.name, reason=outcome.reason))
+        progress.note(f"{cell.name} failed: {outcome.reason}")
+    return None
 
 
-def _from_bundle(bundle: Bundle, plan: Plan, cell: Benchmark, options: Options, log: Log) -> dict[str, Any]:
+def _from_bundle(bundle: Bundle, plan: Plan, cell: Benchmark, options: Options, log: Log) -> ArtifactRecord | NotMade:
     """Return the artifact that a workstation made; only what must be built on the board is built."""
     if (record := bundle.artifact(cell)) is None:
-        return {"missing": bundle.why_not(cell)}
+        return NotMade(bundle.why_not(cell), skipped=True)
     if carried(cell) == wanted(cell):
-        return {"artifact": record}
+        return record
     return make_artifact(plan, cell, options, log, parent=record)
 
 
@@ -86,33 +107,14 @@ def make_artifact(
     log: Log,
     *,
     for_bundle: bool = False,
-    parent: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+    parent: ArtifactRecord | None = None,
+) -> ArtifactRecord | NotMade:
     """Make a benchmark's artifact in a child, on the board from a bundled `parent`; return it or the reason."""
-    own = plan.own_model
-    variant, family = carried(cell) if for_bundle else wanted(cell)
-    job = {
-        "model": cell.params.model,
-        "width": cell.params.width,
-        "variant": variant,
-        "family": family,
-        "parent": parent,
-        "recipe": cell.recipe.model_dump(),
-        "shapes": engine_shapes(cell),
-        "seed": plan.seed,
-        "cpus": list(options.cpus),
-        "cache": str(options.cache),
-        "data": str(options.data) if options.data else None,
-        "choice": plan.data.model_dump(),
-        "weights": str(options.weights) if options.weights else None,
-        "own": None
-        if own is None
-        else {"path": str(own.path), "format": own.format, "shapes": own.shapes, "digest": own.digest},
-        "probes": {"specs": options.probes.specs, "sysfs": options.probes.sysfs},
-    }
+    job = prepare_job(plan, cell, options, for_bundle=for_bundle, parent=parent)
     outcome = run_job(
         "edgebench.artifacts.prepare",
         job,
+        (Prepared,),
         # Training and quantising use every core they may; the ISA ceiling is for measuring only. OpenMP's threads sleep
         # at a barrier: spinning there makes training eight times slower when anything else runs on a core.
         environment={
@@ -121,17 +123,48 @@ def make_artifact(
         },
         limit_s=cell.measure.time_limit_s,
     )
+    ledger = () if outcome.answer is None else outcome.answer.artifact.ledger
     log.add(
-        "prepared",
-        cell=cell.name,
-        seconds=outcome.seconds,
-        start_s=outcome.start_s,
-        error=outcome.error,
-        clock=outcome.data.get("clock"),
-        phases=[
-            {"phase": entry["phase"], "clock": entry["clock"]}
-            for entry in outcome.data.get("artifact", {}).get("ledger", [])
-            if not entry.get("cached") and "clock" in entry
-        ],
+        PreparedRecord(
+            cell=cell.name,
+            seconds=outcome.seconds,
+            start_s=outcome.start_s,
+            error=outcome.error,
+            clock=outcome.clock,
+            phases=tuple(
+                PhaseSpan(phase=entry.phase, begin_s=entry.begin_s, end_s=entry.end_s)
+                for entry in ledger
+                if not entry.cached and entry.begin_s is not None and entry.end_s is not None
+            ),
+        )
     )
-    return {"error": outcome.error} if outcome.error else {"artifact": dict(outcome.data["artifact"])}
+    if outcome.answer is None:
+        return NotMade(outcome.error or "it gave no result")
+    return outcome.answer.artifact
+
+
+def prepare_job(
+    plan: Plan, cell: Benchmark, options: Options, *, for_bundle: bool = False, parent: ArtifactRecord | None = None
+) -> PrepareJob:
+    """Return what the process is asked that makes a benchmark's artifact."""
+    own = plan.own_model
+    variant, family = carried(cell) if for_bundle else wanted(cell)
+    return PrepareJob(
+        model=cell.params.model,
+        width=cell.params.width,
+        variant=variant,
+        family=family,
+        parent=parent,
+        recipe=cell.recipe.model_dump(),
+        shapes=tuple(engine_shapes(cell)),
+        seed=plan.seed,
+        cpus=options.cpus,
+        cache=str(options.cache),
+        data=str(options.data) if options.data else None,
+        choice=plan.data.choice,
+        weights=str(options.weights) if options.weights else None,
+        own=None
+        if own is None
+        else OwnModel(path=str(own.path), format=own.format, shapes=own.shapes, digest=own.digest),
+        probes=options.probes,
+    )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebench.machine.facts import cpus_for, disturbance, read_state
+from edgebench.measure.messages import ArtifactFile, EnergyJob, MeasureJob, Shapes, SustainedJob, TimedJob
+from edgebench.measure.results import InferenceResult, SustainedResult
 from edgebench.plan.targets import FAMILIES
 from edgebench.report.metric import widest_scope
+from edgebench.report.records import DiscardedRecord, FailedRecord, RunRecord
 from edgebench.session.compress import evaluation_job, make_once
 from edgebench.session.jobs import JobResult, child_environment, run_job
 from edgebench_suites.zoo import task_of
@@ -19,7 +21,9 @@ from edgebench_suites.zoo import task_of
 if TYPE_CHECKING:
     from edgebench.plan.plan import Benchmark, Plan
     from edgebench.report.log import Log
+    from edgebench.report.records import ArtifactRecord, RunResult
     from edgebench.session.options import Options, Progress
+    from edgebench.session.preparation import Artifacts
 
 # A run that something disturbed is measured again this often, then kept with a warning.
 MAX_REPEATS = 1
@@ -36,121 +40,127 @@ def schedule(plan: Plan) -> Iterator[tuple[Benchmark, int]]:
             yield from ((cell, turn) for cell in due)
 
 
-def measure_all(
-    plan: Plan, options: Options, artifacts: Mapping[str, Mapping[str, Any] | None], log: Log, progress: Progress
-) -> None:
+def measure_all(plan: Plan, options: Options, artifacts: Artifacts, log: Log, progress: Progress) -> None:
     """Measure every run that the journal does not hold yet; one that fails is left, the rest goes on."""
     for place, (cell, turn) in enumerate(schedule(plan)):
-        if any(next(log.find(end, cell=cell.name), None) for end in ("failed", "skipped")):
-            continue
-        if next(log.find("run", cell=cell.name, turn=turn), None):
+        runs = log.runs(cell.name)
+        if log.given_up(cell.name) or any(run.turn == turn for run in runs):
             continue
         artifact = artifacts.get(cell.name)
         if artifact is None and cell.params.operator is None:
             continue
         progress.step("measure", f"{cell.name} run {turn + 1} of {cell.measure.processes}")
-        first = next(log.find("run", cell=cell.name), None)
-        job = make_job(
-            plan, cell, artifact, options, loops=first["result"].get("loops", 0) if first else 0, describe=not first
-        )
-        if cell.kind == "sustained" and cell.measure.rest_s:
+        sustained = cell.kind == "sustained"
+        if sustained and cell.measure.rest_s:
             progress.step("idle", f"rest before {cell.name}, {cell.measure.rest_s:g} s")
             time.sleep(cell.measure.rest_s)
         # Throttling is what a sustained run looks for, and a repeat would begin hot.
-        repeats = 0 if cell.kind == "sustained" else MAX_REPEATS
-        for attempt in range(repeats + 1):
+        for attempts_left in (0,) if sustained else range(MAX_REPEATS, -1, -1):
             before = read_state()
-            outcome = _run(plan, cell, artifact, options, job)
+            outcome = _run(plan, cell, artifact, options, runs[0] if runs else None)
             after = read_state()
-            if outcome.error is not None:
-                log.add("failed", cell=cell.name, reason=outcome.error, seconds=outcome.seconds)
-                progress.note(f"{cell.name} failed: {outcome.error}")
+            if outcome.answer is None:
+                reason = outcome.error or "it gave no result"
+                log.add(FailedRecord(cell=cell.name, reason=reason, seconds=outcome.seconds))
+                progress.note(f"{cell.name} failed: {reason}")
                 break
             happened = disturbance(before, after, outcome.cpu_s)
-            if happened.reason is not None and attempt < repeats:
+            if happened.reason is not None and attempts_left:
                 log.add(
-                    "discarded",
-                    cell=cell.name,
-                    turn=turn,
-                    reason=happened.reason,
-                    seconds=outcome.seconds,
-                    clock=outcome.data["clock"],
+                    DiscardedRecord(
+                        cell=cell.name,
+                        turn=turn,
+                        reason=happened.reason,
+                        seconds=outcome.seconds,
+                        clock=outcome.answer.clock,
+                    )
                 )
                 progress.note(f"{cell.name}: a run is measured again, as {happened.reason}")
                 continue
             log.add(
-                "run",
-                cell=cell.name,
-                turn=turn,
-                place=place,
-                seconds=outcome.seconds,
-                start_s=outcome.start_s,
-                disturbed=happened.reason,
-                state={"before": asdict(before), "after": asdict(after)},
-                result=dict(outcome.data),
+                RunRecord(
+                    cell=cell.name,
+                    turn=turn,
+                    place=place,
+                    seconds=outcome.seconds,
+                    start_s=outcome.start_s,
+                    disturbed=happened.reason,
+                    before=before,
+                    after=after,
+                    result=outcome.answer,
+                )
             )
-            powers = {
-                window["scope"]: window["power_w"] for window in outcome.data.get("energy", {}).get("windows", [])
-            }
-            if widest := widest_scope(set(powers)):
-                progress.power(powers[widest], widest)
+            _tell_power(outcome.answer, progress)
             break
         progress.advance(cell.name)
 
 
+def _tell_power(result: RunResult, progress: Progress) -> None:
+    """Tell the latest power of the widest scope that a run's windows have."""
+    windows = result.energy.windows if isinstance(result, InferenceResult) else ()
+    powers = {window.scope: window.power_w for window in windows}
+    if widest := widest_scope(set(powers)):
+        progress.power(powers[widest], widest)
+
+
 def _run(
-    plan: Plan, cell: Benchmark, artifact: Mapping[str, Any] | None, options: Options, job: Mapping[str, Any]
-) -> JobResult:
-    """One run in processes of its own: a worker, or for kind ``compress`` the making of the artifact."""
+    plan: Plan, cell: Benchmark, artifact: ArtifactRecord | None, options: Options, first: RunRecord | None
+) -> JobResult[RunResult]:
+    """One run in processes of its own: a worker, or for kind ``compress`` the making of the artifact.
+
+    `first` is the cell's first run, once there is one: its loops are kept, and it alone is asked for a description.
+    """
     if cell.kind == "compress" and artifact is not None:
-        family = FAMILIES[cell.params.backend]
-        return make_once(plan, cell, artifact, options, family=family, describe=bool(job["describe"]))
+        return make_once(plan, cell, artifact, options, family=FAMILIES[cell.params.backend], describe=first is None)
+    known = first.result.times.loops if first is not None and isinstance(first.result, InferenceResult) else 0
+    job = make_job(plan, cell, artifact, options, loops=known, describe=first is None)
+    load_s = job.timing.seconds if isinstance(job.timing, SustainedJob) else 0.0
     return run_job(
         "edgebench.measure.worker",
         job,
+        (InferenceResult, SustainedResult),
         environment=child_environment(threads=cell.params.threads, isa=cell.params.isa, seed=plan.seed),
-        limit_s=cell.measure.time_limit_s + job["sustained_s"],
+        limit_s=cell.measure.time_limit_s + load_s,
     )
 
 
 def make_job(
-    plan: Plan, cell: Benchmark, artifact: Mapping[str, Any] | None, options: Options, *, loops: int, describe: bool
-) -> dict[str, Any]:
+    plan: Plan, cell: Benchmark, artifact: ArtifactRecord | None, options: Options, *, loops: int, describe: bool
+) -> MeasureJob:
     """Return the worker's job for one run; the first run of a cell also describes layers and measures accuracy."""
     params, measure = cell.params, cell.measure
-    shapes: dict[str, Any] = {}
+    shapes: Shapes = {}
     if plan.own_model is not None and artifact is not None:
-        shapes = artifact["notes"]["shapes"]
+        shapes = artifact.notes.shapes or {}
     elif params.operator is None:
         shapes = task_of(params.model).shapes(params.batch, params.size, params.width)
     labelled = cell.kind == "inference" and plan.own_model is None
-    evaluate = evaluation_job(plan, cell, artifact, options)
-    energy = {
-        "specs": options.probes.specs,
-        "sysfs": options.probes.sysfs,
-        "windows": measure.energy_windows,
-        "target": measure.energy_target,
-        "window_s": measure.energy_window_s,
-    }
-    return {
-        "name": cell.name,
-        "backend": params.backend,
-        "precision": params.precision,
-        "threads": params.threads,
-        "cpus": cpus_for(params.threads, options.cpus),
-        "seed": plan.seed,
-        "operator": params.operator,
-        "artifact": None if artifact is None else {"path": artifact["path"], "format": artifact["format"]},
-        "shapes": shapes,
-        "loops": loops,
-        "passes": measure.passes,
-        "warmup_passes": measure.warmup_passes,
-        "values": measure.values,
-        "sustained_s": measure.sustained_s if cell.kind == "sustained" else 0,
-        "min_value_s": measure.min_value_s,
-        "energy": energy,
-        "tokens": None if params.tokens is None else params.batch * (1 if "past" in shapes else params.tokens),
-        "weights_only": params.variant.endswith("weights-int8"),
-        "describe": describe,
-        "evaluate": evaluate if describe and labelled else None,
-    }
+    timed = TimedJob(
+        loops=loops,
+        passes=measure.passes,
+        warmup_passes=measure.warmup_passes,
+        values=measure.values,
+        min_value_s=measure.min_value_s,
+    )
+    return MeasureJob(
+        name=cell.name,
+        backend=params.backend,
+        precision=params.precision,
+        threads=params.threads,
+        cpus=tuple(cpus_for(params.threads, options.cpus)),
+        seed=plan.seed,
+        operator=params.operator,
+        artifact=None if artifact is None else ArtifactFile(str(artifact.path), artifact.format),
+        shapes=shapes,
+        timing=SustainedJob(measure.sustained_s) if cell.kind == "sustained" else timed,
+        energy=EnergyJob(
+            probes=options.probes,
+            windows=measure.energy_windows,
+            target=measure.energy_target,
+            window_s=measure.energy_window_s,
+        ),
+        tokens_a_pass=None if params.tokens is None else params.batch * (1 if "past" in shapes else params.tokens),
+        weights_only=params.variant.endswith("weights-int8"),
+        describe=describe,
+        evaluate=evaluation_job(plan, cell, artifact, options) if describe and labelled else None,
+    )

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgebench.machine.sampling import SamplerHead, SamplerJob
+from edgebench.report.records import (
+    DiscardedRecord,
+    FailedRecord,
+    IdleRecord,
+    PreparedRecord,
+    ResourcesRecord,
+    RunRecord,
+    StartRecord,
+)
 
 if TYPE_CHECKING:
-    from edgebench.measure.probes import ProbeSettings
-    from edgebench.report.log import Log, Record
+    from edgebench.measure.messages import ProbeSettings
+    from edgebench.report.log import Log
+    from edgebench.report.records import AnyRecord
 
 MODULE = "edgebench.machine.sampling"
 STOP_S = 2.0
+_ROW = msgspec.json.Decoder(tuple[float | None, ...])
 # The steps of a session after which its samples so far are put on disk.
-STEPS = frozenset({"idle", "prepared", "run", "discarded", "failed"})
+STEPS = (IdleRecord, PreparedRecord, RunRecord, DiscardedRecord, FailedRecord)
 
 
 @contextlib.contextmanager
@@ -44,13 +58,13 @@ class Recording:
         self._process: subprocess.Popen[bytes] | None = None
         self._file = -1
         self._read_to = 0
-        self._head: dict[str, Any] | None = None
+        self._head: SamplerHead | None = None
 
-    def step(self, record: Record) -> None:
+    def step(self, record: AnyRecord) -> None:
         """Begin with the session's first record; after a step, put the samples so far on disk."""
-        if record["type"] == "start":
+        if isinstance(record, StartRecord):
             self.begin()
-        elif record["type"] in STEPS and self._file >= 0:
+        elif isinstance(record, STEPS) and self._file >= 0:
             self._keep()
 
     def close(self) -> None:
@@ -72,11 +86,11 @@ class Recording:
         """Start the sampler, where one is wanted."""
         if not self._rate_hz or self._file >= 0:
             return
-        job = {"rate_hz": self._rate_hz, "specs": self._probes.specs, "sysfs": self._probes.sysfs}
+        job = msgspec.json.encode(SamplerJob(self._rate_hz, self._probes.specs, self._probes.sysfs)).decode()
         self._file = os.memfd_create("edgebench-resources", os.MFD_CLOEXEC)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", MODULE, str(self._file), json.dumps(job)],
+                [sys.executable, "-m", MODULE, str(self._file), job],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -86,20 +100,26 @@ class Recording:
             self._process = None
 
     def _keep(self) -> None:
-        rows = []
-        for line in self._lines():
-            value = json.loads(line)
-            if isinstance(value, dict):
-                self._head = value
-            else:
-                rows.append(value)
+        lines = self._lines()
+        if self._head is None and lines:
+            self._head = msgspec.json.decode(lines.pop(0), type=SamplerHead)
+        samples = tuple(_ROW.decode(line) for line in lines)
         ended = self._process is not None and self._process.poll() is not None
-        if self._head is None:
+        head = self._head
+        if head is None:
             if ended:
-                self._log.add("resources", rate_hz=self._rate_hz, ended=True, series=[], missing={}, samples=[])
-            return
-        if rows or ended:
-            self._log.add("resources", rate_hz=self._rate_hz, ended=ended, **self._head, samples=rows)
+                self._log.add(ResourcesRecord(rate_hz=self._rate_hz, ended=True))
+        elif samples or ended:
+            self._log.add(
+                ResourcesRecord(
+                    rate_hz=self._rate_hz,
+                    ended=ended,
+                    series=head.series,
+                    missing=head.missing,
+                    samples=samples,
+                    clock=head.clock,
+                )
+            )
 
     def _lines(self) -> list[bytes]:
         """Return the whole lines since the last look."""

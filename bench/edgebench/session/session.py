@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 from edgebench.errors import UsageError
 from edgebench.machine import facts as machine
 from edgebench.measure.idle import measure_idle
-from edgebench.measure.probes import describe, opened
+from edgebench.measure.messages import Clock
+from edgebench.measure.probes import describe, open_all, opened
 from edgebench.report.assemble import assemble
 from edgebench.report.io import Reservation, reserve
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
+from edgebench.report.records import EndRecord, IdleRecord, StartRecord
 from edgebench.session.options import Options, Progress
 from edgebench.session.preparation import prepare_all
 from edgebench.session.rounds import measure_all
@@ -26,6 +28,7 @@ from edgebench.session.sampler import recorded
 if TYPE_CHECKING:
     from edgebench.plan.plan import Plan
     from edgebench.report.model import Report
+    from edgebench.report.records import BundleFacts
 
 # Room for the report and the journal: found missing before measuring starts, not after.
 RESERVED_BYTES = 16 * 2**20
@@ -58,14 +61,14 @@ def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
     with ExitStack() as stack:
         reservation = stack.enter_context(reserve(options.folder, RESERVED_BYTES))
         journal = stack.enter_context(_open_journal(plan, options))
-        log = Log(journal, journal.records())
+        log = Log(journal)
         # A session that could not even start (a probe that does not exist) leaves no journal behind.
         stack.callback(lambda: None if log.records else journal.remove())
         recording = stack.enter_context(recorded(log, plan.resources_hz, options.probes))
         complete = False
         try:
-            start = log.once("start", lambda: check_machine(plan, options))
-            same_bundle(start, options)
+            start = log.start or log.add(check_machine(plan, options))
+            same_bundle(start.bundle, options)
             idle(plan, options, log, progress, "before")
             artifacts = prepare_all(plan, options, log, progress)
             measure_all(plan, options, artifacts, log, progress)
@@ -77,11 +80,12 @@ def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
             progress.note("interrupted: a partial report follows; the same command with --resume goes on")
         recording.close()
         log.add(
-            "end",
-            seconds=time.monotonic() - began_s,
-            resumed=journal.resumed,
-            complete=complete,
-            temperature_c=machine.read_state().temperature_c,
+            EndRecord(
+                seconds=time.monotonic() - began_s,
+                resumed=journal.resumed,
+                complete=complete,
+                temperature_c=machine.read_state().temperature_c,
+            )
         )
         session = Session(assemble(plan, log), not complete, reservation, journal)
         stack.pop_all()
@@ -99,11 +103,10 @@ def _open_journal(plan: Plan, options: Options) -> Journal:
     return journal
 
 
-def same_bundle(start: dict[str, Any], options: Options) -> None:
+def same_bundle(before: BundleFacts | None, options: Options) -> None:
     """Refuse to go on with other artifacts than those that were measured before."""
-    before = start.get("bundle", {}).get("digest")
-    if before != (None if options.bundle is None else options.bundle.facts()["digest"]):
-        what = "without a bundle" if before is None else f"from the bundle with digest {before[7:19]}"
+    if before != (None if options.bundle is None else options.bundle.facts()):
+        what = "without a bundle" if before is None else f"from the bundle with digest {before.digest[7:19]}"
         raise UsageError(f"--resume: the stopped session measured {what}: go on as it did, or start without --resume")
 
 
@@ -112,35 +115,34 @@ def journal_path(folder: Path, plan: Plan) -> Path:
     return folder / f".edgebench-{plan.name}-{plan.digest[:12]}.journal"
 
 
-def check_machine(plan: Plan, options: Options) -> dict[str, Any]:
-    """Return the record of what is true before anything runs: machine, probes, and what is missing."""
-    probes, missing = options.probes.open()
+def check_machine(plan: Plan, options: Options) -> StartRecord:
+    """Return what is true before anything runs: machine, probes, and what is missing."""
+    probes, missing = open_all(options.probes)
     try:
-        found = [describe(probe) for probe in probes]
+        found = tuple(describe(probe) for probe in probes)
     finally:
         for probe in probes:
             probe.close()
-    return {
-        "id": str(uuid4()),
-        "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "suite": plan.name,
-        "machine": machine.describe(options.cpus),
-        "image": machine.image(),
-        "state": asdict(machine.read_state()),
-        "probes": found,
-        "probes_missing": missing,
-        **({} if options.bundle is None else {"bundle": options.bundle.facts()}),
-    }
+    return StartRecord(
+        id=str(uuid4()),
+        created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        suite=plan.name,
+        machine=machine.describe(options.cpus),
+        image=machine.image(),
+        state=machine.read_state(),
+        probes=found,
+        probes_missing=tuple(missing),
+        bundle=None if options.bundle is None else options.bundle.facts(),
+    )
 
 
-def idle(plan: Plan, options: Options, log: Log, progress: Progress, when: str) -> None:
+def idle(plan: Plan, options: Options, log: Log, progress: Progress, when: Literal["before", "after"]) -> None:
     """Measure idle power once, where a probe is; without one there is nothing to wait for."""
-    start = next(log.find("start"))
-    if not start["probes"] or not plan.idle_s or next(log.find("idle", when=when), None):
+    if log.start is None or not log.start.probes or not plan.idle_s or log.idle(when):
         return
     progress.step("idle", f"idle power {when} the load, {plan.idle_s:g} s")
     with opened(options.probes) as probes:
         begun_s = time.monotonic()
-        records, failed = measure_idle(probes, plan.idle_s, when)
-    clock = {"started": begun_s, "finished": time.monotonic()}
-    log.add("idle", when=when, records=records, failed=failed, clock=clock)
+        powers, failed = measure_idle(probes, plan.idle_s, when)
+    clock = Clock(started_s=begun_s, finished_s=time.monotonic())
+    log.add(IdleRecord(when=when, powers=powers, failed=failed, clock=clock))

@@ -10,7 +10,6 @@ from edgebench.artifacts.chain import Chain, Content
 from edgebench.artifacts.convert.export import save_ir
 from edgebench.artifacts.families import FILES
 from edgebench.artifacts.links.transfer import prune
-from edgebench.artifacts.store import Artifact
 from edgebench.compress.checkpoint import CheckpointSpec, load_checkpoint
 from edgebench.compress.distil import distil
 from edgebench.compress.prune import l1_unstructured, make_permanent, reestimate_batch_norm, structured
@@ -21,9 +20,10 @@ from edgebench_suites.zoo import build
 if TYPE_CHECKING:
     from edgebench.artifacts.chain import Ledger
     from edgebench.compress.steps import Step
+    from edgebench.report.records import ArtifactRecord
 
 
-def compressed(chain: Chain, parent: Artifact, step: Step) -> Artifact:
+def compressed(chain: Chain, parent: ArtifactRecord, step: Step) -> ArtifactRecord:
     """One step in torch: prune, remove channels, distil or quantise dynamically."""
     recipe, kind = chain.recipe, step.kind.kind
     facts = {"step": step.name, "recipe": recipe.model_dump(), "data": chain.material.digest}
@@ -45,7 +45,7 @@ def compressed(chain: Chain, parent: Artifact, step: Step) -> Artifact:
         else:
             with phase("quantise", ledger, chain.probes):
                 module, spec = dynamic(module), spec.then("ptq-dynamic")
-        return chain.saved(folder, module, spec, {})
+        return chain.saved(folder, module, spec)
 
     return chain.link("step", "torch", parent, facts, work)
 
@@ -69,7 +69,7 @@ def _distilled(chain: Chain, teacher: Any, spec: CheckpointSpec, ledger: Ledger)
     return student, CheckpointSpec(spec.model, spec.num_classes, width)
 
 
-def quantisation_aware(chain: Chain, parent: Artifact) -> Artifact:
+def quantisation_aware(chain: Chain, parent: ArtifactRecord) -> ArtifactRecord:
     """Quantisation-aware training, straight to OpenVINO IR."""
     recipe = chain.recipe
     facts = {"recipe": recipe.model_dump(), "data": chain.data.digest}
@@ -79,6 +79,6 @@ def quantisation_aware(chain: Chain, parent: Artifact) -> Artifact:
         with phase("train-quantised", ledger, chain.probes, qat_note()):
             model = qat(module, chain.data, chain.calibration(), replace(chain.training, epochs=recipe.qat_epochs))
         save_ir(model, folder / FILES["openvino"])
-        return Content(None, None, {})
+        return Content()
 
     return chain.link("qat", "openvino", parent, facts, work)

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from edgebench.measure.results import InferenceResult
 from edgebench.report.metric import SCOPES_BY_WIDTH, Metrics, Reasons, mean_interval, metric_from_runs, widest_scope
 from edgebench.report.model import Closure, Metering, Metric, Missing
+from edgebench.report.records import of_kind
 from edgebench_probes.base import WindowEnergy
 from edgebench_probes.closure import MIN_WINDOWS, closure
 from edgebench_probes.window import net_per_inference, per_inference
 
 if TYPE_CHECKING:
+    from edgebench.measure.ledger import IdlePower
+    from edgebench.measure.results import Window, Windows
     from edgebench.plan.plan import Benchmark
-    from edgebench.report.log import Record
+    from edgebench.report.records import RunRecord, StartRecord
 
 
-def metering(runs: Sequence[Record]) -> Metering | None:
+def metering(runs: Sequence[RunRecord]) -> Metering | None:
     """Return the mean time of a pass inside energy windows against outside, over all runs; None without windows.
 
     Inside, the probes are open and a sampler runs; outside is the latency of the same process a moment before.
     """
     logs = []
-    for run in runs:
-        windows = (run["result"].get("energy") or {}).get("windows", [])
-        inside = [window["seconds"] / window["passes"] for window in windows]
+    for result in of_kind(runs, InferenceResult):
+        inside = [window.pass_s for window in result.energy.windows]
         if inside:
-            logs.append(math.log(fmean(inside) / fmean(run["result"]["values"])))
+            logs.append(math.log(fmean(inside) / fmean(result.values)))
     if not logs:
         return None
     interval = mean_interval(logs)
@@ -39,20 +42,21 @@ def metering(runs: Sequence[Record]) -> Metering | None:
     )
 
 
-def sampler_share(runs: Sequence[Record], name: str, scope: str) -> float | None:
+def sampler_share(runs: Sequence[RunRecord], name: str, scope: str) -> float | None:
     """Return the mean share of a processor that a probe's sampler used; None for a probe without one."""
-    shares = [run["result"]["energy"]["sampler_share"].get(f"{name}:{scope}") for run in runs if _measured(run)]
-    known = [share for share in shares if share is not None]
+    key = f"{name}:{scope}"
+    told = [result.energy.sampler_share for result in of_kind(runs, InferenceResult)]
+    known = [shares[key] for shares in told if key in shares]
     return fmean(known) if known else None
 
 
-def closures(runs: Sequence[Record]) -> Iterator[Closure]:
+def closures(runs: Sequence[RunRecord]) -> Iterator[Closure]:
     """Yield the ratio of every pair of probes of different sources over the session's windows, narrower to wider."""
     by_probe: dict[tuple[str, str], dict[tuple[int, int], WindowEnergy]] = {}
-    for place, run in enumerate(runs):
-        for window in run["result"]["energy"]["windows"] if _measured(run) else []:
-            key = (window["probe"], window["scope"])
-            by_probe.setdefault(key, {})[place, window["index"]] = whole_window([window])
+    for place, result in enumerate(of_kind(runs, InferenceResult)):
+        for window in result.energy.windows:
+            key = (window.probe, window.scope)
+            by_probe.setdefault(key, {})[place, window.index] = whole_window([window])
     probes = sorted(by_probe, key=lambda probe: SCOPES_BY_WIDTH.index(probe[1]), reverse=True)
     for number, part in enumerate(probes):
         for whole in probes[number + 1 :]:
@@ -70,53 +74,55 @@ def closures(runs: Sequence[Record]) -> Iterator[Closure]:
             )
 
 
-def whole_window(windows: Sequence[Mapping[str, Any]]) -> WindowEnergy:
+def whole_window(windows: Sequence[Window]) -> WindowEnergy:
     """Return windows of one scope as one: random parts add in squares, what is systematic adds up."""
     return WindowEnergy(
-        energy_j=sum(window["energy_j"] * window["passes"] for window in windows),
-        seconds=sum(window["seconds"] for window in windows),
-        uncertainty_j=math.hypot(*(window["uncertainty_j"] * window["passes"] for window in windows)),
-        parts={
-            name: math.hypot(*(window["parts_j"].get(name, 0.0) * window["passes"] for window in windows))
-            for name in windows[0]["parts_j"]
-        },
-        systematic_j=sum(window["systematic_j"] * window["passes"] for window in windows),
-        samples=min(window["samples"] for window in windows),
-        max_gap_s=max(window["max_gap_s"] for window in windows),
-        coverage=min(window["coverage"] for window in windows),
+        energy_j=sum(window.energy_j for window in windows),
+        seconds=sum(window.seconds for window in windows),
+        uncertainty_j=math.hypot(*(window.uncertainty_j for window in windows)),
+        parts={name: math.hypot(*(window.parts_j.get(name, 0.0) for window in windows)) for name in windows[0].parts_j},
+        systematic_j=sum(window.systematic_j for window in windows),
+        samples=min(window.samples for window in windows),
+        max_gap_s=max(window.max_gap_s for window in windows),
+        coverage=min(window.coverage for window in windows),
     )
 
 
-def _measured(run: Record) -> bool:
-    return run["result"].get("energy") is not None
+def joules_a_pass(window: Window, idle_w: float = 0.0) -> float:
+    """Return the joules of one inference in a window, above an idle power; the one place that divides by passes."""
+    return (window.energy_j - idle_w * window.seconds) / window.passes
+
+
+def no_source(start: StartRecord) -> Missing:
+    """Say why there is no energy at all on a machine without a probe."""
+    if not start.probes_missing:
+        return Missing(reason="no energy source: none was found on this machine")
+    first = start.probes_missing[0]
+    return Missing(reason=f"no energy source: {first.reason}", fix=first.fix)
 
 
 def energy(
     cell: Benchmark,
-    results: Sequence[Mapping[str, Any]],
-    idle: Sequence[Mapping[str, Any]],
-    start: Record,
+    runs: Sequence[Windows],
+    idle: Sequence[IdlePower],
+    start: StartRecord,
     found: Metrics,
     missing: Reasons,
 ) -> None:
     """Add joules an inference and power by scope, and of the widest scope without suffix."""
     names = ("energy_gross_j", "energy_net_j", "power_w")
-    scopes = [probe["scope"] for probe in start["probes"]]
+    scopes = [probe.scope for probe in start.probes]
     if not scopes or not cell.measure.energy_windows:
-        first = start["probes_missing"][0] if start["probes_missing"] else {}
-        reason = "the suite asks for no energy windows"
-        if not scopes:
-            reason = f"no energy source: {first.get('reason', 'none was found on this machine')}"
-        missing |= {name: Missing(reason=reason, fix=first.get("fix")) for name in names}
+        why_none = Missing(reason="the suite asks for no energy windows") if scopes else no_source(start)
+        missing |= dict.fromkeys(names, why_none)
         return
     for scope in scopes:
-        failed = [result["energy"]["failed"].get(scope) for result in results]
-        runs = [[window for window in result["energy"]["windows"] if window["scope"] == scope] for result in results]
-        if not all(runs):
-            why = next((reason for reason in failed if reason), "no window was valid")
+        windows = [[window for window in run.windows if window.scope == scope] for run in runs]
+        if not all(windows):
+            why = next((run.failed[scope] for run in runs if scope in run.failed), "no window was valid")
             missing |= {f"{name}.{scope}": Missing(reason=why) for name in names}
             continue
-        _scope_energy(cell, scope, runs, [entry for entry in idle if entry["scope"] == scope], found, missing)
+        _scope_energy(cell, scope, windows, [power for power in idle if power.scope == scope], found, missing)
     if widest := widest_scope(scopes):
         for name in names:
             if (metric := found.get(f"{name}.{widest}")) is not None:
@@ -128,8 +134,8 @@ def energy(
 def _scope_energy(
     cell: Benchmark,
     scope: str,
-    runs: Sequence[Sequence[Mapping[str, Any]]],
-    idle: Sequence[Mapping[str, Any]],
+    runs: Sequence[Sequence[Window]],
+    idle: Sequence[IdlePower],
     found: Metrics,
     missing: Reasons,
 ) -> None:
@@ -139,13 +145,13 @@ def _scope_energy(
     """
     windows = [window for run in runs for window in run]
     whole = whole_window(windows)
-    passes = sum(window["passes"] for window in windows)
-    common = {"scope": scope, "probe": windows[0]["probe"], "systematic": whole.systematic_j / passes}
-    gross = [[window["energy_j"] for window in run] for run in runs]
+    passes = sum(window.passes for window in windows)
+    probe, systematic = windows[0].probe, whole.systematic_j / passes
+    gross = [[joules_a_pass(window) for window in run] for run in runs]
     spread = stdev([value for run in gross for value in run]) / math.sqrt(len(windows)) if len(windows) > 1 else 0.0
     parts = {name: part / passes for name, part in whole.parts.items()} | {"spread": spread}
     # The mean time of a pass in each window: energy over it is power, whatever the latency was at another moment.
-    pass_s = [[window["seconds"] / window["passes"] for window in run] for run in runs]
+    pass_s = [[window.pass_s for window in run] for run in runs]
     _, sigma = per_inference(whole, passes)
     figure = metric_from_runs(
         "energy_gross_j",
@@ -154,27 +160,37 @@ def _scope_energy(
         parts=parts,
         pass_s=pass_s,
         windows={"samples": whole.samples, "max_gap_s": whole.max_gap_s, "coverage": whole.coverage},
-        **common,
+        scope=scope,
+        probe=probe,
+        systematic=systematic,
     )
     _give(f"energy_gross_j.{scope}", figure, sigma, cell.measure.energy_limit, found, missing)
-    power = [[window["power_w"] for window in run] for run in runs]
-    found[f"power_w.{scope}"] = metric_from_runs("power_w", power, scope=scope, probe=windows[0]["probe"])
+    power = [[window.power_w for window in run] for run in runs]
+    found[f"power_w.{scope}"] = metric_from_runs("power_w", power, scope=scope, probe=probe)
     if not idle:
         missing[f"energy_net_j.{scope}"] = Missing(reason="idle power was not measured in this session")
         return
     idle_w, idle_sigma_w = _idle_power(idle)
-    net = [[window["energy_j"] - idle_w * window["seconds"] / window["passes"] for window in run] for run in runs]
+    net = [[joules_a_pass(window, idle_w) for window in run] for run in runs]
     _, sigma = net_per_inference(whole, passes, idle_w, idle_sigma_w)
     parts |= {"idle": whole.seconds * idle_sigma_w / passes}
-    figure = metric_from_runs("energy_net_j", net, uncertainty=math.hypot(sigma, spread), parts=parts, **common)
+    figure = metric_from_runs(
+        "energy_net_j",
+        net,
+        uncertainty=math.hypot(sigma, spread),
+        parts=parts,
+        scope=scope,
+        probe=probe,
+        systematic=systematic,
+    )
     _give(f"energy_net_j.{scope}", figure, sigma, cell.measure.energy_limit, found, missing)
 
 
-def _idle_power(idle: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+def _idle_power(idle: Sequence[IdlePower]) -> tuple[float, float]:
     """Mean idle power and 1 sigma: the spread of its windows, and half of what before and after differ."""
-    sigmas = [entry.get("stdev_w", 0.0) / math.sqrt(entry["windows"]) for entry in idle]
-    drift = abs(idle[0]["power_w"] - idle[-1]["power_w"]) / 2
-    return fmean(entry["power_w"] for entry in idle), math.hypot(math.hypot(*sigmas) / len(sigmas), drift)
+    sigmas = [(entry.stdev_w or 0.0) / math.sqrt(entry.windows) for entry in idle]
+    drift = abs(idle[0].power_w - idle[-1].power_w) / 2
+    return fmean(entry.power_w for entry in idle), math.hypot(math.hypot(*sigmas) / len(sigmas), drift)
 
 
 def _give(name: str, metric: Metric, sigma: float, limit: float, found: Metrics, missing: Reasons) -> None:

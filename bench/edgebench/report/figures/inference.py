@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from edgebench.report.figures.energy import energy
 from edgebench.report.figures.quality import accuracy, quality_metrics
@@ -12,8 +12,10 @@ from edgebench.report.metric import Metrics, Reasons, metric_from_runs, single_v
 from edgebench.report.model import Missing, Passes
 
 if TYPE_CHECKING:
+    from edgebench.measure.ledger import IdlePower
+    from edgebench.measure.results import InferenceResult, ModelAnswer
     from edgebench.plan.plan import Benchmark
-    from edgebench.report.log import Record
+    from edgebench.report.records import ArtifactRecord, StartRecord
 
 # Phases that make the model itself; the others are what compressing it costs on top.
 MODEL_PHASES = frozenset({"build", "pretrain", "initialise", "train", "re-estimate", "export"})
@@ -21,76 +23,80 @@ MODEL_PHASES = frozenset({"build", "pretrain", "initialise", "train", "re-estima
 
 def metrics(
     cell: Benchmark,
-    runs: Sequence[Record],
-    artifact: Mapping[str, Any] | None,
-    idle: Sequence[Mapping[str, Any]],
-    start: Record,
+    results: Sequence[InferenceResult],
+    artifact: ArtifactRecord | None,
+    idle: Sequence[IdlePower],
+    start: StartRecord,
 ) -> tuple[Metrics, Reasons]:
     """Return the metrics of a finished benchmark, and the reasons for those that are missing."""
-    results = [run["result"] for run in runs]
     found: Metrics = {}
     missing: Reasons = {}
+    times = [result.times for result in results]
     passes = Passes(
-        count=sum(result["passes"] for result in results),
-        **{key: tuple(result[f"pass_{key}_s"] for result in results) for key in ("p50", "p90", "p95", "p99")},
+        count=sum(one.passes for one in times),
+        p50=tuple(one.p50_s for one in times),
+        p90=tuple(one.p90_s for one in times),
+        p95=tuple(one.p95_s for one in times),
+        p99=tuple(one.p99_s for one in times),
     )
-    values = [result["values"] for result in results]
+    values = [one.values for one in times]
     found["latency_s"] = metric_from_runs(
         "latency_s",
         values,
         passes=passes,
-        loops=[result["loops"] for result in results],
-        warmups=[result["warmups"] for result in results],
+        loops=[one.loops for one in times],
+        warmups=[one.warmups for one in times],
     )
     rates = [[cell.params.batch / value for value in run] for run in values]
     found["throughput_per_s"] = metric_from_runs("throughput_per_s", rates)
-    if tokens := results[0].get("tokens_a_pass"):
+    if tokens := results[0].tokens_a_pass:
         rates = [[tokens / value for value in run] for run in values]
         found["tokens_per_s"] = metric_from_runs("tokens_per_s", rates)
     of_process(results, start, found, missing)
     if artifact is not None:
-        found["size_bytes"] = single_value("size_bytes", artifact["size_bytes"])
+        found["size_bytes"] = single_value("size_bytes", artifact.size_bytes)
         _of_artifact(cell, artifact, found, missing)
-    accuracy(cell, results[0], found, missing)
-    quality_metrics(cell, results[0], found, missing)
-    if operator := results[0].get("operator"):
-        for name, per_pass in (("operations_per_s", "operations"), ("bytes_per_s", "bytes")):
-            if (amount := operator[per_pass]) is None:
+    accuracy(cell, results[0].quality, found, missing)
+    quality_metrics(cell, results[0].quality, found, missing)
+    if (work := results[0].operator) is not None:
+        for name, amount in (("operations_per_s", work.operations), ("bytes_per_s", work.bytes_moved)):
+            if amount is None:
                 missing[name] = Missing(reason="it computes nothing")
             else:
                 found[name] = metric_from_runs(name, [[amount / value for value in run] for run in values])
-    energy(cell, results, idle, start, found, missing)
+    energy(cell, [result.energy for result in results], idle, start, found, missing)
     return found, missing
 
 
-def of_process(results: Sequence[Mapping[str, Any]], start: Record, found: Metrics, missing: Reasons) -> None:
+def of_process(results: Sequence[ModelAnswer], start: StartRecord, found: Metrics, missing: Reasons) -> None:
     """Add what each worker process took: seconds to load and compile, processor, memory."""
-    for name in ("load_s", "compile_s", "first_inference_s", "cpu_percent", "peak_memory_bytes"):
-        if all(result[name] is not None for result in results):
-            found[name] = metric_from_runs(name, [[float(result[name])] for result in results])
-        else:
-            missing[name] = Missing(reason="the system does not tell it")
-    if "peak_memory_bytes" in found:
-        total = start["machine"].get("memory_limit_bytes") or start["machine"]["memory_bytes"]
-        shares = [[100 * result["peak_memory_bytes"] / total] for result in results]
-        found["memory_percent"] = metric_from_runs("memory_percent", shares)
+    took = [result.process for result in results]
+    for name in ("load_s", "compile_s", "first_inference_s", "cpu_percent"):
+        found[name] = metric_from_runs(name, [[getattr(one, name)] for one in took])
+    peaks = [one.peak_memory_bytes for one in took if one.peak_memory_bytes is not None]
+    if len(peaks) < len(took):
+        missing["peak_memory_bytes"] = Missing(reason="the system does not tell it")
+        return
+    found["peak_memory_bytes"] = metric_from_runs("peak_memory_bytes", [[float(peak)] for peak in peaks])
+    shares = [[100 * peak / start.machine.usable_bytes] for peak in peaks]
+    found["memory_percent"] = metric_from_runs("memory_percent", shares)
 
 
-def _of_artifact(cell: Benchmark, artifact: Mapping[str, Any], found: Metrics, missing: Reasons) -> None:
-    if (macs := artifact["notes"].get("macs_224")) is not None and cell.params.image_size == 224:
+def _of_artifact(cell: Benchmark, artifact: ArtifactRecord, found: Metrics, missing: Reasons) -> None:
+    if (macs := artifact.notes.macs_224) is not None and cell.params.image_size == 224:
         found["macs"] = single_value("macs", macs * cell.params.batch)
-    compressing = [phase for phase in artifact["ledger"] if phase["phase"] not in MODEL_PHASES]
+    compressing = [phase for phase in artifact.ledger if phase.phase not in MODEL_PHASES]
     if not compressing:
         return
-    found["compress_s"] = single_value("compress_s", sum(phase["seconds"] for phase in compressing))
-    scopes = set.intersection(*(set(phase.get("energy", {})) for phase in compressing))
+    found["compress_s"] = single_value("compress_s", sum(phase.seconds for phase in compressing))
+    scopes = set.intersection(*(set(phase.energy) for phase in compressing))
     for scope in sorted(scopes):
-        parts = [phase["energy"][scope] for phase in compressing]
+        parts = [phase.energy[scope] for phase in compressing]
         found[f"compress_energy_j.{scope}"] = single_value(
             "compress_energy_j",
-            sum(part["energy_j"] for part in parts),
+            sum(part.energy_j for part in parts),
             scope=scope,
-            uncertainty=math.hypot(*(part["uncertainty_j"] for part in parts)),
+            uncertainty=math.hypot(*(part.uncertainty_j for part in parts)),
         )
     if widest := widest_scope(scopes):
         found["compress_energy_j"] = found[f"compress_energy_j.{widest}"]

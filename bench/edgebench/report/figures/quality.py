@@ -1,58 +1,57 @@
-"""Metrics of quality beyond accuracy: agreement with FP32 and what a model's task is judged by."""
+"""Metrics of quality: accuracy, agreement with FP32, and what a model's task is judged by."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgebench.report.metric import Metrics, Reasons, single_value
-from edgebench.report.model import Metric, Missing
+from edgebench.report.model import Missing
 
 if TYPE_CHECKING:
+    from edgebench.measure.results import Quality, TaskQuality
     from edgebench.plan.plan import Benchmark
 
 
-def quality_metrics(
-    cell: Benchmark, result: Mapping[str, Any], found: dict[str, Metric], missing: dict[str, Missing]
-) -> None:
+def quality_metrics(cell: Benchmark, quality: Quality | None, found: Metrics, missing: Reasons) -> None:
     """Add the metrics of a benchmark's first run to `found`, or the reasons why there are none to `missing`."""
     if cell.params.operator is not None:
         return
-    agreement = result.get("agreement")
+    agreement = None if quality is None else quality.agreement
     if agreement is None:
         reason = "there is no torch FP32 model of these weights to compare with"
         missing |= {name: Missing(reason=reason) for name in ("agreement_cosine", "agreement_top1")}
     else:
-        if agreement["cosine"] is None:
+        if agreement.cosine is None:
             missing["agreement_cosine"] = Missing(reason="the model's outputs are not finite")
         else:
-            found["agreement_cosine"] = single_value("agreement_cosine", agreement["cosine"])
-        found["agreement_top1"] = single_value("agreement_top1", agreement["top1"])
-    quality = result.get("quality") or {"metrics": {}, "missing": {}}
-    for name, value in quality["metrics"].items():
-        extra = {"images": quality["samples"]} if name == "accuracy_top1" else {}
+            found["agreement_cosine"] = single_value("agreement_cosine", agreement.cosine)
+        found["agreement_top1"] = single_value("agreement_top1", agreement.top1)
+    if quality is None or (task := quality.task) is None:
+        return
+    for name, value in task.metrics.items():
+        extra = {"images": task.samples} if name == "accuracy_top1" else {}
         found[name] = single_value(name, value, **extra)
-    missing |= {name: Missing(reason=reason) for name, reason in quality["missing"].items()}
+    missing |= {name: Missing(reason=reason) for name, reason in task.missing.items()}
 
 
-def quality_data(quality: Mapping[str, Any]) -> dict[str, Any]:
+def quality_data(quality: TaskQuality) -> dict[str, Any]:
     """Return the parameters that name a task's data, if it has any."""
-    data = quality["data"]
-    return {"data": data["name"], "data_digest": data["digest"]} if data else {}
+    data = quality.data
+    return {} if data is None else {"data": data.name, "data_digest": data.digest}
 
 
-def accuracy(cell: Benchmark, result: Mapping[str, Any], found: Metrics, missing: Reasons) -> None:
+def accuracy(cell: Benchmark, quality: Quality | None, found: Metrics, missing: Reasons) -> None:
     """Add accuracy and loss of a run that was evaluated on labelled images, or why there are none."""
-    evaluation = result.get("evaluation")
+    evaluation = None if quality is None else quality.evaluation
     if evaluation is None:
-        if cell.params.operator is None and "quality" not in result:
+        if cell.params.operator is None and (quality is None or quality.task is None):
             reason = Missing(reason="there is no labelled data for a model of your own")
             missing |= {"accuracy_top1": reason, "loss": reason}
         return
     found["accuracy_top1"] = single_value(
-        "accuracy_top1", evaluation["correct"] / evaluation["images"], images=evaluation["images"]
+        "accuracy_top1", evaluation.correct / evaluation.images, images=evaluation.images
     )
-    if evaluation["loss"] is None:
+    if evaluation.loss is None:
         missing["loss"] = Missing(reason="the model's outputs are not finite")
     else:
-        found["loss"] = single_value("loss", evaluation["loss"])
+        found["loss"] = single_value("loss", evaluation.loss)

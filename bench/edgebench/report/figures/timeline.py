@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from edgebench.measure.ledger import CompressResult
+from edgebench.measure.messages import Clock
+from edgebench.measure.results import InferenceResult
 from edgebench.report.metric import metric_from_runs
 from edgebench.report.model import Missing, Resources, ResourceSeries, ResourceSpan, ResourceSummary
+from edgebench.report.records import (
+    DiscardedRecord,
+    EndRecord,
+    IdleRecord,
+    PreparedRecord,
+    ResourcesRecord,
+    RunRecord,
+    StartRecord,
+)
 
 if TYPE_CHECKING:
-    from edgebench.report.log import Log, Record
+    from edgebench.report.log import Log
     from edgebench.report.model import Metric
+    from edgebench.report.records import AnyRecord, RunResult
 
 # Points a series at most, whatever the session's length; and spans, as pages and readers have to draw them.
 MAX_POINTS = 500
@@ -67,19 +80,19 @@ class Timeline:
 
 def timeline(log: Log) -> Timeline | None:
     """Return what the sampler saw in a session and its resumed parts, or None where it never ran."""
-    chunks = list(log.find("resources"))
-    if not any(chunk["samples"] for chunk in chunks):
+    chunks = log.resources()
+    if not any(chunk.samples for chunk in chunks):
         return None
     shifts = _Shifts(chunks)
-    found = Timeline(chunks[0]["rate_hz"], {}, [], [], {})
+    found = Timeline(chunks[0].rate_hz, {}, [], [], {})
     _add_samples(found, chunks, shifts)
     for record, shift_s in _placed(log, shifts):
         found.spans += _spans(record, shift_s)
-        if record["type"] == "run":
-            clock = record["result"]["clock"]
-            begin_s, end_s = clock["measuring"] + shift_s, clock["measured"] + shift_s
-            found.windows.append(Window(record["cell"], record["turn"], begin_s, end_s))
-            _window_powers(record, shift_s, found)
+        if isinstance(record, RunRecord):
+            clock = record.result.clock
+            begin_s, end_s = clock.measuring_s + shift_s, clock.measured_s + shift_s
+            found.windows.append(Window(record.cell, record.turn, begin_s, end_s))
+            _window_powers(record.result, shift_s, found)
     for key, line in list(found.lines.items()):
         if line.points:
             found.missing.pop(key, None)  # its energy windows tell it after all
@@ -89,20 +102,20 @@ def timeline(log: Log) -> Timeline | None:
     return found
 
 
-def _add_samples(found: Timeline, chunks: Sequence[Record], shifts: _Shifts) -> None:
+def _add_samples(found: Timeline, chunks: Sequence[ResourcesRecord], shifts: _Shifts) -> None:
     for chunk in chunks:
-        found.missing |= {key: Missing(**why) for key, why in chunk["missing"].items()}
-        if chunk["ended"]:
+        found.missing |= {key: Missing(reason=why.reason, fix=why.fix) for key, why in chunk.missing.items()}
+        if chunk.ended:
             found.missing["sampler"] = Missing(reason="the sampler ended before the session did: the rest is missing")
         lines = [
-            found.lines.setdefault(f"{info['name']}.{info['scope']}", Line(**info, points=[]))
-            for info in chunk["series"]
+            found.lines.setdefault(f"{info.name}.{info.scope}", Line(info.name, info.unit, info.source, info.scope))
+            for info in chunk.series
         ]
         shift_s = shifts.of(chunk)
-        for at, *values in chunk["samples"]:
+        for at_s, *values in chunk.samples:
             for line, value in zip(lines, values, strict=True):
-                if value is not None:
-                    line.points.append((at + shift_s, value))
+                if at_s is not None and value is not None:
+                    line.points.append((at_s + shift_s, value))
     found.lines = {line.key: line for line in found.lines.values()}
 
 
@@ -185,83 +198,79 @@ def resource_metrics(found: Timeline, cell: str) -> tuple[dict[str, Metric], dic
 class _Shifts:
     """What takes each part's monotonic clock to the report's axis: parts of a resumed session may be boots apart."""
 
-    def __init__(self, chunks: Sequence[Record]) -> None:
+    def __init__(self, chunks: Sequence[ResourcesRecord]) -> None:
         self._shifts: dict[float, float] = {}
         zero_s, last_s = None, 0.0
         for chunk in chunks:
-            clock = chunk.get("clock")
+            clock = chunk.clock
             if clock is None:
                 continue
-            rows = chunk["samples"]
-            if clock["monotonic_s"] not in self._shifts:
-                zero_s = clock["unix_s"] if zero_s is None else zero_s
+            if clock.monotonic_s not in self._shifts:
+                zero_s = clock.unix_s if zero_s is None else zero_s
                 # A clock that was set back between two parts must not make them overlap.
-                begin_s = max(clock["unix_s"] - zero_s, last_s)
-                self._shifts[clock["monotonic_s"]] = begin_s - clock["monotonic_s"]
-            if rows:
-                last_s = max(last_s, rows[-1][0] + self._shifts[clock["monotonic_s"]])
+                begin_s = max(clock.unix_s - zero_s, last_s)
+                self._shifts[clock.monotonic_s] = begin_s - clock.monotonic_s
+            if chunk.samples and (at_s := chunk.samples[-1][0]) is not None:
+                last_s = max(last_s, at_s + self._shifts[clock.monotonic_s])
 
-    def of(self, chunk: Mapping[str, Any]) -> float:
+    def of(self, chunk: ResourcesRecord) -> float:
         """Return the seconds to add to a time of this chunk's part."""
-        clock = chunk.get("clock")
-        return 0.0 if clock is None else self._shifts[clock["monotonic_s"]]
+        return 0.0 if chunk.clock is None else self._shifts[chunk.clock.monotonic_s]
 
 
-def _placed(log: Log, shifts: _Shifts) -> Iterator[tuple[Record, float]]:
+def _placed(log: Log, shifts: _Shifts) -> Iterator[tuple[AnyRecord, float]]:
     """Yield each step with the shift of its part: that of the first chunk after it."""
     shift_s: float | None = None
-    placed: list[tuple[Record, float]] = []
+    placed: list[tuple[AnyRecord, float]] = []
     for record in reversed(log.records):
-        if record["type"] == "start":
+        if isinstance(record, StartRecord):
             shift_s = None  # what stands before belongs to another process
-        if record["type"] == "resources" and record.get("clock"):
+        if isinstance(record, ResourcesRecord) and record.clock is not None:
             shift_s = shifts.of(record)
-        elif record["type"] == "end":
+        elif isinstance(record, EndRecord):
             shift_s = None
         elif shift_s is not None:
             placed.append((record, shift_s))
     yield from reversed(placed)
 
 
-def _spans(record: Record, shift_s: float) -> Iterator[ResourceSpan]:
-    kind, name = record["type"], record.get("cell", "")
-    clock = record["result"]["clock"] if kind == "run" else record.get("clock")
-    if not clock:
-        return
-    begin_s, end_s = clock["started"] + shift_s, clock["finished"] + shift_s
-    if kind == "idle":
-        yield _span(f"idle {record['when']}", "idle", begin_s, end_s)
-    elif kind == "prepared":
-        yield _span(name, "prepare", begin_s, end_s)
-        yield from _phases(name, "prepare", record["phases"], shift_s)
-    elif kind == "run":
-        yield _span(name, "run", begin_s, end_s)
-        yield from _phases(name, "run", record["result"].get("phases", ()), shift_s)
-    elif kind == "discarded":
-        yield _span(name, "run", begin_s, end_s, phase="measured again")
+def _spans(record: AnyRecord, shift_s: float) -> Iterator[ResourceSpan]:
+    """Yield the spans of a step: its process, and the phases of making an artifact inside it."""
+    match record:
+        case IdleRecord(when=when, clock=clock):
+            yield _span(f"idle {when}", "idle", clock.started_s + shift_s, clock.finished_s + shift_s)
+        case PreparedRecord(cell=cell, clock=Clock() as clock, phases=phases):
+            yield _span(cell, "prepare", clock.started_s + shift_s, clock.finished_s + shift_s)
+            for phase in phases:
+                yield _span(cell, "prepare", phase.begin_s + shift_s, phase.end_s + shift_s, phase.phase)
+        case RunRecord(cell=cell, result=result):
+            yield _span(cell, "run", result.clock.started_s + shift_s, result.clock.finished_s + shift_s)
+            for made in result.phases if isinstance(result, CompressResult) else ():
+                begin_s, end_s = made.cost.begin_s, made.cost.end_s
+                if begin_s is not None and end_s is not None:
+                    yield _span(cell, "run", begin_s + shift_s, end_s + shift_s, made.cost.phase)
+        case DiscardedRecord(cell=cell, clock=clock):
+            yield _span(cell, "run", clock.started_s + shift_s, clock.finished_s + shift_s, phase="measured again")
+        case _:
+            pass
 
 
-def _phases(name: str, kind: str, phases: Iterable[Mapping[str, Any]], shift_s: float) -> Iterator[ResourceSpan]:
-    """Yield the phases of making an artifact, while preparing or as a run of kind ``compress``."""
-    for phase in phases:
-        begin_s, end_s = phase["clock"]
-        yield _span(name, kind, begin_s + shift_s, end_s + shift_s, phase["phase"])
-
-
-def _span(name: str, kind: Any, begin_s: float, end_s: float, phase: str | None = None) -> ResourceSpan:
+def _span(
+    name: str, kind: Literal["prepare", "run", "idle"], begin_s: float, end_s: float, phase: str | None = None
+) -> ResourceSpan:
     begin_s = max(0.0, begin_s)
     return ResourceSpan(
         name=name, kind=kind, phase=phase, begin_s=round(begin_s, 3), end_s=round(max(begin_s, end_s), 3)
     )
 
 
-def _window_powers(record: Record, shift_s: float, found: Timeline) -> None:
+def _window_powers(result: RunResult, shift_s: float, found: Timeline) -> None:
     """Add each energy window's mean power where the sampler itself has no power of that scope."""
-    for window in (record["result"].get("energy") or {}).get("windows", []):
-        key = f"power_w.{window['scope']}"
+    for window in result.energy.windows if isinstance(result, InferenceResult) else ():
+        key = f"power_w.{window.scope}"
         line = found.lines.get(key)
-        source = f"{window['probe']}: mean of each energy window"
+        source = f"{window.probe}: mean of each energy window"
         if line is None:
-            line = found.lines[key] = Line("power_w", "W", source, window["scope"])
+            line = found.lines[key] = Line("power_w", "W", source, window.scope)
         if line.source == source:
-            line.points.append(((window["begin_s"] + window["end_s"]) / 2 + shift_s, window["power_w"]))
+            line.points.append(((window.begin_s + window.end_s) / 2 + shift_s, window.power_w))

@@ -1,0 +1,46 @@
+"""What the processes that do one job have in common: the job from one file, the answer to another, a failure as one."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from edgebench.errors import EdgebenchError
+from edgebench.machine.child import die_with_parent
+from edgebench.measure.messages import Answer, Clock, Failure
+from edgebench_suites.errors import SuiteDataError
+
+
+class Pinned(Protocol):
+    """A job that says which processors it may use."""
+
+    @property
+    def cpus(self) -> tuple[int, ...]:
+        """Their numbers."""
+
+
+J = TypeVar("J", bound=Pinned)
+
+
+def answer_job(files: Sequence[str], kind: type[J], work: Callable[[J, float], Answer]) -> int:
+    """Read a job of that kind from the first file, `work` on it, and write the answer to the second; return 0.
+
+    `work` also gets the second on CLOCK_MONOTONIC at which the process began. What a user can cause, which it raises,
+    is answered as a failure.
+    """
+    started_s = time.monotonic()
+    die_with_parent()
+    job_file, answer_file = map(Path, files)
+    job = msgspec.json.decode(job_file.read_bytes(), type=kind)
+    os.sched_setaffinity(0, job.cpus)
+    try:
+        answer = work(job, started_s)
+    except (EdgebenchError, SuiteDataError) as error:
+        answer = Failure(error=str(error), clock=Clock(started_s=started_s, finished_s=time.monotonic()))
+    answer_file.write_bytes(msgspec.json.encode(answer))
+    return 0

@@ -25,22 +25,26 @@ class Pinned(Protocol):
 
 
 J = TypeVar("J", bound=Pinned)
+A = TypeVar("A", bound=Answer)
 
 
 def answer_job(files: Sequence[str], kind: type[J], work: Callable[[J, float], Answer]) -> int:
-    """Read a job of that kind from the first file, `work` on it, and write the answer to the second; return 0.
-
-    `work` also gets the second on CLOCK_MONOTONIC at which the process began. What a user can cause, which it raises,
-    is answered as a failure.
-    """
+    """Read a job of that kind from the first file and write what `attempted` gives to the second; return 0."""
     started_s = time.monotonic()
     die_with_parent()
     job_file, answer_file = map(Path, files)
     job = msgspec.json.decode(job_file.read_bytes(), type=kind)
+    answer_file.write_bytes(msgspec.json.encode(attempted(job, started_s, work)))
+    return 0
+
+
+def attempted(job: J, started_s: float, work: Callable[[J, float], A]) -> A | Failure:
+    """Bind this process, which began at `started_s` (CLOCK_MONOTONIC), to the job's processors and `work` on it.
+
+    What a user can cause, which the work raises, is answered as a failure.
+    """
     os.sched_setaffinity(0, job.cpus)
     try:
-        answer = work(job, started_s)
+        return work(job, started_s)
     except (EdgebenchError, SuiteDataError) as error:
-        answer = Failure(error=str(error), clock=Clock(started_s=started_s, finished_s=time.monotonic()))
-    answer_file.write_bytes(msgspec.json.encode(answer))
-    return 0
+        return Failure(error=str(error), clock=Clock(started_s=started_s, finished_s=time.monotonic()))

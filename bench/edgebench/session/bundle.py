@@ -1,19 +1,9 @@
-"""Making a bundle on a workstation: every artifact that a platform's backends need, the data set, and the manifest.
-
-The manifest is written last, by one rename: a folder without it is no bundle, so none is ever half. Artifacts lie under
-the digest of their content and never change, so a bundle that is extended stays whole at every moment too.
-"""
+"""Making a bundle on a workstation: every artifact that a platform's backends need, the data set, and the manifest."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import hashlib
-import os
-import shutil
 import tempfile
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,17 +14,14 @@ from edgebench.artifacts.bundle import open_bundle, within
 from edgebench.artifacts.families import family_versions
 from edgebench.artifacts.manifest import (
     MANIFEST_FILE,
-    PREFIX,
-    Bundled,
-    Data,
     Failure,
-    File,
     Manifest,
     SuiteOf,
     Target,
     target_json,
 )
-from edgebench.artifacts.store import META_FILE, content_digest
+from edgebench.artifacts.pack import Writer, unfinished, write_manifest, writing
+from edgebench.artifacts.store import Store
 from edgebench.backends.packages import installed_versions
 from edgebench.errors import BundleError, CompressionError, UsageError
 from edgebench.machine import facts as machine
@@ -46,14 +33,12 @@ from edgebench.report.model import PreparedOn
 from edgebench.report.records import ArtifactRecord
 from edgebench.session.preparation import make_artifact
 from edgebench_suites.data.load import load_data
-from edgebench_suites.data.saved import save_data
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from edgebench.plan.plan import Plan
     from edgebench.session.options import Options, Progress
-    from edgebench_suites.data.dataset import Dataset
 
 # The backends that a platform's image has; None: every backend there is.
 PLATFORMS: Mapping[str, tuple[str, ...] | None] = {
@@ -62,7 +47,6 @@ PLATFORMS: Mapping[str, tuple[str, ...] | None] = {
     "pi": ("onnxruntime", "litert"),
     "any": None,
 }
-_ARTIFACTS, _DATA = "artifacts", "data"
 
 
 def for_platform(plan: Plan, platform: str) -> Plan:
@@ -99,8 +83,8 @@ def make_bundle(
         raise CompressionError(f"nothing could be prepared, as {failed[0].reason}")
     progress.step("prepare", "writing the bundle")
 
-    with _writing(folder) as work:
-        writer = _Writer(work, options.cache / _ARTIFACTS)
+    with writing(folder) as work:
+        writer = Writer(work, Store(options.cache).root)
         if earlier is not None:
             writer.files |= earlier.files
         data = writer.add_data(load_data(options.data, seed=plan.seed, choice=plan.data.choice))
@@ -108,7 +92,15 @@ def make_bundle(
             raise BundleError(f"the data are {data.name} now, not {plan.dataset}: leave them alone while preparing")
         if earlier is not None and earlier.data is not None and earlier.data.digest != data.digest:
             raise BundleError(f"{folder}: holds other data than this: name another folder with -o")
-        targets = [writer.packed(entry) for entry in made]
+        targets = [
+            Target(
+                target=entry.target,
+                benchmark=entry.benchmark,
+                artifact=writer.add_artifact(entry.artifact),
+                prepared_on=_here(entry.family),
+            )
+            for entry in made
+        ]
         if earlier is not None:
             new = [entry.target for entry in targets]
             targets += [kept for kept in earlier.targets if kept.target not in new]
@@ -124,7 +116,7 @@ def make_bundle(
             failed=tuple(failure for failure in failed if failure.target not in held),
             files={name: file for name, file in writer.files.items() if within(name, kept_files)},
         ).sealed()
-        _write_manifest(work, manifest)
+        write_manifest(work, manifest)
     return manifest
 
 
@@ -132,9 +124,7 @@ def _earlier(plan: Plan, platform: str, folder: Path, *, extend: bool) -> Manife
     """Return the manifest of the bundle that is to be extended; refuse any other folder that is not empty."""
     if not folder.parent.is_dir():
         raise UsageError(f"-o {folder}: its folder does not exist: make it first")
-    # An unfinished bundle (killed while it was written into a folder that was there) counts as nothing.
-    own = {_ARTIFACTS, _DATA, f".{MANIFEST_FILE}"}
-    if not folder.exists() or (folder.is_dir() and {path.name for path in folder.iterdir()} <= own):
+    if not folder.exists() or (folder.is_dir() and unfinished(folder)):
         return None
     if not (folder / MANIFEST_FILE).is_file():
         raise UsageError(f"-o {folder}: is there and no bundle: name a new folder")
@@ -189,115 +179,3 @@ def _here(family: str) -> PreparedOn:
     facts = machine.describe(machine.usable_cpus())
     software = {**family_versions(family), **installed_versions("numpy")}
     return PreparedOn(cpu=facts.cpu, architecture=facts.architecture, os=facts.os, software=software)
-
-
-class _Writer:
-    """Copies artifacts and data into a bundle, each under the digest of its content, and lists their files."""
-
-    def __init__(self, folder: Path, store: Path) -> None:
-        self.folder = folder
-        self.store = store
-        self.files: dict[str, File] = {}
-        self._moved: dict[str, str] = {}
-
-    def packed(self, made: _Made) -> Target:
-        """Copy an artifact into the bundle and return its entry."""
-        artifact = Bundled.of(made.artifact, self._copied)
-        return Target(target=made.target, benchmark=made.benchmark, artifact=artifact, prepared_on=_here(made.family))
-
-    def _copied(self, text: str) -> str:
-        """Copy the artifact of the store that a path lies in, unless it was, and return the path in the bundle."""
-        key, _, inside = text[len(f"{self.store}/") :].partition("/")
-        if key not in self._moved:
-            self._moved[key] = self._add_folder(self.store / key)
-        return PREFIX + self._moved[key] + (f"/{inside}" if inside else "")
-
-    def _add_folder(self, source: Path) -> str:
-        name = f"{_ARTIFACTS}/{content_digest(source).removeprefix('sha256:')}"
-        target = self.folder / name
-        if not target.is_dir():
-            # By one rename, as in the store; what describes the artifact stands in the manifest.
-            draft = target.with_name(f".{uuid.uuid4().hex}")
-            for path in sorted(source.rglob("*")):
-                if path.is_file() and path.name != META_FILE:
-                    copy = draft / path.relative_to(source)
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(path, copy)
-            draft.rename(target)
-        for path in sorted(target.rglob("*")):
-            if path.is_file():
-                self._list(path)
-        return name
-
-    def add_data(self, dataset: Dataset) -> Data:
-        """Write the data set, unless it is there already, and return what the manifest says of it."""
-        name = f"{_DATA}/{dataset.digest}.npz"
-        path = self.folder / name
-        if name not in self.files:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_data(dataset, path)
-            self._list(path)
-        return Data(
-            file=name,
-            name=dataset.name,
-            digest=dataset.digest,
-            classes=dataset.classes,
-            train_images=len(dataset.train_labels),
-            test_images=len(dataset.test_labels),
-            note=dataset.note,
-        )
-
-    def _list(self, path: Path) -> None:
-        with path.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        self.files[str(path.relative_to(self.folder))] = File(sha256=sha256, size_bytes=path.stat().st_size)
-
-
-@contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[Path]:
-    """Give the folder to write in: a new one that becomes `folder` by one rename, or `folder` itself if it is there."""
-    there = folder.is_dir()
-    work = folder if there else folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        (work / _ARTIFACTS).mkdir(parents=True, exist_ok=True)
-        yield work
-        if not there:
-            work.rename(folder)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise BundleError(f"no space left for the bundle {folder}: free some, or name another disk") from None
-        raise BundleError(
-            f"{folder}: the bundle cannot be written ({error.strerror or error}): name another folder"
-        ) from None
-    finally:
-        if there:
-            _sweep(folder)
-        else:
-            shutil.rmtree(work, ignore_errors=True)
-
-
-def _write_manifest(folder: Path, manifest: Manifest) -> None:
-    draft = folder / f".{MANIFEST_FILE}"
-    try:
-        with draft.open("w", encoding="utf-8") as stream:
-            stream.write(manifest.text())
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(folder / MANIFEST_FILE)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what the manifest on disk does not list: left by a stop, or replaced."""
-    try:
-        listed = open_bundle(folder).manifest.files if (folder / MANIFEST_FILE).exists() else {}
-    except BundleError:
-        return
-    for place in (folder / _ARTIFACTS, folder / _DATA):
-        for path in [*sorted(place.rglob("*"), reverse=True), place]:
-            with contextlib.suppress(OSError):
-                if path.is_dir():
-                    path.rmdir()  # stays unless it is empty
-                elif str(path.relative_to(folder)) not in listed:
-                    path.unlink()

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.executed import count_compute, is_compute
-from edgebench.backends.operators.operators import make
 from edgebench.backends.registry import get_backend
 from edgebench.errors import BackendError
 from edgebench.measure.inference import timed_values
@@ -34,7 +33,6 @@ from edgebench.measure.messages import (
 from edgebench.measure.phases import peak_memory_bytes
 from edgebench.measure.probes import opened
 from edgebench.measure.process import answer_job
-from edgebench.measure.quality import evaluate
 from edgebench.measure.results import InferenceResult, Layers, OperatorWork, Process, Quality, SustainedResult, Windows
 from edgebench.measure.sustained import sustain
 from edgebench.measure.windows import measure_passes
@@ -139,6 +137,8 @@ def _energy(run: Run, pass_s: float, job: MeasureJob) -> Windows:
 
 def _load(backend: Backend, job: MeasureJob) -> LoadedModel:
     if job.operator is not None:
+        from edgebench.backends.operators.operators import make  # it brings the other runtimes' files
+
         return make(job.operator, backend=job.backend, precision=job.precision, threads=job.threads)
     if job.artifact is None:
         raise BackendError(f"{job.name} names neither an artifact nor an operator")
@@ -153,6 +153,8 @@ def quality_of(
     backend: Backend, file: ArtifactFile, threads: int, precision: str, asked: EvaluateJob, seed: int
 ) -> Quality:
     """Quality by the model's task, at the size it was trained at, in this very runtime."""
+    from edgebench.measure.quality import evaluate  # a cell's other runs need neither data nor tasks
+
     return evaluate(lambda shapes: _opened(backend, file, threads, precision, shapes), asked, seed=seed)
 
 

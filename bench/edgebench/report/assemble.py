@@ -166,7 +166,7 @@ def _params(plan: Plan, cell: Benchmark, runs: Sequence[RunRecord], artifact: Ar
         if runs and (quality := runs[0].result.quality) and quality.task is not None:
             found |= {"task": quality.task.task} | quality_data(quality.task)
     if runs and isinstance(first := runs[0].result, ModelAnswer):
-        found["inputs"] = to_builtins(first.inputs)
+        found["inputs"] = [{"name": spec.name, "shape": list(spec.shape), "dtype": spec.dtype} for spec in first.inputs]
     if artifact is not None and artifact.notes.weights:
         found["weights"] = artifact.notes.weights
     return found

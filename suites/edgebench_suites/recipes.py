@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,15 +10,14 @@ import numpy as np
 from edgebench_suites.data.dataset import Dataset, stratified_subset
 from edgebench_suites.data.load import preprocess
 from edgebench_suites.scoring import Evaluation, score
+from edgebench_suites.training import Training, descend, seed_everything
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy.typing as npt
     from torch import Tensor, nn
 
     F32 = npt.NDArray[np.float32]
-    Progress = Callable[[int, int, float], None]
+    I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +33,12 @@ class Distillation:
 
 
 def train(
-    model: nn.Module,
-    dataset: Dataset,
-    *,
-    size: int,
-    epochs: int,
-    lr: float,
-    batch: int = 32,
-    seed: int,
-    augment: bool = False,
-    optimizer: str = "adam",
-    schedule: str = "constant",
-    subset: float = 1.0,
-    distil_from: Distillation | None = None,
-    progress: Progress | None = None,
+    model: nn.Module, dataset: Dataset, training: Training, *, distil_from: Distillation | None = None
 ) -> nn.Module:
     """Train all parameters of `model` in place with cross-entropy and return it in evaluation mode.
 
-    The study's recipe is the default: Adam, constant `lr`, batch 32, no augmentation, a stratified `subset` of the
-    training set. `schedule` "one-cycle" warms up and anneals (for training from nothing). `augment` shifts every
-    image by up to a sixteenth of its side. `progress` gets (step, steps, loss of the step). A last batch of one image
-    is left out, as batch normalisation cannot train on it.
+    The study's recipe is the default of `Training`: Adam, a constant rate, batch 32, no augmentation; a `subset` is
+    stratified. `augment` shifts every image by up to a sixteenth of its side.
 
     Reproducible: random, NumPy and torch are seeded with `seed`, and order and shifts come from it, so the same
     machine, library versions and number of threads give the same weights. Not reproducible: across machines, threads
@@ -63,54 +46,18 @@ def train(
     """
     import torch
 
-    if optimizer != "adam":
-        raise ValueError("the recipe's optimiser is adam")
-    rng = seed_everything(seed)
-    chosen = stratified_subset(dataset.train_labels, subset, seed)
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    adam = torch.optim.Adam(parameters, lr=lr)
-    starts = [at for at in range(0, len(chosen), batch) if len(chosen) - at > 1]
-    steps = epochs * len(starts)
-    cycle = None
-    if schedule == "one-cycle" and steps > 0:
-        cycle = torch.optim.lr_scheduler.OneCycleLR(adam, max_lr=lr, total_steps=steps, pct_start=0.25)
-    elif schedule != "constant" and steps > 0:
-        raise ValueError("schedule is constant or one-cycle")
-    # Channels-last trains 1.5 times as fast on a CPU; the weights go back to the usual layout below, as the layout a
-    # model is measured in is not training's business.
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch documents it, its types lack it
-    model.train()
+    rng = seed_everything(training.seed)
+    chosen = stratified_subset(dataset.train_labels, training.subset, training.seed)
     if distil_from is not None:
         distil_from.teacher.eval()
-    step = 0
-    for _ in range(epochs):
-        order = rng.permutation(chosen)
-        for at in starts:
-            rows = order[at : at + batch]
-            array = preprocess(dataset.train_images[rows], size)
-            inputs = torch.from_numpy(shift(array, size // 16, rng) if augment else array)
-            inputs = inputs.to(memory_format=torch.channels_last)
-            loss = _loss(model, inputs, torch.from_numpy(dataset.train_labels[rows]), distil_from)
-            adam.zero_grad(set_to_none=True)
-            loss.backward()
-            adam.step()
-            if cycle is not None:
-                cycle.step()
-            step += 1
-            if progress is not None:
-                progress(step, steps, float(loss.detach()))
-    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as above
-    return model.eval()
 
+    def loss_of(rows: I64) -> Tensor:
+        array = preprocess(dataset.train_images[rows], training.size)
+        inputs = torch.from_numpy(shift(array, training.size // 16, rng) if training.augment else array)
+        inputs = inputs.to(memory_format=torch.channels_last)
+        return _loss(model, inputs, torch.from_numpy(dataset.train_labels[rows]), distil_from)
 
-def seed_everything(seed: int) -> np.random.Generator:
-    """Seed Python's, NumPy's and torch's global generators, as the study does, and return one of our own."""
-    import torch
-
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  # libraries called from here draw from the global generator
-    torch.manual_seed(seed)
-    return np.random.default_rng(seed)
+    return descend(model, chosen, loss_of, training, rng)
 
 
 def shift(images: F32, most: int, rng: np.random.Generator) -> F32:

@@ -12,7 +12,7 @@ import numpy as np
 from edgebench_suites.data.augment import augmented
 from edgebench_suites.data.dataset import Dataset, stratified_subset
 from edgebench_suites.data.load import preprocess
-from edgebench_suites.recipes import seed_everything
+from edgebench_suites.training import Training, seed_everything
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,7 +27,19 @@ _MAX_KEPT_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class EarlyStopping:
+    """When a head's training ends before its last epoch, as with Keras' callback of that name.
+
+    A stratified share `validation` of the training images is kept out. After `patience` epochs without a lower loss on
+    it training stops, and the weights of the best epoch are restored.
+    """
+
+    validation: float = 0.2
+    patience: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
     """How a head's training went: epochs that ran, the one whose weights were kept, its validation loss (nats)."""
 
     epochs: int
@@ -114,33 +126,26 @@ def standardise_layers(base: nn.Module, images: F32) -> None:
 def train_head(
     model: nn.Module,
     dataset: Dataset,
+    training: Training,
+    stopping: EarlyStopping,
     *,
-    size: int,
-    epochs: int,
-    lr: float,
-    batch: int,
-    seed: int,
     augment_with: Collection[str] = (),
-    validation: float = 0.2,
-    patience: int = 2,
-    subset: float = 1.0,
-) -> Training:
-    """Train the head of `model` in place with Adam and cross-entropy; base and batch norms stay frozen.
+) -> Trained:
+    """Train the head of `model` in place with Adam, a constant rate and cross-entropy; base and norms stay frozen.
 
-    A stratified share `validation` of the training images is kept out. After `patience` epochs without a lower loss on
-    it training stops, and the weights of the best epoch are restored, as Keras' EarlyStopping does. Every training
-    image is drawn anew in each epoch by `augment_with`. Reproducible as `recipes.train` is.
+    Every training image is drawn anew in each epoch by `augment_with`. Reproducible as `recipes.train` is.
     """
     import torch
     from torch.nn import functional
 
+    size, seed, batch = training.size, training.seed, training.batch
     rng = seed_everything(seed)
     base, head = model.get_submodule("base").eval(), model.get_submodule("head")
-    chosen = stratified_subset(dataset.train_labels, subset, seed)
-    kept_out = chosen[stratified_subset(dataset.train_labels[chosen], validation, seed)]
+    chosen = stratified_subset(dataset.train_labels, training.subset, seed)
+    kept_out = chosen[stratified_subset(dataset.train_labels[chosen], stopping.validation, seed)]
     rows = np.setdiff1d(chosen, kept_out)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch documents it, its types lack it
-    adam = torch.optim.Adam(head.parameters(), lr=lr)
+    adam = torch.optim.Adam(head.parameters(), lr=training.lr)
 
     def features(part: I64, kinds: Collection[str] = ()) -> Tensor:
         images = torch.from_numpy(preprocess(dataset.train_images[part], size))
@@ -154,7 +159,7 @@ def train_head(
     loss_of = _validation(features, labels, head, [kept_out[at : at + batch] for at in range(0, len(kept_out), batch)])
     best, lowest, state = 0, float("inf"), _copy(head)
     epoch = 0
-    for epoch in range(1, epochs + 1):
+    for epoch in range(1, training.epochs + 1):
         head.train()
         for part in _batches(rng.permutation(rows), batch):
             loss = functional.cross_entropy(head(features(part, augment_with)), labels(part))
@@ -164,12 +169,12 @@ def train_head(
         head.eval()
         if (now := loss_of()) < lowest:
             best, lowest, state = epoch, now, _copy(head)
-        elif epoch - best >= patience:
+        elif epoch - best >= stopping.patience:
             break
     head.load_state_dict(state)
     model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as above
     model.eval()
-    return Training(epoch, best, lowest)
+    return Trained(epoch, best, lowest)
 
 
 def _validation(

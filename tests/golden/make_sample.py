@@ -15,13 +15,14 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 from tests.golden.over_time import resources, sustained
+from tests.unit.reports import passes_of
 
 from edgebench.render.csv import rows
 from edgebench.render.html import page
 from edgebench.render.terminal import closing, show
 from edgebench.report.intervals import Estimate, exact_ratio, paired_difference, paired_ratio
 from edgebench.report.io import write_report
-from edgebench.report.metric import metric_from_runs, passes_from_runs, single_value
+from edgebench.report.metric import metric_from_runs, single_value
 from edgebench.report.model import Contrast, Metric, Report
 
 SAMPLE = Path(__file__).with_name("sample.json")
@@ -175,7 +176,7 @@ def _inference(
             "latency_s": metric_from_runs(
                 "latency_s",
                 runs,
-                passes=passes_from_runs(passes),
+                passes=passes_of(passes),
                 loops=[LOOPS] * RUNS,
                 warmups=[[run[0] * 1.1] for run in runs],
             ),

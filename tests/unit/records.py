@@ -9,7 +9,7 @@ from edgebench.measure.messages import RunClock
 from edgebench.measure.results import InferenceResult, PassTimes, Process, Window
 from edgebench.report.records import RunRecord, StartRecord
 
-STATE = State(0.0, None, None, None, 0.0, 0.0)
+STATE = State(0.0, None, None, 0.0, 0.0)
 MACHINE = MachineFacts(
     cpu="Sample CPU",
     cores=1,

@@ -31,7 +31,7 @@ ARROWS = {
     "session": "artifacts report measure plan backends machine suites version errors",
     "compare": "report plan errors",
     "launch": "report plan probes version errors",
-    "artifacts": "report measure plan backends machine compress probes suites version errors",
+    "artifacts": "report measure plan backends compress probes suites version errors",
     "report": "measure plan machine probes version errors",
     "measure": "backends machine probes suites errors",
     "plan": "backends machine compress suites errors",

@@ -9,20 +9,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
+from msgspec.json import encode
 
 from edgebench import __version__
 from edgebench.artifacts.bundle import open_bundle
-from edgebench.artifacts.manifest import Manifest, compatible, read_manifest, sealed, target_json
+from edgebench.artifacts.manifest import Bundled, Manifest, compatible, read_manifest, target_json
+from edgebench.artifacts.store import Store, content_digest
 from edgebench.errors import BundleError, UsageError
-from edgebench.measure.ledger import LedgerPhase
+from edgebench.measure.ledger import Absence, LedgerPhase
 from edgebench.plan.plan import Benchmark, Params
 from edgebench.plan.suitefile import Measure, Recipe
 from edgebench.plan.targets import carried, carried_target_of, target_of
+from edgebench.report.records import ArtifactRecord, PreparedOn
 from edgebench.session.options import Options
 from edgebench.session.session import same_bundle
 from edgebench_suites.data.dataset import Dataset, arrays_digest
@@ -37,7 +40,9 @@ def cell(backend: str, variant: str = "baseline", kind: str = "inference") -> Be
 
 
 def manifest(**changes: Any) -> Manifest:
-    name = f"artifacts/{'a' * 64}/model.onnx"
+    """A manifest as the first edgebench with bundles wrote it."""
+    folder = f"artifacts/{'a' * 64}"
+    name = f"{folder}/model.onnx"
     fields: dict[str, Any] = {
         "edgebench": __version__,
         "created": "2026-01-01T00:00:00Z",
@@ -48,21 +53,24 @@ def manifest(**changes: Any) -> Manifest:
                 "target": target_json(target_of(cell("onnxruntime"))),
                 "benchmark": "a/b",
                 "artifact": {
-                    "key": "k",
-                    "folder": f"bundle:{name.rpartition('/')[0]}",
+                    "key": "d" * 64,
+                    "folder": f"bundle:{folder}",
                     "file": "model.onnx",
+                    "path": f"bundle:{name}",
                     "format": "onnx",
-                    "digest": "plain",
+                    "digest": f"sha256:{'a' * 64}",
                     "size_bytes": 1,
-                    "ledger": [{"phase": "build", "seconds": 0.1}],
-                    "reference": f"bundle:{name}",
+                    "sparsity": None,
+                    "ledger": [{"phase": "build", "seconds": 0.1, "clock": [7.0, 7.1]}],
+                    "notes": {"weights": "seeded", "trained": True},
+                    "reference": {"path": f"bundle:{name}", "folder": f"bundle:{folder}", "sparsity": None},
                 },
                 "prepared_on": {"cpu": "A", "architecture": "x86_64"},
             }
         ],
         "files": {name: {"sha256": "c" * 64, "size_bytes": 1}},
     }
-    return sealed({**fields, **changes})
+    return Manifest.model_validate({**fields, **changes}).sealed()
 
 
 def test_paths_become_real_where_the_bundle_lies_and_everything_else_stays(tmp_path: Path) -> None:
@@ -70,12 +78,10 @@ def test_paths_become_real_where_the_bundle_lies_and_everything_else_stays(tmp_p
     record = open_bundle(tmp_path).artifact(cell("onnxruntime"))
     assert record is not None
     real = tmp_path.resolve() / "artifacts" / ("a" * 64) / "model.onnx"
-    assert record.path == real
-    assert record.reference == str(real)
-    assert record.digest == "plain"
+    assert (record.path, record.reference) == (real, str(real))
     assert record.ledger == (LedgerPhase(phase="build", seconds=0.1, cached=True),)
-    assert record.prepared_on is not None
-    assert record.prepared_on.architecture == "x86_64"
+    assert (record.key, record.size_bytes, record.sparsity, record.notes.weights) == ("d" * 64, 1, None, "seeded")
+    assert record.prepared_on == PreparedOn(cpu="A", architecture="x86_64")
     assert open_bundle(tmp_path).artifact(cell("openvino")) is None
 
 
@@ -83,6 +89,55 @@ def test_a_record_may_not_name_what_is_not_listed(tmp_path: Path) -> None:
     (tmp_path / "bundle.json").write_text(manifest(files={}).text(), encoding="utf-8")
     with pytest.raises(BundleError, match="not listed"):
         open_bundle(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("file", "../../x"), ("path", "bundle:x"), ("size_bytes", "1"), ("key", 1)]
+)
+def test_a_record_that_edgebench_did_not_write_is_refused(tmp_path: Path, field: str, value: object) -> None:
+    data = json.loads(manifest().text())
+    data["targets"][0]["artifact"][field] = value
+    (tmp_path / "bundle.json").write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(BundleError, match=r"targets\.0\.artifact is wrong"):
+        open_bundle(tmp_path)
+
+
+def test_what_is_bundled_of_an_artifact_comes_back_and_older_versions_can_read_it() -> None:
+    record = ArtifactRecord(
+        key="d" * 64, folder="/store/dd", file="model.onnx", format="onnx", digest="sha256:0", size_bytes=1,
+        ledger=(LedgerPhase(phase="build", seconds=0.1, begin_s=7.0, end_s=7.1),), reference="/store/ee/reference.npz",
+    )  # fmt: skip
+    bundled = Bundled.of(record, lambda path: path.replace("/store/", "bundle:artifacts/"))
+    assert json.loads(encode(bundled)) == {
+        "key": "d" * 64, "folder": "bundle:artifacts/dd", "file": "model.onnx",
+        "path": "bundle:artifacts/dd/model.onnx", "format": "onnx", "digest": "sha256:0", "size_bytes": 1,
+        "sparsity": None, "ledger": [{"phase": "build", "seconds": 0.1}], "notes": {},
+        "reference": {"path": "bundle:artifacts/ee/reference.npz"},
+    }  # fmt: skip
+    assert bundled.places == {"artifacts/dd", "artifacts/dd/model.onnx", "artifacts/ee/reference.npz"}
+    board = PreparedOn(cpu="A", architecture="x86_64")
+    assert bundled.record(lambda path: path.replace("bundle:artifacts/", "/store/"), board) == structs.replace(
+        record, ledger=(LedgerPhase(phase="build", seconds=0.1, cached=True),), prepared_on=board
+    )
+
+
+def test_the_store_finds_what_earlier_versions_put_there_and_drops_what_is_torn(tmp_path: Path) -> None:
+    folder = tmp_path / "artifacts" / "k"
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(b"x")
+    facts = {
+        "key": "k", "file": "model.onnx", "format": "onnx", "digest": content_digest(folder), "size_bytes": 1,
+        "sparsity": None, "notes": {"weights": "seeded", "trained": True, "macs_224": 7},
+        "ledger": [{"phase": "build", "seconds": 0.1, "clock": [7.0, 7.1], "missing": {"energy": {"reason": "none"}}}],
+    }  # fmt: skip
+    (folder / "artifact.json").write_text(json.dumps(facts), encoding="utf-8")
+    found = Store(tmp_path).find("k")
+    assert found is not None
+    assert (found.path, found.size_bytes, found.notes.macs_224) == (folder / "model.onnx", 1, 7)
+    assert found.ledger == (LedgerPhase(phase="build", seconds=0.1, missing={"energy": Absence("none")}),)
+    (folder / "artifact.json").write_text(json.dumps({**facts, "size_bytes": "1"}), encoding="utf-8")
+    assert Store(tmp_path).find("k") is None
+    assert not folder.exists()
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -119,8 +174,9 @@ def test_any_json_is_refused_in_a_sentence(tmp_path: Path, data: Any) -> None:
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../b", "a//b", "", ".", "a/./b", "a\nb"])
 def test_a_path_stays_inside_the_bundle(tmp_path: Path, path: str) -> None:
-    text = manifest().text().replace(f"artifacts/{'a' * 64}/model.onnx", json.dumps(path)[1:-1])
-    (tmp_path / "bundle.json").write_text(text, encoding="utf-8")
+    data = json.loads(manifest().text())
+    data["files"] = {path: next(iter(data["files"].values()))}
+    (tmp_path / "bundle.json").write_text(json.dumps(data), encoding="utf-8")
     with pytest.raises(BundleError, match=r"files\."):
         read_manifest(tmp_path)
 
@@ -149,7 +205,7 @@ def test_a_stopped_session_goes_on_only_with_the_bundle_it_measured(tmp_path: Pa
     for before, options in (
         (bundle.facts(), replace(here, bundle=None)),
         (None, here),
-        (msgspec.structs.replace(bundle.facts(), digest=f"sha256:{'0' * 64}"), here),
+        (structs.replace(bundle.facts(), digest=f"sha256:{'0' * 64}"), here),
     ):
         with pytest.raises(UsageError, match="start without --resume"):
             same_bundle(before, options)

@@ -20,6 +20,7 @@ from edgebench.compress.quiet import quiet
 from edgebench.compress.steps import parse_variant
 from edgebench.errors import CompressionError, UsageError
 from edgebench_suites.data.load import calibration_batches, load_data
+from edgebench_suites.training import Training
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -67,7 +68,7 @@ def trained(data: Dataset) -> nn.Module:
     from edgebench_suites.zoo import build
 
     model, _ = build("mobilenet_v2", num_classes=10, seed=1, width_mult=0.35)
-    train(model, data, size=SIZE, epochs=1, lr=1e-3, batch=32, seed=1)
+    train(model, data, Training(SIZE, epochs=1, lr=1e-3, seed=1))
     # A few steps leave running statistics far from the data's.
     return prune.reestimate_batch_norm(model, calibration_batches(data, size=SIZE, count=96, seed=1, batch=32))
 
@@ -128,7 +129,7 @@ def test_pruned_weights_stay_zero_through_recovery(trained: nn.Module, data: Dat
     convolutions = [layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d)]
     assert masked == sum(round(0.4 * layer.weight.numel()) for layer in convolutions)
     before = [layer.weight.detach().clone() for layer in convolutions]
-    train(model, data, size=SIZE, epochs=1, lr=1e-3, batch=32, seed=1)
+    train(model, data, Training(SIZE, epochs=1, lr=1e-3, seed=1))
     prune.make_permanent(model)
     for layer, old in zip(convolutions, before, strict=True):
         assert int((layer.weight == 0).sum()) == round(0.4 * layer.weight.numel())
@@ -286,7 +287,7 @@ def test_qat_trains_without_a_compiler(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CXX", os.devnull)
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
-    model = quantise.qat(trained, data, calibration, size=SIZE, epochs=1, lr=1e-4, seed=1)
+    model = quantise.qat(trained, data, calibration, Training(SIZE, epochs=1, lr=1e-4, seed=1))
     assert model.inputs[0].partial_shape.to_string() == "[?,3,?,?]"
     assert any(node.get_type_name() == "FakeQuantize" for node in model.get_ops())
     compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -308,7 +309,7 @@ def test_a_student_learns_the_teachers_answers_and_leaves_the_teacher_alone(data
 
     first = gap()
     # alpha 1 ignores the labels: only the teacher can be learnt from.
-    distil.distil(teacher, student, data, size=16, epochs=15, lr=2e-3, seed=1, alpha=1.0)
+    distil.distil(teacher, student, data, Training(16, 15, 2e-3, seed=1, schedule="one-cycle"), alpha=1.0)
     assert gap() < 0.5 * first
     assert all(torch.equal(teacher.state_dict()[name], value) for name, value in before.items())
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from edgebench.report.intervals import exact_ratio, paired_difference, paired_ratio, proportion_difference, wilson
+from edgebench.report.intervals import exact_ratio, paired_difference, paired_ratio, wilson
 
 positive = st.floats(1e-12, 1e12)
 runs = st.lists(st.lists(positive, min_size=1, max_size=5), min_size=1, max_size=10)
@@ -98,19 +98,8 @@ def test_the_paired_difference_covers_the_truth(shares: tuple[float, float, floa
     assert 0.93 <= covered / len(tables) <= 0.99
 
 
-def test_pairing_on_the_same_images_narrows_the_interval() -> None:
-    paired = paired_difference(340, 4, 6, 10).ci95
-    apart = proportion_difference(344, 360, 346, 360).ci95
-    assert paired is not None
-    assert apart is not None
-    assert paired[1] - paired[0] < (apart[1] - apart[0]) * 0.7
-
-
-def test_wilson_and_newcombe_agree_with_published_examples() -> None:
-    # Newcombe (1998), Statistics in Medicine 17:857, table I: 81 of 263, and 17:873, table II: 56/70 against 48/80.
+def test_wilson_agrees_with_a_published_example() -> None:
+    # Newcombe (1998), Statistics in Medicine 17:857, table I: 81 of 263.
     assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert proportion_difference(48, 80, 56, 70).ci95 == pytest.approx((0.0524, 0.3339), abs=5e-5)
     assert wilson(0, 10)[0] == 0
     assert wilson(10, 10)[1] == 1
-    with pytest.raises(ValueError, match="a proportion"):
-        proportion_difference(5, 4, 1, 4)

@@ -20,6 +20,7 @@ from edgebench_suites.data.dataset import Dataset, stratified_subset
 from edgebench_suites.data.load import IMAGENET_MEAN, IMAGENET_STD, calibration_batches, load_data, preprocess
 from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.scoring import score
+from edgebench_suites.training import Training
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -252,7 +253,7 @@ def test_training_learns_and_repeats_itself(digits: Dataset) -> None:
 
     from edgebench_suites.recipes import evaluate, train
 
-    states, steps = [], list[tuple[int, int, float]]()
+    states, steps = [], list[int]()
     for _ in range(2):
         steps.clear()
         torch.manual_seed(1)
@@ -264,22 +265,15 @@ def test_training_learns_and_repeats_itself(digits: Dataset) -> None:
             nn.Dropout(0.2),
             nn.Linear(16 * 64, 10),
         )
+        model.register_forward_pre_hook(lambda _, inputs: steps.append(len(inputs[0])))
         train(
             model,
             digits,
-            size=16,
-            epochs=4,
-            lr=5e-3,
-            batch=64,
-            seed=3,
-            augment=True,
-            subset=0.5,
-            schedule="one-cycle",
-            progress=lambda step, total, loss: steps.append((step, total, loss)),
+            Training(16, epochs=4, lr=5e-3, seed=3, batch=64, augment=True, subset=0.5, schedule="one-cycle"),
         )
         states.append([tensor.clone() for tensor in model.state_dict().values()])
+    assert len(steps) == 48
     assert evaluate(model, digits, 16).accuracy_top1 > 0.8
-    assert steps[-1][:2] == (len(steps), len(steps)) == (48, 48)
     assert not model.training
     assert next(model.parameters()).is_contiguous()
     assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))

@@ -46,7 +46,7 @@ def test_every_machine_tells_its_processor_and_its_memory() -> None:
     assert facts.cpu
 
 
-STATE = machine.State(0.0, None, None, None, 0.0, 0.0)
+STATE = machine.State(0.0, None, None, 0.0, 0.0)
 
 
 @given(st.floats(0.1, 100), st.floats(0, 50), st.floats(0, 50))

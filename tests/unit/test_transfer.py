@@ -18,7 +18,8 @@ from edgebench_suites.data.augment import KINDS, augmented
 from edgebench_suites.data.dataset import DataChoice, Dataset
 from edgebench_suites.data.load import calibration_batches, load_data
 from edgebench_suites.recipes import evaluate
-from edgebench_suites.transfer import joined, standardise_layers, train_head, with_head
+from edgebench_suites.training import Training
+from edgebench_suites.transfer import EarlyStopping, joined, standardise_layers, train_head, with_head
 from edgebench_suites.zoo import architecture
 
 SIZE = 64
@@ -49,7 +50,7 @@ def shallow(digits: Dataset) -> nn.Module:
 def test_only_the_head_learns_and_the_best_epoch_is_kept(digits: Dataset) -> None:
     made = shallow(digits)
     before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
-    done = train_head(made, digits, size=SIZE, epochs=6, lr=3e-3, batch=32, seed=42, patience=6)
+    done = train_head(made, digits, Training(SIZE, epochs=6, lr=3e-3, seed=42), EarlyStopping(patience=6))
     assert 1 <= done.best <= done.epochs == 6
     assert str(done) == f"6 epochs, kept the weights of epoch {done.best}"
     changed = {name.split(".")[0] for name, tensor in made.state_dict().items() if not tensor.equal(before[name])}
@@ -61,7 +62,7 @@ def test_only_the_head_learns_and_the_best_epoch_is_kept(digits: Dataset) -> Non
 def test_training_stops_where_validation_does_not_improve(digits: Dataset) -> None:
     made = shallow(digits)
     # A learning rate that can only do harm.
-    done = train_head(made, digits, size=SIZE, epochs=20, lr=0.9, batch=32, seed=42, patience=2)
+    done = train_head(made, digits, Training(SIZE, epochs=20, lr=0.9, seed=42), EarlyStopping(patience=2))
     assert done.epochs == done.best + 2 < 20
 
 

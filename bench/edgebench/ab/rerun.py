@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgebench.measure.messages import MeasureJob, TimedJob
-from edgebench.measure.worker import answer
+from edgebench.measure.process import attempted
+from edgebench.measure.worker import measure
 
 if TYPE_CHECKING:
     from edgebench.ab.messages import RunQuestion
@@ -22,4 +23,4 @@ def answer_run(question: RunQuestion, started_s: float) -> Answer:
         job = msgspec.structs.replace(job, timing=timing)
     if not question.first:
         job = msgspec.structs.replace(job, describe=False, evaluate=None)
-    return answer(job, started_s)
+    return attempted(job, started_s, measure)

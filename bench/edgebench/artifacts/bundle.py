@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from edgebench.artifacts.manifest import MANIFEST_FILE, PREFIX, Manifest, read_manifest, target_json
 from edgebench.errors import BundleError
@@ -90,7 +88,7 @@ class Bundle:
         used = set() if self.manifest.data is None else {self.manifest.data.file}
         for entry in self.manifest.targets:
             if digest_of(entry.target) in wanted:
-                used |= bundled(entry.artifact)
+                used |= entry.artifact.places
         return used
 
 
@@ -122,47 +120,14 @@ def open_bundle(folder: Path) -> Bundle:
 
     if manifest.data is not None and manifest.data.file not in manifest.files:
         raise BundleError(f"{folder}: its data set is not among its files: make the bundle again")
-    records = {}
-    for entry in manifest.targets:
-        on = entry.prepared_on.model_dump(mode="json")
-        try:
-            record = msgspec.convert({**replaced(entry.artifact, real), "prepared_on": on}, ArtifactRecord)
-        except msgspec.ValidationError as error:
-            raise BundleError(f"{folder}: an artifact's record is wrong ({error}): make the bundle again") from None
-        ledger = tuple(msgspec.structs.replace(phase, cached=True) for phase in record.ledger)
-        records[digest_of(entry.target)] = msgspec.structs.replace(record, ledger=ledger)
+    records = {digest_of(entry.target): entry.record(real) for entry in manifest.targets}
     failures = {digest_of(failure.target): failure.reason for failure in manifest.failed}
     return Bundle(folder, manifest, records, failures)
-
-
-def replaced(record: Any, change: Callable[[str], str], *, marked: str = PREFIX) -> Any:
-    """Return JSON with every string that starts with `marked` changed."""
-    if isinstance(record, dict):
-        return {key: replaced(value, change, marked=marked) for key, value in record.items()}
-    if isinstance(record, (list, tuple)):
-        return [replaced(value, change, marked=marked) for value in record]
-    return change(record) if isinstance(record, str) and record.startswith(marked) else record
-
-
-def bundled(record: Any) -> set[str]:
-    """Return the paths and folders inside the bundle that an artifact's record names."""
-    return {text.removeprefix(PREFIX) for text in _strings(record) if text.startswith(PREFIX)}
 
 
 def within(path: str, folders: Iterable[str]) -> bool:
     """Tell whether a path of the bundle is one of these, or lies in one of them."""
     return any(path == start or path.startswith(f"{start}/") for start in folders)
-
-
-def _strings(record: Any) -> Iterator[str]:
-    if isinstance(record, str):
-        yield record
-    elif isinstance(record, dict):
-        for value in record.values():
-            yield from _strings(value)
-    elif isinstance(record, Iterable):
-        for value in record:
-            yield from _strings(value)
 
 
 def _check_file(folder: Path, name: str, size_bytes: int, sha256: str) -> None:

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec.structs import replace
 
 from edgebench.artifacts.families import FILES, family_versions
-from edgebench.artifacts.store import Artifact, Store, recipe_key
+from edgebench.artifacts.store import Store, content_digest, folder_bytes, recipe_key
 from edgebench.backends.macs import count_macs
 from edgebench.compress.checkpoint import WEIGHTS_FILE, save_checkpoint
 from edgebench.compress.prune import sparsity
 from edgebench.measure.ledger import LedgerPhase
 from edgebench.plan.suitefile import Recipe
-from edgebench_suites.data.dataset import DataChoice
+from edgebench.report.records import ArtifactNotes, ArtifactRecord
 from edgebench_suites.data.load import load_data
-from edgebench_suites.recipes import train
 from edgebench_suites.tasks.images import LabelledImages
 from edgebench_suites.tasks.material import material_of
-from edgebench_suites.transfer import train_head
+from edgebench_suites.training import Training
 from edgebench_suites.zoo import task_of
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from edgebench.artifacts.messages import PrepareJob
     from edgebench.compress.checkpoint import CheckpointSpec
     from edgebench_probes.base import Probe
     from edgebench_suites.data.dataset import Dataset
@@ -38,136 +39,105 @@ if TYPE_CHECKING:
 Ledger = list[LedgerPhase]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Content:
-    """What one link's work hands to the store."""
+    """What one link's work hands to the store; `size_bytes` None: of all its files. The parent's notes stand before."""
 
-    size_bytes: int | None
-    sparsity: float | None
-    notes: dict[str, Any]
+    size_bytes: int | None = None
+    sparsity: float | None = None
+    notes: ArtifactNotes = field(default_factory=ArtifactNotes)
 
 
 class Chain:
     """The chain of one job: finds each link in the store, or makes it and measures its phases."""
 
-    def __init__(self, job: Mapping[str, Any], probes: Sequence[Probe]) -> None:
+    def __init__(self, job: PrepareJob, probes: Sequence[Probe]) -> None:
         self.job = job
         self.probes = probes
-        self.recipe = Recipe.model_validate(job["recipe"])
-        self.seed: int = job["seed"]
-        self.store = Store(Path(job["cache"]))
-        self._data: Dataset | None = None
-        self._material: Material | None = None
+        self.recipe = Recipe.model_validate(job.recipe)
+        self.seed = job.seed
+        self.store = Store(Path(job.cache))
 
-    @property
+    @cached_property
     def data(self) -> Dataset:
         """The data set, loaded when first needed."""
-        if self._data is None:
-            folder, choice = self.job["data"], DataChoice.of(self.job["choice"])
-            self._data = load_data(Path(folder) if folder else None, seed=self.seed, choice=choice)
-        return self._data
+        return load_data(Path(self.job.data) if self.job.data else None, seed=self.seed, choice=self.job.choice)
 
-    @property
+    @cached_property
     def material(self) -> Material:
         """The data of the model's task at the training size, made or loaded when first needed."""
-        if self._material is None:
-            size, task = self.recipe.train_size, self.task.name
-            if task == "classification":
-                self._material = LabelledImages(self.data, size, self.seed)
-            else:
-                self._material = material_of(task, size, self.seed)
-        return self._material
+        size, task = self.recipe.train_size, self.task.name
+        if task == "classification":
+            return LabelledImages(self.data, size, self.seed)
+        return material_of(task, size, self.seed)
 
     @property
     def task(self) -> Task:
         """The task of the job's model."""
-        return task_of(self.job["model"])
+        return task_of(self.job.model)
+
+    @property
+    def weights(self) -> Path | None:
+        """The user's file of pretrained weights."""
+        return Path(self.job.weights) if self.job.weights else None
 
     def link(
         self,
         name: str,
         family: str,
-        parent: Artifact | None,
+        parent: ArtifactRecord | None,
         facts: Mapping[str, Any],
         work: Callable[[Path, Ledger], Content],
         *,
         file: str | None = None,
         form: str | None = None,
-    ) -> Artifact:
+    ) -> ArtifactRecord:
         """Return one link of the chain: from the store, or made by `work` in a fresh folder with its ledger."""
         recipe = {"link": name, "family": family, "seed": self.seed, "versions": family_versions(family), **facts}
-        key = recipe_key(recipe, [parent] if parent else [])
+        key = recipe_key(recipe, parent)
         if (found := self.store.find(key)) is not None:
-            return _cached(found)
+            return replace(found, ledger=cached(found.ledger))
         ledger: Ledger = list(parent.ledger) if parent else []
         with self.store.building(key) as folder:
             made = work(folder, ledger)
-            notes = {**(parent.notes if parent else {}), **made.notes}
             return self.store.commit(
                 folder,
-                key,
-                file=file or FILES[family],
-                format=form or family,
-                ledger=ledger,
-                size_bytes=made.size_bytes,
-                sparsity=made.sparsity,
-                notes=notes,
+                ArtifactRecord(
+                    key=key,
+                    folder=str(folder),
+                    file=file or FILES[family],
+                    format=form or family,
+                    digest=content_digest(folder),
+                    size_bytes=folder_bytes(folder) if made.size_bytes is None else made.size_bytes,
+                    sparsity=made.sparsity,
+                    ledger=tuple(ledger),
+                    notes=made.notes if parent is None else _joined(parent.notes, made.notes),
+                ),
             )
 
-    def train(
-        self, module: Any, *, epochs: int | None = None, lr: float | None = None, from_damage: bool = False
-    ) -> None:
-        """Train in place by the study's recipe: one round, or a longer recovery with a learning rate that anneals."""
+    @property
+    def training(self) -> Training:
+        """The study's training: one round, by the recipe."""
         recipe = self.recipe
-        if self.task.name != "classification":
-            self.material.train(
-                module,
-                epochs=recipe.epochs if epochs is None else epochs,
-                lr=recipe.lr if lr is None else lr,
-                batch=recipe.batch,
-                subset=recipe.subset,
-                schedule="one-cycle" if from_damage else "constant",
-            )
-            return
-        train(
-            module,
-            self.data,
+        return Training(
             size=recipe.train_size,
-            epochs=recipe.epochs if epochs is None else epochs,
-            lr=recipe.lr if lr is None else lr,
-            batch=recipe.batch,
+            epochs=recipe.epochs,
+            lr=recipe.lr,
             seed=self.seed,
-            augment=recipe.augment or from_damage,
-            schedule="one-cycle" if from_damage else "constant",
+            batch=recipe.batch,
+            augment=recipe.augment,
             subset=recipe.subset,
         )
 
-    def train_head(self, module: Any, *, epochs: int, lr: float) -> str:
-        """Train a transfer network's head in place; return how it went."""
-        recipe = self.recipe
-        done = train_head(
-            module,
-            self.data,
-            size=recipe.train_size,
-            epochs=epochs,
-            lr=lr,
-            batch=recipe.batch,
-            seed=self.seed,
-            augment_with=recipe.augment_with,
-            validation=recipe.validation,
-            patience=recipe.patience,
-            subset=recipe.subset,
-        )
-        return str(done)
-
-    def saved(self, folder: Path, module: Any, spec: CheckpointSpec, notes: dict[str, Any]) -> Content:
+    def saved(self, folder: Path, module: Any, spec: CheckpointSpec, notes: ArtifactNotes | None = None) -> Content:
         """Write a torch checkpoint; its size is the study's: the bytes of the serialised state dict."""
         save_checkpoint(folder, module, spec)
         fixed = "transfer" in spec.transforms and self.recipe.train_size != 224
         quantised = {"ptq-dynamic", "ptq-static"} & set(spec.transforms)
+        notes = notes or ArtifactNotes()
         if self.task.name == "classification" and not quantised and not fixed:
             # Of one pass at the measured size; a quantised network does as many.
-            notes["macs_224"] = count_macs(module, (1, 3, 224, 224))
+            notes = replace(notes, macs_224=count_macs(module, (1, 3, 224, 224)))
         return Content((folder / WEIGHTS_FILE).stat().st_size, sparsity(module), notes)
 
     def calibration(self) -> list[F32]:
@@ -175,9 +145,15 @@ class Chain:
         return self.material.calibration(self.recipe.calibration_images)
 
 
-def _cached(artifact: Artifact) -> Artifact:
-    """The artifact with its phases marked: their seconds and joules were spent in an earlier session or link."""
-    return replace(artifact, ledger=tuple(msgspec.structs.replace(entry, cached=True) for entry in artifact.ledger))
+def cached(ledger: Iterable[LedgerPhase]) -> tuple[LedgerPhase, ...]:
+    """Return the phases marked: their seconds and joules were spent in an earlier session or link."""
+    return tuple(replace(entry, cached=True) for entry in ledger)
+
+
+def _joined(earlier: ArtifactNotes, later: ArtifactNotes) -> ArtifactNotes:
+    """Return the notes of a link and of the one before it; the later ones win."""
+    known = {name: getattr(later, name) for name in later.__struct_fields__}
+    return replace(earlier, **{name: value for name, value in known.items() if value is not None})
 
 
 def file_digest(path: Path) -> str:

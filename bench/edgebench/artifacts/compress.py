@@ -7,81 +7,63 @@ neither's memory is the other's, and takes nothing from the store. Imports and i
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from edgebench.artifacts.convert.build import Build, build_file, export_file, measured_bytes
 from edgebench.artifacts.families import EXPORTS, FILES, preload
-from edgebench.artifacts.messages import MadeFile, PhaseMade
+from edgebench.artifacts.messages import MadeFile, PhaseJob, PhaseMade
 from edgebench.artifacts.store import content_digest
 from edgebench.backends.registry import get_backend
 from edgebench.compress.checkpoint import load_checkpoint
-from edgebench.errors import EdgebenchError
-from edgebench.machine.child import die_with_parent
 from edgebench.measure.ledger import LedgerPhase, MadePhase
-from edgebench.measure.messages import ArtifactFile, Clock, EvaluateJob, Failure, ProbeSettings
+from edgebench.measure.messages import ArtifactFile, Clock
 from edgebench.measure.phases import phase
 from edgebench.measure.probes import opened
+from edgebench.measure.process import answer_job
 from edgebench.measure.worker import quality_of
-from edgebench_suites.data.dataset import DataChoice
 from edgebench_suites.data.load import calibration_batches, load_data
-from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.zoo import task_of
 
 if TYPE_CHECKING:
     from edgebench_probes.base import Probe
 
 
-def main(job_file: str, answer_file: str) -> int:
-    """Do the phase; what it cost, or the reason why it failed, goes to the answer's file."""
-    started_s = time.monotonic()
-    die_with_parent()
-    job = json.loads(Path(job_file).read_text(encoding="utf-8"))
-    os.sched_setaffinity(0, job["cpus"])
-    Path(job["scratch"], job["phase"]).mkdir()
-    answer: PhaseMade | Failure
-    try:
-        with opened(msgspec.convert(job["probes"], ProbeSettings), job["cpus"]) as probes:
-            made = _export(job, probes) if job["phase"] == "export" else _build(job, probes)
-        file = _finished(job)
-        answer = PhaseMade(phase=made, file=file, clock=Clock(started_s=started_s, finished_s=time.monotonic()))
-    except (EdgebenchError, SuiteDataError) as error:
-        answer = Failure(error=str(error), clock=Clock(started_s=started_s, finished_s=time.monotonic()))
-    Path(answer_file).write_bytes(msgspec.json.encode(answer))
-    return 0
+def make(job: PhaseJob, started_s: float) -> PhaseMade:
+    """Do the phase; `started_s` is when the process began."""
+    folder = Path(job.scratch, job.phase)
+    folder.mkdir()
+    with opened(job.probes, job.cpus) as probes:
+        made = _export(job, probes) if job.phase == "export" else _build(job, probes)
+    file = _finished(job, folder) if job.last else None
+    return PhaseMade(phase=made, file=file, clock=Clock(started_s=started_s, finished_s=time.monotonic()))
 
 
-def _export(job: Mapping[str, Any], probes: Sequence[Probe]) -> MadePhase:
-
-    family = EXPORTS[job["family"]]
+def _export(job: PhaseJob, probes: Sequence[Probe]) -> MadePhase:
+    family = EXPORTS[job.family]
     preload(family, None)
-    module, _ = load_checkpoint(Path(job["base"]))
+    module, _ = load_checkpoint(Path(job.base))
     target = _exported(job)
-    task = task_of(job["model"])
-    inputs = task.inputs(1, job["size"], job["width"])
+    task = task_of(job.model)
+    inputs = task.inputs(1, job.size, job.width)
     return _measured("export", probes, lambda: export_file(module, inputs, family, target, task.outputs))
 
 
-def _build(job: Mapping[str, Any], probes: Sequence[Probe]) -> MadePhase:
-    build = Build(job["step"], tuple(map(tuple, job["shapes"])), job["engine_int8"])
-    preload(job["family"], build.step)
+def _build(job: PhaseJob, probes: Sequence[Probe]) -> MadePhase:
+    build = Build(job.step, job.shapes, job.engine_int8)
+    preload(job.family, build.step)
     calibration = []
     if build.calibrates:
-        folder, choice = job["data"], DataChoice.of(job["choice"])
-        data = load_data(Path(folder) if folder else None, seed=job["seed"], choice=choice)
-        calibration = calibration_batches(data, size=job["size"], count=job["calibration_images"], seed=job["seed"])
+        data = load_data(Path(job.data) if job.data else None, seed=job.seed, choice=job.choice)
+        calibration = calibration_batches(data, size=job.size, count=job.calibration_images, seed=job.seed)
     target = _built(job)
-    return _measured("build", probes, lambda: build_file(_exported(job), target, job["family"], build, calibration))
+    return _measured("build", probes, lambda: build_file(_exported(job), target, job.family, build, calibration))
 
 
-def _measured(name: str, probes: Sequence[Probe], work: Any) -> MadePhase:
+def _measured(name: str, probes: Sequence[Probe], work: Callable[[], object]) -> MadePhase:
     ledger: list[LedgerPhase] = []
     cpu_s = time.process_time()
     with phase(name, ledger, probes):
@@ -89,34 +71,29 @@ def _measured(name: str, probes: Sequence[Probe], work: Any) -> MadePhase:
     return MadePhase(cost=ledger[0], cpu_s=time.process_time() - cpu_s)
 
 
-def _finished(job: Mapping[str, Any]) -> MadeFile | None:
-    """What the last phase left: size, digest and (asked of the first run) the accuracy of the file itself."""
-    if not job["last"]:
-        return None
-
-    backend = get_backend(job["backend"])
-    path = _built(job) if job["phase"] == "build" else _exported(job)
-    folder = Path(job["scratch"], job["phase"])
+def _finished(job: PhaseJob, folder: Path) -> MadeFile:
+    """What the last phase left: size, digest and (asked of the first run) the quality of the file itself."""
+    backend = get_backend(job.backend)
     quality = None
-    if job.get("evaluate") is not None:
-        asked, file = msgspec.convert(job["evaluate"], EvaluateJob), ArtifactFile(str(path), job["family"])
-        quality = quality_of(backend, file, job["threads"], job["precision"], asked, job["seed"])
+    if job.evaluate is not None:
+        file = ArtifactFile(str(_built(job) if job.phase == "build" else _exported(job)), job.family)
+        quality = quality_of(backend, file, job.threads, job.precision, job.evaluate, job.seed)
     return MadeFile(
-        size_bytes=measured_bytes(folder, job["family"], [tuple(shape) for shape in job["shapes"]]),
+        size_bytes=measured_bytes(folder, job.family, job.shapes),
         digest=content_digest(folder),
-        format=job["family"],
+        format=job.family,
         versions=backend.versions(),
         quality=quality,
     )
 
 
-def _exported(job: Mapping[str, Any]) -> Path:
-    return Path(job["scratch"], "export", FILES[EXPORTS[job["family"]]])
+def _exported(job: PhaseJob) -> Path:
+    return Path(job.scratch, "export", FILES[EXPORTS[job.family]])
 
 
-def _built(job: Mapping[str, Any]) -> Path:
-    return Path(job["scratch"], "build", FILES[job["family"]])
+def _built(job: PhaseJob) -> Path:
+    return Path(job.scratch, "build", FILES[job.family])
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(answer_job(sys.argv[1:], PhaseJob, make))

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, StringConstraints, ValidationError
+import msgspec
+from pydantic import (
+    AfterValidator,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+)
 
 from edgebench import __version__
 from edgebench.errors import BundleError
+from edgebench.measure.ledger import LedgerPhase
+from edgebench.measure.messages import Message
 from edgebench.plan.digest import digest_of
-from edgebench.report.base import Count, Few, Name, Part, Table, Text
+from edgebench.report.base import Count, Few, Name, Part, Text
 from edgebench.report.model import PreparedOn
+from edgebench.report.records import ArtifactNotes, ArtifactRecord
+from edgebench.report.records import PreparedOn as PreparedElsewhere
 
 SCHEMA: Final = "edgebench.bundle/1"
 MANIFEST_FILE: Final = "bundle.json"
@@ -60,13 +73,98 @@ class SuiteOf(Part):
     data: Name
 
 
+class Reference(Message, frozen=True, kw_only=True):
+    """The file of what torch FP32 answers; earlier versions wrote its whole record."""
+
+    path: str
+
+
+class Bundled(Message, frozen=True, kw_only=True):
+    """An artifact's record in a bundle: as the journal has it, but `folder`, `path` and the reference's lie inside.
+
+    Every field is written, as earlier versions of edgebench read all of them.
+    """
+
+    key: str
+    folder: str
+    file: str
+    path: str
+    format: str
+    digest: str
+    size_bytes: int
+    sparsity: float | None
+    ledger: tuple[LedgerPhase, ...]
+    notes: ArtifactNotes
+    reference: Reference | None = None
+
+    @classmethod
+    def of(cls, record: ArtifactRecord, inside: Callable[[str], str]) -> Bundled:
+        """Return it of an artifact; `inside` copies a path of the store and says where it lies in the bundle."""
+        return cls(
+            key=record.key,
+            folder=inside(record.folder),
+            file=record.file,
+            path=inside(str(record.path)),
+            format=record.format,
+            digest=record.digest,
+            size_bytes=record.size_bytes,
+            sparsity=record.sparsity,
+            # When a phase ran means nothing on another machine.
+            ledger=tuple(msgspec.structs.replace(phase, begin_s=None, end_s=None) for phase in record.ledger),
+            notes=record.notes,
+            reference=None if record.reference is None else Reference(path=inside(record.reference)),
+        )
+
+    def record(self, real: Callable[[str], str], prepared_on: PreparedElsewhere) -> ArtifactRecord:
+        """Return the artifact as the board has it: `real` paths, its phases marked as cached.
+
+        `real` refuses a path that the manifest does not list.
+        """
+        real(self.path)
+        return ArtifactRecord(
+            key=self.key,
+            folder=real(self.folder),
+            file=self.file,
+            format=self.format,
+            digest=self.digest,
+            size_bytes=self.size_bytes,
+            sparsity=self.sparsity,
+            ledger=tuple(msgspec.structs.replace(phase, cached=True) for phase in self.ledger),
+            notes=self.notes,
+            reference=None if self.reference is None else real(self.reference.path),
+            prepared_on=prepared_on,
+        )
+
+    @property
+    def places(self) -> set[str]:
+        """The paths and folders inside the bundle that it names."""
+        named = {self.folder, self.path} | ({self.reference.path} if self.reference else set())
+        return {path.removeprefix(PREFIX) for path in named}
+
+
+def _bundled(data: object) -> Bundled:
+    try:
+        record = msgspec.convert(data, Bundled)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+    if record.path != str(Path(record.folder, record.file)):
+        raise ValueError("its path is not that of its file")
+    return record
+
+
 class Target(Part):
     """One artifact: `target` is what benchmarks ask for (model, variant, family, recipe …), `artifact` its record."""
 
     target: JsonValue
     benchmark: Name
-    artifact: Table[JsonValue]
+    artifact: Annotated[Bundled, PlainValidator(_bundled), PlainSerializer(msgspec.to_builtins)]
     prepared_on: PreparedOn
+
+    def record(self, real: Callable[[str], str]) -> ArtifactRecord:
+        """Return the artifact as the board has it."""
+        on = self.prepared_on
+        made = PreparedElsewhere(cpu=on.cpu, architecture=on.architecture, os=on.os, software=on.software)
+        return self.artifact.record(real, made)
 
 
 class Failure(Part):
@@ -81,7 +179,7 @@ class Manifest(Part):
     """The whole manifest; `digest` is over all other fields and names the bundle."""
 
     schema_: Literal["edgebench.bundle/1"] = Field(default=SCHEMA, alias="schema")
-    digest: Sha256
+    digest: Sha256 = "0" * 64
     edgebench: Name
     created: Name
     platform: Name
@@ -91,19 +189,17 @@ class Manifest(Part):
     failed: Few[Failure] = ()
     files: Annotated[dict[BundlePath, File], Field(max_length=100_000)]
 
+    def sealed(self) -> Manifest:
+        """Return it with its digest."""
+        return self.model_copy(update={"digest": _own_digest(self.model_dump(mode="json"))})
+
     def text(self) -> str:
         """Return the file's content."""
         return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
 
 
-def sealed(fields: Mapping[str, Any]) -> Manifest:
-    """Return the manifest of these fields with its digest."""
-    draft = Manifest.model_validate({**fields, "digest": "0" * 64})
-    return draft.model_copy(update={"digest": _own_digest(draft.model_dump(mode="json"))})
-
-
 def target_json(target: tuple[Any, ...]) -> Any:
-    """Return what `preparing.target_of` gives as plain JSON, equal on every machine."""
+    """Return what `targets.target_of` gives as plain JSON, equal on every machine."""
     dumped = [part.model_dump(mode="json") if hasattr(part, "model_dump") else part for part in target]
     return json.loads(json.dumps(dumped))
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal, TypeAlias
 
 from edgebench.measure.ledger import MadePhase
 from edgebench.measure.messages import Answer, EvaluateJob, Job, Message, ProbeSettings, Shapes
 from edgebench.measure.results import Quality
 from edgebench.report.records import ArtifactRecord
 from edgebench_suites.data.dataset import DataChoice
+
+# What a field of a suite file's recipe holds; `plan.suitefile.Recipe` says which are right.
+RecipeValue: TypeAlias = bool | int | float | str | tuple[str, ...]
 
 
 class OwnModel(Job, frozen=True, kw_only=True):
@@ -28,7 +31,7 @@ class PrepareJob(Job, frozen=True, kw_only=True):
     width: float
     variant: str
     family: str
-    recipe: Mapping[str, Any]
+    recipe: Mapping[str, RecipeValue]
     shapes: tuple[tuple[int, ...], ...]
     seed: int
     cpus: tuple[int, ...]

@@ -7,15 +7,12 @@ static quantisation. Each link is an artifact of its own, keyed by its recipe an
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import time
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 
-import msgspec
+from msgspec.structs import replace
 
 from edgebench.artifacts.chain import Chain
 from edgebench.artifacts.families import EXPORTS
@@ -25,58 +22,44 @@ from edgebench.artifacts.links.own import make_own
 from edgebench.artifacts.links.reference import reference
 from edgebench.artifacts.links.runtimes import weights_int8
 from edgebench.artifacts.links.training import compressed, quantisation_aware
-from edgebench.artifacts.messages import Prepared
-from edgebench.artifacts.store import Artifact
+from edgebench.artifacts.messages import Prepared, PrepareJob
 from edgebench.backends.families import FAMILIES
 from edgebench.compress.steps import Step, parse_variant
-from edgebench.errors import EdgebenchError
-from edgebench.machine.child import die_with_parent
-from edgebench.measure.messages import Clock, Failure, ProbeSettings
+from edgebench.measure.messages import Clock
 from edgebench.measure.probes import opened
+from edgebench.measure.process import answer_job
 from edgebench.plan.targets import lowered_step
 from edgebench.report.records import ArtifactRecord
-from edgebench_suites.errors import SuiteDataError
 
 
-def main(job_file: str, answer_file: str) -> int:
-    """Do the job; the artifact, or the reason why there is none, goes to the answer's file."""
-    started_s = time.monotonic()
-    die_with_parent()
-    job = json.loads(Path(job_file).read_text(encoding="utf-8"))
-    os.sched_setaffinity(0, job["cpus"])
-    answer: Prepared | Failure
-    try:
-        with opened(msgspec.convert(job["probes"], ProbeSettings)) as probes:
-            made = record(Chain(job, probes))
-        answer = Prepared(artifact=made, clock=Clock(started_s=started_s, finished_s=time.monotonic()))
-    except (EdgebenchError, SuiteDataError) as error:
-        answer = Failure(error=str(error), clock=Clock(started_s=started_s, finished_s=time.monotonic()))
-    Path(answer_file).write_bytes(msgspec.json.encode(answer))
-    return 0
+def prepare(job: PrepareJob, started_s: float) -> Prepared:
+    """Do the job; `started_s` is when the process began."""
+    with opened(job.probes) as probes:
+        artifact = prepared(Chain(job, probes))
+    return Prepared(artifact=artifact, clock=Clock(started_s=started_s, finished_s=time.monotonic()))
 
 
-def record(chain: Chain) -> ArtifactRecord:
-    """Return the record of the job's artifact, made whole or, with a `parent` from a bundle, from there on."""
-    if chain.job["parent"] is not None:
+def prepared(chain: Chain) -> ArtifactRecord:
+    """Return the job's artifact, made whole or, with a `parent` from a bundle, from there on."""
+    if (parent := chain.job.parent) is not None:
+        engine = links.engine(chain, parent, lowered_step(chain.job.variant))
         # The workstation's torch answered for the weights; that stays so whatever is built from them here.
-        parent = msgspec.convert(chain.job["parent"], ArtifactRecord)
-        engine = links.engine(chain, Artifact.of_record(parent), lowered_step(chain.job["variant"]))
-        return msgspec.structs.replace(engine.record(), reference=parent.reference, prepared_on=parent.prepared_on)
+        return replace(engine, reference=parent.reference, prepared_on=parent.prepared_on)
     artifact, answers = make(chain)
-    return artifact.record(reference=answers)
+    return replace(artifact, reference=None if answers is None else str(answers.path))
 
 
-def make(chain: Chain) -> tuple[Artifact, Artifact | None]:
+def make(chain: Chain) -> tuple[ArtifactRecord, ArtifactRecord | None]:
     """Return the artifact of the job's variant for the job's family, and what torch FP32 answers with its weights.
 
     The FP32 reference is that of the variant's own model before anything made it integer: pruning and distillation
     change weights on purpose and are compared with themselves. There is none for a user's file.
     """
-    steps = parse_variant(chain.job["variant"])
-    family = chain.job["family"]
-    if chain.job["own"] is not None:
-        variant = chain.job["variant"]
-        return make_own(chain, quantise=variant == "ptq-static", halve=variant == "fp16"), None
+    steps = parse_variant(chain.job.variant)
+    family = chain.job.family
+    if (own := chain.job.own) is not None:
+        variant = chain.job.variant
+        return make_own(chain, own, quantise=variant == "ptq-static", halve=variant == "fp16"), None
     current = full_precision = baseline(chain)
     for step in steps:
         if step.kind.kind == "qat":
@@ -88,17 +71,17 @@ def make(chain: Chain) -> tuple[Artifact, Artifact | None]:
     return _lowered(chain, current, steps), reference(chain, full_precision)
 
 
-def _lowered(chain: Chain, current: Artifact, steps: Sequence[Step]) -> Artifact:
+def _lowered(chain: Chain, current: ArtifactRecord, steps: Sequence[Step]) -> ArtifactRecord:
     """Export to what the runtime opens, then apply its own quantiser or converter where the last step is one."""
-    family = chain.job["family"]
+    family = chain.job.family
     if module := FAMILIES[family].links:
-        lowered: Artifact = import_module(module).lowered(chain, current, steps)
+        lowered: ArtifactRecord = import_module(module).lowered(chain, current, steps)
         return lowered
     last = steps[-1].kind if steps else None
     if family != "torch":
         current = links.exported(chain, current, EXPORTS[family])
     if FAMILIES[family].local:
-        return links.engine(chain, current, lowered_step(chain.job["variant"]))
+        return links.engine(chain, current, lowered_step(chain.job.variant))
     if last is not None and last.lowered:
         lower = {"fp16": links.halved, "weights-int8": weights_int8}.get(last.kind, links.static)
         current = lower(chain, current, family)
@@ -106,4 +89,4 @@ def _lowered(chain: Chain, current: Artifact, steps: Sequence[Step]) -> Artifact
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(answer_job(sys.argv[1:], PrepareJob, prepare))

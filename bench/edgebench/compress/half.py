@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edgebench.compress.boundary import needed, refusals
 from edgebench.compress.quiet import quiet
-from edgebench.errors import CompressionError
 
 # In the metadata of an ONNX file whose weights were halved: ONNX Runtime shows metadata, but no weight's type.
 ONNX_MARK = ("edgebench.weights", "fp16")
@@ -18,20 +18,12 @@ def half_onnx(src: Path, dst: Path) -> None:
     Operators without an FP16 form (the converter's own list) keep FP32 between casts, and weights beyond FP16's range
     are clipped to it. Raises CompressionError.
     """
-    try:
+    with needed("onnxruntime and onnx", "onnxruntime"):
         import onnx
         from onnxruntime.transformers.float16 import convert_float_to_float16
-    except ImportError:
-        raise CompressionError(
-            "this variant needs onnxruntime and onnx, which are not installed: install edgebench[onnxruntime]"
-        ) from None
-
-    try:
+    with refusals(f"{src}: cannot be written in FP16"):
         with quiet():
             model: Any = convert_float_to_float16(onnx.load(src), keep_io_types=True)
         mark = model.metadata_props.add()
         mark.key, mark.value = ONNX_MARK
         onnx.save(model, dst)
-    except Exception as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise CompressionError(f"{src}: cannot be written in FP16 ({reason}): choose another variant") from error

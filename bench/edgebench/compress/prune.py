@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-from edgebench.errors import CompressionError
+from edgebench.compress.boundary import needed, refusals
 from edgebench_suites.zoo import last_linear
 
 if TYPE_CHECKING:
@@ -103,15 +103,11 @@ def structured(model: nn.Module, amount: float, *, size: int = 64, round_to: int
     """
     import torch
 
-    try:
+    with needed("torch-pruning", "torch", "removing channels"):
         import torch_pruning
-    except ImportError:
-        raise CompressionError(
-            "removing channels needs torch-pruning, which is not installed: install edgebench[torch]"
-        ) from None
     pruned = copy.deepcopy(model).eval()
     importance = torch_pruning.importance.GroupMagnitudeImportance(p=1)
-    try:
+    with refusals("channels of this model cannot be removed"):
         pruner = torch_pruning.pruner.BasePruner(
             pruned,
             torch.zeros(1, 3, size, size),
@@ -122,11 +118,6 @@ def structured(model: nn.Module, amount: float, *, size: int = 64, round_to: int
         )
         pruner.step()
         pruned(torch.zeros(1, 3, size, size))
-    except Exception as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise CompressionError(
-            f"channels of this model cannot be removed ({reason}): choose another variant"
-        ) from error
     return pruned
 
 

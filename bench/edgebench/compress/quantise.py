@@ -12,6 +12,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebench.compress.boundary import needed, refusals
 from edgebench.compress.quiet import quiet
 from edgebench.compress.slim import slim_onnx
 from edgebench.errors import CompressionError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgebench_suites.data.dataset import Dataset
-    from edgebench_suites.recipes import Progress
+    from edgebench_suites.training import Training
 
     F32 = npt.NDArray[np.float32]
 
@@ -100,23 +101,15 @@ def nncf_quietly() -> Iterator[Any]:
     """Import NNCF quietly and map what it raises; its log and progress bars are silenced."""
     import logging
 
-    try:
-        with quiet():
-            import nncf
-    except ImportError:
-        raise CompressionError("this variant needs NNCF, which is not installed: install edgebench[openvino]") from None
+    with needed("NNCF", "openvino"), quiet():
+        import nncf
     logger = logging.getLogger("nncf")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
         # Its progress bars go to whatever sys.stdout is, where a report may be going.
-        with quiet(), redirect_stdout(io.StringIO()):
+        with refusals("NNCF cannot quantise this model"), quiet(), redirect_stdout(io.StringIO()):
             yield nncf
-    except CompressionError:
-        raise
-    except Exception as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise CompressionError(f"NNCF cannot quantise this model ({reason}): choose another variant") from error
     finally:
         logger.setLevel(level)
 
@@ -130,16 +123,11 @@ def static_onnx(src: Path, dst: Path, calibration: Sequence[F32], *, for_engine:
     graph that TensorRT takes: symmetric S8 activations, weights and biases in FP32 with their quantiser beside them.
     Raises CompressionError.
     """
-    try:
+    with needed("onnxruntime and onnx", "onnxruntime"):
         import onnx
         from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
         from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
         from onnxruntime.quantization.shape_inference import quant_pre_process
-    except ImportError:
-        raise CompressionError(
-            "this variant needs onnxruntime and onnx, which are not installed: install edgebench[onnxruntime]"
-        ) from None
-
     if not calibration:
         raise CompressionError("static quantisation needs calibration images: set calibration_images to 1 or more")
 
@@ -150,32 +138,30 @@ def static_onnx(src: Path, dst: Path, calibration: Sequence[F32], *, for_engine:
         def get_next(self) -> dict[str, F32] | None:
             return next(self._feeds, None)
 
-    try:
-        with tempfile.TemporaryDirectory() as scratch, quiet():
-            prepared = Path(scratch) / "prepared.onnx"
-            # The symbolic pass only serves transformers; ONNX's own inference and folding are enough for these nets.
-            quant_pre_process(src, prepared, skip_symbolic_shape=True)
-            quantize_static(
-                prepared,
-                dst,
-                Reader(_only_input(prepared)),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                reduce_range=not (for_engine or _has_vnni()),
-                activation_type=QuantType.QInt8 if for_engine else QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                extra_options=_FOR_ENGINE if for_engine else {},
-                op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry} - {"BatchNormalization"}),
-            )
-            model = onnx.load(dst)
-            if not for_engine:
-                slim_onnx(model)
-                onnx.save(model, dst)
-    except CompressionError:
-        raise
-    except Exception as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise CompressionError(f"{src}: ONNX Runtime cannot quantise it ({reason}): choose another variant") from error
+    with (
+        refusals(f"{src}: ONNX Runtime cannot quantise it"),
+        tempfile.TemporaryDirectory() as scratch,
+        quiet(),
+    ):
+        prepared = Path(scratch) / "prepared.onnx"
+        # The symbolic pass only serves transformers; ONNX's own inference and folding are enough for these nets.
+        quant_pre_process(src, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            dst,
+            Reader(_only_input(prepared)),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=not (for_engine or _has_vnni()),
+            activation_type=QuantType.QInt8 if for_engine else QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            extra_options=_FOR_ENGINE if for_engine else {},
+            op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry} - {"BatchNormalization"}),
+        )
+        model = onnx.load(dst)
+        if not for_engine:
+            slim_onnx(model)
+            onnx.save(model, dst)
 
 
 def _only_input(path: Path) -> str:
@@ -197,20 +183,7 @@ def _has_vnni() -> bool:
     return "avx512_vnni" in flags or "avx_vnni" in flags
 
 
-def qat(
-    model: nn.Module,
-    dataset: Dataset,
-    calibration: Sequence[F32],
-    *,
-    size: int,
-    epochs: int,
-    lr: float,
-    seed: int,
-    batch: int = 32,
-    augment: bool = False,
-    subset: float = 1.0,
-    progress: Progress | None = None,
-) -> Any:
+def qat(model: nn.Module, dataset: Dataset, calibration: Sequence[F32], training: Training) -> Any:
     """Quantisation-aware training: fake quantisers by NNCF, trained, as INT8 ``openvino.Model`` ([?, 3, ?, ?] input).
 
     `model` is not changed. Read `qat_note` for what is slower without a C++ compiler. Raises CompressionError.
@@ -222,19 +195,8 @@ def qat(
 
         batches = [torch.from_numpy(array) for array in calibration]
         simulated = nncf.quantize(copy.deepcopy(model).eval(), nncf.Dataset(batches), subset_size=max(1, len(batches)))
-        train(
-            simulated,
-            dataset,
-            size=size,
-            epochs=epochs,
-            lr=lr,
-            batch=batch,
-            seed=seed,
-            augment=augment,
-            subset=subset,
-            progress=progress,
-        )
-        example = torch.zeros(1, 3, size, size)
+        train(simulated, dataset, training)
+        example = torch.zeros(1, 3, training.size, training.size)
         return openvino.convert_model(simulated, example_input=example, input=[-1, 3, -1, -1])
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebench.compress.boundary import needed, refusals
+from edgebench.compress.quiet import quiet
 from edgebench.errors import CompressionError
 
 if TYPE_CHECKING:
@@ -68,28 +69,20 @@ def half_tflite(src: Path, dst: Path) -> None:
 
 
 def _quantise(src: Path, dst: Path, configure: Callable[[Any, Any], None], calibration: Sequence[F32] = ()) -> None:
-    try:
+    with needed("ai-edge-quantizer", "tflite"):
         from ai_edge_quantizer import qtyping, quantizer
-    except ImportError:
-        raise CompressionError(
-            "this variant needs ai-edge-quantizer, which is not installed: install edgebench[tflite]"
-        ) from None
-    try:
+    with (
+        refusals(f"{src.name}: LiteRT's quantiser cannot quantise it"),
+        quiet(),
         # Progress bars and reports go to wherever sys.stdout and sys.stderr point, where a report may be going.
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            tool = quantizer.Quantizer(str(src))
-            configure(tool, qtyping)
-            statistics = _calibrate(tool, src, calibration) if calibration else None
-            made = tool.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
-            dst.write_bytes(made.quantized_model)
-    except CompressionError:
-        raise
-    except Exception as error:
-        reason = str(error).partition("\n")[0][:200] or type(error).__name__
-        raise CompressionError(
-            f"{src.name}: LiteRT's quantiser cannot quantise it ({reason}): choose another variant"
-        ) from error
+        redirect_stdout(io.StringIO()),
+        redirect_stderr(io.StringIO()),
+    ):
+        tool = quantizer.Quantizer(str(src))
+        configure(tool, qtyping)
+        statistics = _calibrate(tool, src, calibration) if calibration else None
+        made = tool.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
+        dst.write_bytes(made.quantized_model)
 
 
 def _calibrate(tool: Any, src: Path, calibration: Sequence[F32]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgebench.compress.boundary import needed, refusals
 from edgebench.compress.quantise import nncf_quietly
 from edgebench.compress.quiet import quiet
 from edgebench.errors import CompressionError
@@ -28,23 +29,13 @@ def compress_onnx(source: Path, target: Path) -> None:
 
     Convolutions and Gemm nodes keep FP32 weights. Raises CompressionError.
     """
-    try:
+    with needed("onnxruntime and onnx", "onnxruntime"):
         import onnx
         from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
-    except ImportError:
-        raise CompressionError(
-            "this variant needs onnxruntime and onnx, which are not installed: install edgebench[onnxruntime]"
-        ) from None
-    try:
-        with quiet():
-            quantiser = MatMulNBitsQuantizer(onnx.load(source), bits=BITS, block_size=BLOCK, is_symmetric=False)
-            quantiser.process()
-            quantiser.model.save_model_to_file(str(target), use_external_data_format=False)
-    except Exception as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise CompressionError(
-            f"{source}: ONNX Runtime cannot quantise it ({reason}): choose another variant"
-        ) from error
+    with refusals(f"{source}: ONNX Runtime cannot quantise it"), quiet():
+        quantiser = MatMulNBitsQuantizer(onnx.load(source), bits=BITS, block_size=BLOCK, is_symmetric=False)
+        quantiser.process()
+        quantiser.model.save_model_to_file(str(target), use_external_data_format=False)
     kinds = {node.op_type for node in onnx.load(target, load_external_data=False).graph.node}
     if "MatMulNBits" not in kinds:
         raise CompressionError("the model has no matrix product whose weights could be INT8: choose another variant")

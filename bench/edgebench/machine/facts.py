@@ -42,7 +42,6 @@ class State:
 
     time_s: float
     temperature_c: float | None
-    frequency_mhz: float | None
     throttle_count: int | None
     busy_s: float
     steal_s: float
@@ -153,11 +152,9 @@ def read_state() -> State:
     """Read the machine's state once; costs about a millisecond."""
     times = psutil.cpu_times()
     busy = times.user + times.nice + times.system + getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0)
-    frequency = psutil.cpu_freq()
     return State(
         time_s=time.monotonic(),
         temperature_c=_temperature(),
-        frequency_mhz=frequency.current if frequency and frequency.current else None,
         throttle_count=_throttle_count(),
         busy_s=busy,
         steal_s=getattr(times, "steal", 0.0),

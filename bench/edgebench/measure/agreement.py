@@ -101,11 +101,6 @@ def shortfall(agreement: Agreement, precision: str, variant: str) -> str | None:
     )
 
 
-def agreement(model: LoadedModel, known: Reference, task: Task) -> Agreement:
-    """Return the agreement of a model, loaded at the reference's shapes, with torch FP32."""
-    return compared(model.run(by_name(model, known.feeds)), known, task)
-
-
 def compared(outputs: list[Array], known: Reference, task: Task) -> Agreement:
     """Return the agreement of outputs with those of the reference."""
     if len(outputs) != len(known.outputs):

@@ -7,56 +7,31 @@ later can disturb what was measured before it.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.executed import count_compute, is_compute
 from edgebench.backends.registry import get_backend, resolve
-from edgebench.errors import BackendError, EdgebenchError
-from edgebench.machine.child import die_with_parent
+from edgebench.errors import BackendError
 from edgebench.measure.messages import (
     ArtifactFile,
-    Clock,
     EvaluateJob,
-    Failure,
     MeasureJob,
     RunClock,
     Shapes,
-    encode,
 )
 from edgebench.measure.phases import peak_memory_bytes
+from edgebench.measure.process import answer_job
 from edgebench.measure.results import InferenceResult, Layers, Process, Quality, SustainedResult
-from edgebench_suites.errors import SuiteDataError
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Backend, LoadedModel
 
     Feeds = dict[str, Any]
-
-
-def main(job_file: str, answer_file: str) -> int:
-    """Do the job; the result, or the reason why there is none, goes to the answer's file."""
-    started_s = time.monotonic()
-    die_with_parent()
-    job = msgspec.json.decode(Path(job_file).read_bytes(), type=MeasureJob)
-    Path(answer_file).write_bytes(encode(answer(job, started_s)))
-    return 0
-
-
-def answer(job: MeasureJob, started_s: float) -> InferenceResult | SustainedResult | Failure:
-    """Bind this process to the job's processors and measure; the process began at `started_s`."""
-    os.sched_setaffinity(0, job.cpus)
-    try:
-        return measure(job, started_s)
-    except (EdgebenchError, SuiteDataError) as error:
-        return Failure(error=str(error), clock=Clock(started_s=started_s, finished_s=time.monotonic()))
 
 
 def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedResult:
@@ -161,4 +136,4 @@ def _layers(model: LoadedModel, asked: str) -> Layers | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(answer_job(sys.argv[1:], MeasureJob, measure))

@@ -33,13 +33,8 @@ def bundle_table(folder: Path, manifest: Manifest) -> Group:
     table.add_column("digest", no_wrap=True)
     for entry in manifest.targets:
         record = entry.artifact
-        size = record.get("size_bytes")
-        table.add_row(
-            Text(entry.benchmark),
-            Text(str(record.get("format"))),
-            quantity(size, "B") if isinstance(size, int) else "",
-            Text(str(record.get("digest")).removeprefix("sha256:")[:12]),
-        )
+        digest = record.digest.removeprefix("sha256:")[:12]
+        table.add_row(Text(entry.benchmark), Text(record.format), quantity(record.size_bytes, "B"), Text(digest))
     machines = sorted({f"{entry.prepared_on.cpu} ({entry.prepared_on.architecture})" for entry in manifest.targets})
     head = [
         f"{folder}: {summary(manifest)}",

@@ -80,19 +80,6 @@ def paired_difference(both: int, base_only: int, head_only: int, neither: int) -
     )
 
 
-def proportion_difference(base_right: int, base_images: int, head_right: int, head_images: int) -> Estimate:
-    """Return head - base of two accuracies on different images, or where only the totals are known.
-
-    Interval: Newcombe (1998), Statistics in Medicine 17:873, method 10. `pairs` is 0. Raises ValueError for counts
-    that are no proportion.
-    """
-    if not (0 <= base_right <= base_images and 0 <= head_right <= head_images and base_images and head_images):
-        raise ValueError("a proportion is a count of right answers among at least one image")
-    base, head = base_right / base_images, head_right / head_images
-    interval = _square_and_add(head, wilson(head_right, head_images), base, wilson(base_right, base_images), 0.0)
-    return Estimate(head - base, interval, 0, "difference of proportions (Newcombe method 10)")
-
-
 def wilson(right: int, images: int) -> tuple[float, float]:
     """Return the 95 % Wilson score interval of a proportion."""
     share, square = right / images, _Z95**2

@@ -145,15 +145,6 @@ def single_value(name: str, value: float, **extra: Any) -> Metric:
     )
 
 
-def passes_from_runs(times_s: Sequence[Sequence[float]]) -> Passes:
-    """Return the percentiles of single passes of each run; `times_s` holds the passes of each run, in seconds."""
-    quantiles = {
-        name: tuple(_percentile(sorted(run), rank) for run in times_s)
-        for name, rank in {"p50": 50, "p90": 90, "p95": 95, "p99": 99}.items()
-    }
-    return Passes(count=sum(map(len, times_s)), **quantiles)
-
-
 def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """Return the 95 % confidence interval of the mean by Student's t; None for one value or values all equal."""
     if len(values) < 2:

@@ -28,18 +28,17 @@ Artifacts = dict[str, ArtifactRecord | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of preparing: the artifact, why it failed (`error`), or why it cannot be had here (`missing`)."""
+class NotMade:
+    """Why a benchmark has no artifact; `skipped`: nothing failed, it cannot be had here."""
 
-    artifact: ArtifactRecord | None = None
-    error: str | None = None
-    missing: str | None = None
+    reason: str
+    skipped: bool = False
 
 
 def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> Artifacts:
     """Return {benchmark: artifact or None}; one without is recorded as skipped or failed."""
     artifacts: Artifacts = {}
-    made: dict[tuple[Any, ...], Outcome] = {}
+    made: dict[tuple[Any, ...], ArtifactRecord | NotMade] = {}
     skipped = skips(plan)
     for cell in plan.benchmarks:
         if log.given_up(cell.name):
@@ -59,35 +58,39 @@ def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> A
             if options.bundle is not None:
                 made[key] = _from_bundle(options.bundle, plan, cell, options, log)
             elif earlier is not None:
-                made[key] = Outcome(earlier)
+                made[key] = earlier
             else:
                 variant, family = wanted(cell)
                 progress.step("prepare", f"{cell.params.model} {variant} for {family}")
                 made[key] = make_artifact(plan, cell, options, log)
                 progress.advance(f"prepare {cell.name}")
-        artifacts[cell.name] = made[key].artifact
-        _record(cell, made[key], log, progress, earlier=earlier is not None)
+        artifacts[cell.name] = _recorded(cell, made[key], log, progress, earlier=earlier is not None)
     return artifacts
 
 
-def _record(cell: Benchmark, outcome: Outcome, log: Log, progress: Progress, *, earlier: bool) -> None:
+def _recorded(
+    cell: Benchmark, outcome: ArtifactRecord | NotMade, log: Log, progress: Progress, *, earlier: bool
+) -> ArtifactRecord | None:
     """Put in the journal what came of preparing a benchmark, unless an `earlier` part of the session did."""
-    if outcome.error is not None:
-        log.add(FailedRecord(cell=cell.name, reason=outcome.error))
-        progress.note(f"{cell.name} failed: {outcome.error}")
-    elif outcome.missing is not None:
-        log.add(SkippedRecord(cell=cell.name, reason=outcome.missing))
-        progress.note(f"{cell.name} is skipped: {outcome.missing}")
-    elif outcome.artifact is not None and not earlier:
-        log.add(ArtifactOfRecord(cell=cell.name, artifact=outcome.artifact))
+    if isinstance(outcome, ArtifactRecord):
+        if not earlier:
+            log.add(ArtifactOfRecord(cell=cell.name, artifact=outcome))
+        return outcome
+    if outcome.skipped:
+        log.add(SkippedRecord(cell=cell.name, reason=outcome.reason))
+        progress.note(f"{cell.name} is skipped: {outcome.reason}")
+    else:
+        log.add(FailedRecord(cell=cell.name, reason=outcome.reason))
+        progress.note(f"{cell.name} failed: {outcome.reason}")
+    return None
 
 
-def _from_bundle(bundle: Bundle, plan: Plan, cell: Benchmark, options: Options, log: Log) -> Outcome:
+def _from_bundle(bundle: Bundle, plan: Plan, cell: Benchmark, options: Options, log: Log) -> ArtifactRecord | NotMade:
     """Return the artifact that a workstation made; only what must be built on the board is built."""
     if (record := bundle.artifact(cell)) is None:
-        return Outcome(missing=bundle.why_not(cell))
+        return NotMade(bundle.why_not(cell), skipped=True)
     if carried(cell) == wanted(cell):
-        return Outcome(record)
+        return record
     return make_artifact(plan, cell, options, log, parent=record)
 
 
@@ -99,29 +102,9 @@ def make_artifact(
     *,
     for_bundle: bool = False,
     parent: ArtifactRecord | None = None,
-) -> Outcome:
+) -> ArtifactRecord | NotMade:
     """Make a benchmark's artifact in a child, on the board from a bundled `parent`; return it or the reason."""
-    own = plan.own_model
-    variant, family = carried(cell) if for_bundle else wanted(cell)
-    job = PrepareJob(
-        model=cell.params.model,
-        width=cell.params.width,
-        variant=variant,
-        family=family,
-        parent=parent,
-        recipe=cell.recipe.model_dump(),
-        shapes=tuple(engine_shapes(cell)),
-        seed=plan.seed,
-        cpus=options.cpus,
-        cache=str(options.cache),
-        data=str(options.data) if options.data else None,
-        choice=plan.data.choice,
-        weights=str(options.weights) if options.weights else None,
-        own=None
-        if own is None
-        else OwnModel(path=str(own.path), format=own.format, shapes=own.shapes, digest=own.digest),
-        probes=options.probes,
-    )
+    job = prepare_job(plan, cell, options, for_bundle=for_bundle, parent=parent)
     outcome = run_job(
         "edgebench.artifacts.prepare",
         job,
@@ -150,5 +133,32 @@ def make_artifact(
         )
     )
     if outcome.answer is None:
-        return Outcome(error=outcome.error)
-    return Outcome(outcome.answer.artifact)
+        return NotMade(outcome.error or "it gave no result")
+    return outcome.answer.artifact
+
+
+def prepare_job(
+    plan: Plan, cell: Benchmark, options: Options, *, for_bundle: bool = False, parent: ArtifactRecord | None = None
+) -> PrepareJob:
+    """Return what the process is asked that makes a benchmark's artifact."""
+    own = plan.own_model
+    variant, family = carried(cell) if for_bundle else wanted(cell)
+    return PrepareJob(
+        model=cell.params.model,
+        width=cell.params.width,
+        variant=variant,
+        family=family,
+        parent=parent,
+        recipe=cell.recipe.model_dump(),
+        shapes=tuple(engine_shapes(cell)),
+        seed=plan.seed,
+        cpus=options.cpus,
+        cache=str(options.cache),
+        data=str(options.data) if options.data else None,
+        choice=plan.data.choice,
+        weights=str(options.weights) if options.weights else None,
+        own=None
+        if own is None
+        else OwnModel(path=str(own.path), format=own.format, shapes=own.shapes, digest=own.digest),
+        probes=options.probes,
+    )

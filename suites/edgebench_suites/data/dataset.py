@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy.typing as npt
 
     I64 = npt.NDArray[np.int64]
@@ -43,11 +41,6 @@ class DataChoice:
 
     digits: tuple[int, ...] = ()
     test_images: int = 0
-
-    @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> DataChoice:
-        """Return the choice that a job carries as JSON."""
-        return cls(tuple(facts["digits"]), facts["test_images"])
 
     def name_of(self, dataset: str) -> str:
         """Return the data set's name with what is taken of it, e.g. ``digits-3-8``."""

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
+    from edgebench_suites.training import Training
+
     F32 = npt.NDArray[np.float32]
     Array = npt.NDArray[np.generic]
 
@@ -72,7 +74,5 @@ class Material(Protocol):
     def calibration(self, count: int) -> list[F32]:
         """Return about `count` training inputs, one a batch."""
 
-    def train(
-        self, module: nn.Module, *, epochs: int, lr: float, batch: int, subset: float, schedule: str = "one-cycle"
-    ) -> nn.Module:
-        """Train in place and return the model in evaluation mode."""
+    def train(self, module: nn.Module, training: Training) -> nn.Module:
+        """Train in place, at the size of this data, and return the model in evaluation mode."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
+    from edgebench_suites.training import Training
+
     F32 = npt.NDArray[np.float32]
 
 IMAGE_AXES = {0: "batch", 2: "height", 3: "width"}
@@ -61,19 +63,6 @@ class LabelledImages:
         """Return preprocessed training images (stratified, seeded), one a batch."""
         return calibration_batches(self.data, size=self.size, count=count, seed=self.seed)
 
-    def train(
-        self, module: nn.Module, *, epochs: int, lr: float, batch: int, subset: float, schedule: str = "one-cycle"
-    ) -> nn.Module:
-        """Train by the recipe for images, with shifts."""
-        return train(
-            module,
-            self.data,
-            size=self.size,
-            epochs=epochs,
-            lr=lr,
-            batch=batch,
-            seed=self.seed,
-            augment=True,
-            schedule=schedule,
-            subset=subset,
-        )
+    def train(self, module: nn.Module, training: Training) -> nn.Module:
+        """Train by the recipe for images."""
+        return train(module, self.data, training)

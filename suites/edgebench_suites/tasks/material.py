@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from edgebench_suites.tasks.base import Material
     from edgebench_suites.tasks.scenes import Scenes
+    from edgebench_suites.training import Training
 
     F32 = npt.NDArray[np.float32]
     I64 = npt.NDArray[np.int64]
@@ -70,13 +71,10 @@ class SceneData:
         """Return the first training scenes, one a batch."""
         return [preprocess(image[np.newaxis], self.size) for image in self.training.images[:count]]
 
-    def train(
-        self, module: nn.Module, *, epochs: int, lr: float, batch: int, subset: float, schedule: str = "one-cycle"
-    ) -> nn.Module:
+    def train(self, module: nn.Module, training: Training) -> nn.Module:
         """Train on the first `subset` of the training scenes."""
         loss = (detection_loss if self.task == "detection" else segmentation_loss)(module, self.training, self.size)
-        count = max(2, round(subset * TRAIN_SCENES))
-        return fit(module, loss, samples=count, epochs=epochs, lr=lr, batch=batch, seed=self.seed, schedule=schedule)
+        return fit(module, loss, max(2, round(training.subset * TRAIN_SCENES)), training)
 
 
 def test_scenes(size: int, seed: int) -> Scenes:
@@ -147,13 +145,10 @@ class TextData:
         del count
         raise SuiteDataError("a language model is quantised by its weights: choose the variant weights-int8")
 
-    def train(
-        self, module: nn.Module, *, epochs: int, lr: float, batch: int, subset: float, schedule: str = "one-cycle"
-    ) -> nn.Module:
+    def train(self, module: nn.Module, training: Training) -> nn.Module:
         """Train on windows at random places; an epoch is as many as cover the `subset` of the text once."""
         loss = language_loss(module, self.training, self.size, np.random.default_rng(self.seed))
-        count = max(2, int(subset * len(self.training)) // self.size)
-        return fit(module, loss, samples=count, epochs=epochs, lr=lr, batch=batch, seed=self.seed, schedule=schedule)
+        return fit(module, loss, max(2, int(training.subset * len(self.training)) // self.size), training)
 
 
 def material_of(task: str, size: int, seed: int) -> Material:

@@ -1,4 +1,4 @@
-"""Training for the tasks beyond classification: one loop, a loss a task; brief, on data that is generated or ships."""
+"""Training for the tasks beyond classification: a loss a task; brief, on data that is generated or ships."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgebench_suites.data.load import preprocess
-from edgebench_suites.recipes import seed_everything
+from edgebench_suites.training import descend, seed_everything
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,53 +16,24 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edgebench_suites.tasks.scenes import Scenes
+    from edgebench_suites.training import Training
 
     I64 = npt.NDArray[np.int64]
 
+# The largest norm of all gradients together: one steep step shall not undo those before it.
+MAX_NORM = 5.0
 
-def fit(
-    module: nn.Module,
-    loss_of: Callable[[I64], Tensor],
-    *,
-    samples: int,
-    epochs: int,
-    lr: float,
-    batch: int,
-    seed: int,
-    schedule: str,
-) -> nn.Module:
-    """Train in place with Adam on `loss_of` (indices of a batch's samples to its loss); return it in evaluation mode.
 
-    `schedule` is as in `edgebench_suites.recipes.train`. A last batch of one sample is left out.
-    """
+def fit(module: nn.Module, loss_of: Callable[[I64], Tensor], samples: int, training: Training) -> nn.Module:
+    """Train in place on `loss_of` (indices of a batch's samples to its loss); return it in evaluation mode."""
     import torch
 
-    rng = seed_everything(seed)
-    starts = [at for at in range(0, samples, batch) if samples - at > 1]
-    adam = torch.optim.Adam(module.parameters(), lr=lr)
-    steps = epochs * len(starts)
-    cycle = None
-    if schedule == "one-cycle" and steps > 0:
-        cycle = torch.optim.lr_scheduler.OneCycleLR(adam, max_lr=lr, total_steps=steps, pct_start=0.25)
-    # As for classifiers: convolutions train faster so; the weights go back to the usual layout below.
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch documents it, its types lack it
+    rng = seed_everything(training.seed)
     for layer in module.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             # torchvision's 0.01 and 0.03 suit long training: after a hundred steps the statistics would be half empty.
             layer.momentum = 0.1
-    module.train()
-    for _ in range(epochs):
-        order = rng.permutation(samples)
-        for at in starts:
-            loss = loss_of(order[at : at + batch])
-            adam.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(module.parameters(), 5.0)
-            adam.step()
-            if cycle is not None:
-                cycle.step()
-    module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as above
-    return module.eval()
+    return descend(module, np.arange(samples), loss_of, training, rng, clip=MAX_NORM)
 
 
 def detection_loss(module: Any, scenes: Scenes, size: int) -> Callable[[I64], Tensor]:

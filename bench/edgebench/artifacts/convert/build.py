@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.artifacts.convert import export as lower
 from edgebench.artifacts.convert.engines import EngineSpec, build_engines, has_calibrator, has_flags
 from edgebench.artifacts.convert.export import save_ir
+from edgebench.artifacts.store import folder_bytes
 from edgebench.backends.openvino import read_model
 from edgebench.backends.tensorrt import engine_file
 from edgebench.compress.half import half_onnx
@@ -89,7 +90,7 @@ def measured_bytes(folder: Path, family: str, shapes: Sequence[tuple[int, ...]])
     """Return the bytes a runtime opens of what was built: all files, or the engine of the measured shape."""
     if family == "tensorrt":
         return (folder / engine_file(shapes[0])).stat().st_size
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return folder_bytes(folder)
 
 
 def _build_engines(source: Path, target: Path, build: Build, calibration: Sequence[F32]) -> None:

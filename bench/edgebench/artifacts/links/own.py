@@ -11,31 +11,30 @@ from edgebench.artifacts.chain import Content
 from edgebench.artifacts.convert import export as lower
 from edgebench.artifacts.convert.build import halve_file, quantise_file
 from edgebench.artifacts.families import FILES
-from edgebench.artifacts.store import Artifact
 from edgebench.backends.boundary import refusals
 from edgebench.backends.describe import read_inputs
 from edgebench.backends.openvino import read_model
 from edgebench.backends.pt2 import load_program
 from edgebench.errors import CompressionError
 from edgebench.measure.phases import phase
+from edgebench.report.records import ArtifactNotes, ArtifactRecord
 
 if TYPE_CHECKING:
     from edgebench.artifacts.chain import Chain, Ledger
+    from edgebench.artifacts.messages import OwnModel
     from edgebench.backends.inputs import ModelInput
+    from edgebench.measure.messages import Shapes
 
 
-def make_own(chain: Chain, *, quantise: bool, halve: bool = False) -> Artifact:
+def make_own(chain: Chain, own: OwnModel, *, quantise: bool, halve: bool = False) -> ArtifactRecord:
     """Return the artifact of the user's file for the job's family; its `shapes` note fixes every input."""
-    own, family = chain.job["own"], chain.job["family"]
-    path = Path(own["path"])
-    shapes = fixed_shapes(read_inputs(path), {name: tuple(sizes) for name, sizes in own["shapes"].items()}, path)
-    facts = {"file": own["digest"], "shapes": shapes, "quantise": quantise, "halve": halve}
-
-    file = path.name if (own["format"], family) == ("pt2", "torch") else None
+    family, path = chain.job.family, Path(own.path)
+    shapes = fixed_shapes(read_inputs(path), own.shapes, path)
+    facts = {"file": own.digest, "shapes": shapes, "quantise": quantise, "halve": halve}
+    file = path.name if (own.format, family) == ("pt2", "torch") else None
 
     def work(folder: Path, ledger: Ledger) -> Content:
-        notes: dict[str, Any] = {"weights": f"file {path.name}", "trained": True, "shapes": shapes}
-        form = own["format"]
+        form = own.format
         target = folder / ("plain" if quantise or halve else "") / (file or FILES[family])
         target.parent.mkdir(exist_ok=True)
         if (form, family) in {("onnx", "onnx"), ("pt2", "torch"), ("tflite", "tflite")}:
@@ -53,14 +52,12 @@ def make_own(chain: Chain, *, quantise: bool, halve: bool = False) -> Artifact:
             with phase("halve", ledger, chain.probes):
                 halve_file(target, folder / FILES[family], family)
             shutil.rmtree(target.parent)
-        return Content(None, None, notes)
+        return Content(notes=ArtifactNotes(weights=f"file {path.name}", trained=True, shapes=shapes))
 
     return chain.link("own", family, None, facts, work, file=file, form="pt2" if file else None)
 
 
-def fixed_shapes(
-    inputs: Sequence[ModelInput], given: dict[str, tuple[int, ...]], path: Path
-) -> dict[str, tuple[int, ...]]:
+def fixed_shapes(inputs: Sequence[ModelInput], given: Shapes, path: Path) -> dict[str, tuple[int, ...]]:
     """Return every input's shape: as given, else the file's, with a free first dimension (the batch) as 1."""
     found = {}
     for item in inputs:
@@ -81,7 +78,6 @@ def fixed_shapes(
 
 
 def _convert(path: Path, form: str, family: str, target: Path) -> None:
-
     if form == "pt2":
         write = lower.to_openvino if family == "openvino" else lower.to_onnx
         write(load_program(path), (), target)

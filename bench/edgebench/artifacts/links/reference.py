@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.artifacts.chain import Content
-from edgebench.artifacts.store import Artifact
 from edgebench.compress.checkpoint import load_checkpoint
 from edgebench.measure.phases import phase
 from edgebench.measure.reference import FILE, feeds_of
@@ -20,13 +19,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgebench.artifacts.chain import Chain, Ledger
+    from edgebench.report.records import ArtifactRecord
 
     Array = npt.NDArray[np.generic]
 
 
-def reference(chain: Chain, parent: Artifact) -> Artifact:
+def reference(chain: Chain, parent: ArtifactRecord) -> ArtifactRecord:
     """Return the reference of a float torch model: its answers to a few test inputs at the training size."""
-    facts = {"model": chain.job["model"], "data": chain.material.digest, "size": chain.recipe.train_size}
+    facts = {"model": chain.job.model, "data": chain.material.digest, "size": chain.recipe.train_size}
 
     def work(folder: Path, ledger: Ledger) -> Content:
         import numpy as np
@@ -39,6 +39,6 @@ def reference(chain: Chain, parent: Artifact) -> Artifact:
             outputs = [found] if isinstance(found, torch.Tensor) else list(found)
             arrays = {f"output.{index}": tensor.numpy() for index, tensor in enumerate(outputs)}
             np.savez_compressed(folder / FILE, allow_pickle=False, **stored, **arrays)
-        return Content(None, None, {})
+        return Content()
 
     return chain.link("reference", "torch", parent, facts, work, file=FILE, form="reference")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from edgebench.artifacts.chain import Chain, Content
 from edgebench.artifacts.convert import tflite as lower_tflite
 from edgebench.artifacts.families import FILES
-from edgebench.artifacts.store import Artifact
 from edgebench.compress.checkpoint import load_checkpoint
 from edgebench.compress.quantise_tflite import dynamic_tflite, half_tflite, static_tflite
 from edgebench.measure.phases import phase
@@ -18,11 +17,12 @@ if TYPE_CHECKING:
 
     from edgebench.artifacts.chain import Ledger
     from edgebench.compress.steps import Step
+    from edgebench.report.records import ArtifactRecord
 
 FAMILY = "tflite"
 
 
-def lowered(chain: Chain, parent: Artifact, steps: Sequence[Step]) -> Artifact:
+def lowered(chain: Chain, parent: ArtifactRecord, steps: Sequence[Step]) -> ArtifactRecord:
     """Convert a torch checkpoint, then apply LiteRT's own quantiser where the last step is one."""
     current = exported(chain, parent)
     last = steps[-1].kind if steps else None
@@ -31,7 +31,7 @@ def lowered(chain: Chain, parent: Artifact, steps: Sequence[Step]) -> Artifact:
     return current
 
 
-def exported(chain: Chain, parent: Artifact) -> Artifact:
+def exported(chain: Chain, parent: ArtifactRecord) -> ArtifactRecord:
     """The torch model as FP32 .tflite at the training size; the runtime resizes what has no Flatten head."""
     size = chain.recipe.train_size
 
@@ -40,12 +40,12 @@ def exported(chain: Chain, parent: Artifact) -> Artifact:
         lower_tflite.import_converter()
         with phase("export", ledger, chain.probes):
             lower_tflite.to_tflite(module, (1, 3, size, size), folder / FILES[FAMILY])
-        return Content(None, parent.sparsity, {})
+        return Content(sparsity=parent.sparsity)
 
     return chain.link("export", FAMILY, parent, {"size": size}, work)
 
 
-def quantised(chain: Chain, parent: Artifact, kind: str) -> Artifact:
+def quantised(chain: Chain, parent: ArtifactRecord, kind: str) -> ArtifactRecord:
     """By LiteRT's quantiser: ``ptq-dynamic`` (dynamic range), ``ptq-static`` (full integer) or ``fp16`` (weights)."""
     facts: dict[str, Any] = {}
     if kind == "ptq-static":
@@ -64,6 +64,6 @@ def quantised(chain: Chain, parent: Artifact, kind: str) -> Artifact:
                 dynamic_tflite(parent.path, target)
             else:
                 half_tflite(parent.path, target)
-        return Content(None, None, {})
+        return Content()
 
     return chain.link(kind, FAMILY, parent, facts, work)

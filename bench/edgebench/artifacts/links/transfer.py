@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgebench.artifacts.store import Artifact
 from edgebench.compress.prune import l1_unstructured, make_permanent, reestimate_batch_norm
 from edgebench.measure.phases import phase
 from edgebench_suites.data.dataset import DataChoice
 from edgebench_suites.data.load import calibration_batches, load_data
 from edgebench_suites.recipes import train
-from edgebench_suites.transfer import has_batch_norm, standardise_layers, with_head
+from edgebench_suites.transfer import EarlyStopping, has_batch_norm, standardise_layers, train_head, with_head
 from edgebench_suites.zoo import build
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from edgebench.artifacts.chain import Chain, Ledger
     from edgebench.compress.checkpoint import CheckpointSpec
+    from edgebench.report.records import ArtifactRecord
+    from edgebench_suites.training import Training
 
 # A seeded base is standardised over this many training images.
 STANDARD_IMAGES = 32
@@ -56,7 +58,7 @@ def attach(
             origin += f", {STANDARDISED} on training images"
     if recipe.epochs:
         with phase("train", ledger, chain.probes):
-            note = chain.train_head(module, epochs=recipe.epochs, lr=recipe.lr)
+            note = _train_head(chain, module, chain.training)
         ledger[-1] = msgspec.structs.replace(ledger[-1], note=note)
     return module, spec.then("transfer"), f"{origin}; base frozen, head trained"
 
@@ -66,29 +68,22 @@ def _pretrained(chain: Chain, ledger: Ledger) -> tuple[Any, str]:
 
     So the base transfers from another task, as ImageNet's would. Only networks with batch norms learn in so few epochs.
     """
-    recipe, used = chain.recipe, chain.job["choice"]["digits"] if chain.job["data"] is None else ()
+    recipe, used = chain.recipe, chain.job.choice.digits if chain.job.data is None else ()
     others = tuple(digit for digit in range(10) if digit not in used)
     data = load_data(None, seed=chain.seed, choice=DataChoice(others if 1 < len(others) < 10 else ()))
     note = (
         f"{recipe.pretrain_epochs} epochs on {data.name} at {recipe.pretrain_size} pixels, in place of ImageNet weights"
     )
-    network, _ = build(chain.job["model"], num_classes=data.classes, seed=chain.seed, width_mult=chain.job["width"])
+    network, _ = build(chain.job.model, num_classes=data.classes, seed=chain.seed, width_mult=chain.job.width)
+    training = replace(
+        chain.training.annealed(recipe.pretrain_epochs, recipe.pretrain_lr), size=recipe.pretrain_size, subset=1.0
+    )
     with phase("pretrain", ledger, chain.probes, note):
-        train(
-            network,
-            data,
-            size=recipe.pretrain_size,
-            epochs=recipe.pretrain_epochs,
-            lr=recipe.pretrain_lr,
-            batch=recipe.batch,
-            seed=chain.seed,
-            augment=True,
-            schedule="one-cycle",
-        )
+        train(network, data, training)
     return network, note
 
 
-def prune(chain: Chain, parent: Artifact, module: Any, amount: float, ledger: Ledger) -> None:
+def prune(chain: Chain, parent: ArtifactRecord, module: Any, amount: float, ledger: Ledger) -> None:
     """Zero the smallest weights of every convolution and of the head's linear layers, then fine-tune the head.
 
     Zeros shrink what a layer gives. A base that does not train makes up for it at once, on training images: where it
@@ -101,7 +96,7 @@ def prune(chain: Chain, parent: Artifact, module: Any, amount: float, ledger: Le
         l1_unstructured(module, amount, linear=True)
         # The base does not train: its zeros stand at once, and passes need no masks.
         make_permanent(base)
-        if STANDARDISED in str(parent.notes.get("weights", "")):
+        if STANDARDISED in (parent.notes.weights or ""):
             standardise_layers(base, _images(chain))
         else:
             reestimate_batch_norm(base, [_images(chain)])
@@ -109,10 +104,18 @@ def prune(chain: Chain, parent: Artifact, module: Any, amount: float, ledger: Le
     for layer in module.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = chain.recipe.dropout  # a checkpoint holds what inference needs, which dropout is not
+    finetuning = replace(chain.training, epochs=chain.recipe.finetune_epochs, lr=chain.recipe.finetune_lr)
     with phase("recover", ledger, chain.probes):
-        note = chain.train_head(module, epochs=chain.recipe.finetune_epochs, lr=chain.recipe.finetune_lr)
+        note = _train_head(chain, module, finetuning)
         make_permanent(module)
     ledger[-1] = msgspec.structs.replace(ledger[-1], note=note)
+
+
+def _train_head(chain: Chain, module: Any, training: Training) -> str:
+    """Train the head in place; return how it went."""
+    recipe = chain.recipe
+    stopping = EarlyStopping(recipe.validation, recipe.patience)
+    return str(train_head(module, chain.data, training, stopping, augment_with=recipe.augment_with))
 
 
 def _images(chain: Chain) -> npt.NDArray[np.float32]:

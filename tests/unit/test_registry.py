@@ -24,6 +24,7 @@ from edgebench.plan.estimate import measure_seconds, prepare_seconds, total_seco
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.load import load_plan
 from edgebench.plan.skips import skips
+from edgebench.plan.suitefile import Recipe
 from edgebench.plan.targets import carried, target_of, wanted
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
@@ -104,6 +105,12 @@ def test_a_quantised_variant_needs_the_familys_tool_and_the_backends_arithmetic(
     assert able["prune40"] == list(BACKENDS)
     assert able["ptq-dynamic"] == ["torch", "litert"]
     assert able["fp16"] == ["torch-cuda", "openvino", "onnxruntime", "onnxruntime-cuda", "litert", "tensorrt"]
+
+
+def test_a_step_that_trains_names_a_field_of_the_recipe() -> None:
+    trains = {name: step.epochs for name, step in STEPS.items() if "training" in step.needs}
+    assert trains == {name: step.epochs for name, step in STEPS.items() if step.epochs}
+    assert set(trains.values()) <= set(Recipe.model_fields)
 
 
 def test_a_precision_that_a_ceiling_takes_away_is_known_before() -> None:

@@ -20,7 +20,9 @@ class StepKind:
     (backends/families.py says which have one); None: it is done to the torch model, whatever runs the result.
     `lowered`: applied by each backend's own quantiser or converter to what that backend opens (for torch to the torch
     model), not to a torch model that is lowered afterwards; `lowered_in` names the artifact families where that is so
-    although torch has the step too. `summary` and `needs` are for the docs.
+    although torch has the step too. `whole`: it trains the whole network, so that no base stays frozen. `epochs` is the
+    recipe's field that counts those it trains for, each of the time of `epoch_cost` plain ones. `summary` and `needs`
+    are for the docs.
     """
 
     kind: str
@@ -30,6 +32,9 @@ class StepKind:
     lowered: bool = False
     lowered_in: tuple[str, ...] = ()
     takes_percent: bool = False
+    whole: bool = False
+    epochs: str = ""
+    epoch_cost: int = 1
     needs: str = ""
 
 
@@ -41,6 +46,8 @@ STEPS: dict[str, StepKind] = {
             0,
             "trains a narrower model of the zoo on the teacher's softened answers (Hinton et al. 2015, "
             "arXiv:1503.02531)",
+            whole=True,
+            epochs="distil_epochs",
             needs="training",
         ),
         StepKind(
@@ -49,6 +56,8 @@ STEPS: dict[str, StepKind] = {
             "removes NN % of the channels with their dependants (torch-pruning, arXiv:2301.12900, group L1 norm, "
             "widths rounded up to 8), re-estimates batch norms, fine-tunes",
             takes_percent=True,
+            whole=True,
+            epochs="finetune_epochs",
             needs="training",
         ),
         StepKind(
@@ -57,6 +66,7 @@ STEPS: dict[str, StepKind] = {
             "zeroes the NN % smallest weights of every convolution (`torch.nn.utils.prune.l1_unstructured`), then one "
             "recovery round; the zeros hold",
             takes_percent=True,
+            epochs="epochs",
             needs="training",
         ),
         StepKind(
@@ -89,7 +99,14 @@ STEPS: dict[str, StepKind] = {
             lowered=True,
         ),
         StepKind(
-            "qat", 3, "NNCF's fake quantisers, trained, then lowered", precision="int8", needs="training, calibration"
+            "qat",
+            3,
+            "NNCF's fake quantisers, trained, then lowered",
+            precision="int8",
+            whole=True,
+            epochs="qat_epochs",
+            epoch_cost=2,
+            needs="training, calibration",
         ),
     )
 }

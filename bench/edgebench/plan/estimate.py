@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from edgebench.backends.registry import row_of
+from edgebench.compress.steps import parse_variant
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.skips import skips
 from edgebench.plan.targets import target_of
@@ -63,13 +64,9 @@ def prepare_seconds(cell: Benchmark) -> float:
     recipe, epochs = cell.recipe, 0
     if recipe.head == "transfer":
         return _PREPARE_S + ("prune" in cell.params.variant) * recipe.finetune_epochs * _head_epoch_seconds(cell)
-    for step, count in (
-        ("prune", recipe.epochs),
-        ("channels", recipe.finetune_epochs),
-        ("distil", recipe.distil_epochs),
-        ("qat", 2 * recipe.qat_epochs),
-    ):
-        epochs += count if step in cell.params.variant else 0
+    for step in parse_variant(cell.params.variant):
+        if field := step.kind.epochs:
+            epochs += step.kind.epoch_cost * int(getattr(recipe, field))
     return _PREPARE_S + epochs * _epoch_seconds(cell, recipe.train_size)
 
 

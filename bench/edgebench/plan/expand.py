@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from edgebench.backends.fitness import can_hold, is_made
-from edgebench.compress.steps import BASELINE, parse_variant, precision_of
+from edgebench.compress.steps import BASELINE, STEPS, parse_variant, precision_of
 from edgebench.errors import UsageError
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.plan import Benchmark, Params
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 # More combinations than this in one table are a mistake, and take long to go through.
 MAX_COMBINATIONS = 100_000
-# What trains the whole network, where a transfer head leaves its base frozen.
-_WHOLE_NETWORK = frozenset({"distil", "channels", "qat"})
 
 
 def benchmarks_of(
@@ -149,7 +147,7 @@ def _check_head(part: Part, index: int, recipe: Recipe) -> None:
             "a transfer head takes images of the size it is trained at: "
             f"make image_size and train_size equal, not {matrix.image_size} and {recipe.train_size}",
         )
-    if found := sorted(_steps(matrix) & _WHOLE_NETWORK):
+    if found := sorted(name for name in _steps(matrix) if STEPS[name].whole):
         raise part.wrong(
             ("benchmark", index, "variant"),
             f"{found[0]} trains the whole network, where a transfer head leaves its base frozen: "

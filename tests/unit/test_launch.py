@@ -150,6 +150,12 @@ def test_the_jtop_socket_comes_with_its_group_and_a_folder_in_its_place_with_not
         ("tcp://meterhost:8765", None, {"network": "bridge", "environment": {"EDGEBENCH_PROBE_TOKEN": None}}),
         ("tcp://127.0.0.1:8765", None, {"network": "host", "environment": {"EDGEBENCH_PROBE_TOKEN": None}}),
         ("shelly:192.0.2.1", None, {"network": "bridge"}),
+        (
+            "tasmota:192.0.2.1?user=me&password_file=/srv/secret",
+            None,
+            {"network": "bridge", "binds": (Bind("/srv/secret", "/probe/0-secret"),)},
+        ),
+        ("um25c:/dev/tty0", Node("/dev/tty0", "char", 0, 0, 0o600, 4), {"devices": ("/dev/tty0",)}),
         ("scpi:TCPIP::localhost::INSTR", None, {"network": "host"}),
         ("scpi:TCPIP0::192.0.2.7::inst0::INSTR", None, {"network": "bridge"}),
         ("replay:/srv/trace.csv", None, {"binds": (Bind("/srv/trace.csv", "/probe/0-trace.csv"),)}),
@@ -171,9 +177,10 @@ def test_a_meter_that_is_not_there_is_told_before_anything_starts() -> None:
 def test_several_readers_of_sysfs_share_one_view_of_it() -> None:
     n150 = find_profile("n150")
     facts = Facts({path: (Node(path, "dir"),) for path in paths_to_look_at(n150, ())})
-    rights, _ = asked_for(n150, facts, ["rapl", "hwmon:powerz"])
-    assert rights.binds == (Bind("/sys", "/host/sys"),)
-    assert rights.environment["EDGEBENCH_SYSFS"] == "/host/sys"
+    for meter in ("hwmon:powerz", "km003c"):
+        rights, _ = asked_for(n150, facts, ["rapl", meter])
+        assert rights.binds == (Bind("/sys", "/host/sys"),)
+        assert rights.environment["EDGEBENCH_SYSFS"] == "/host/sys"
 
 
 @given(

@@ -15,12 +15,13 @@ from edgebench_probes.catalogue.discover import open_probes
 from edgebench_probes.sampling.probe import SampledProbe
 
 if TYPE_CHECKING:
-    from edgebench_probes.base import Probe
+    from edgebench_probes.base import Probe, Scope
 
 
 def open_all(settings: ProbeSettings, workload_cpus: Sequence[int] = ()) -> tuple[list[Probe], list[MissingProbe]]:
     """Open the probes that are asked for; return the open ones and those that cannot be used.
 
+    A report has one figure a scope: of two probes of one scope the first is kept, as no figure is common to both.
     Samplers keep off `workload_cpus` where the machine has a processor to spare.
     """
     probes, findings = open_probes(settings.specs, Path(settings.sysfs), workload_cpus=workload_cpus)
@@ -28,7 +29,15 @@ def open_all(settings: ProbeSettings, workload_cpus: Sequence[int] = ()) -> tupl
         MissingProbe(name=found.name, reason=found.reason or "not usable here", fix=found.fix or None)
         for found in findings
     ]
-    return probes, missing
+    kept: dict[Scope, Probe] = {}
+    for probe in probes:
+        first = kept.setdefault(probe.info.scope, probe)
+        if first is not probe:
+            name = probe.info.name
+            probe.close()
+            reason = f"{first.info.name} measures {first.info.scope} already, and a report has one figure a scope"
+            missing.append(MissingProbe(name=name, reason=reason, fix="name it alone with --probe, in another session"))
+    return list(kept.values()), missing
 
 
 @contextlib.contextmanager

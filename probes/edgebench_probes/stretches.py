@@ -1,0 +1,190 @@
+"""What a counter did inside a window, from reads between its edges: pure. The reasoning stands in docs/energy.md.
+
+A *node* is one read; a *stretch* lies between two nodes. Power may step as the load does, so a stretch is judged by
+its neighbours: it is doubtful by as much energy as it lies outside, or may have been moved within, what they span.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+from edgebench_probes.base import WindowInvalid
+from edgebench_probes.window import AGE_S, counter_delta
+
+EXPECTED_STEPS = 10  # an unmoved counter that should have moved this many steps meanwhile is frozen, not idle
+OUTSTANDING = 0.02  # a lone excess above this share of the window's energy is a fault; below, it is in the uncertainty
+LIKE = 0.1  # powers this near are taken for the same when a late value is looked for
+LONE = 3.0  # an excess is a lone one if it is this many times the next largest: bursts of a load come again
+
+
+class Node(NamedTuple):
+    """One read: its count is that of a moment within `width_s` about `t_ns`."""
+
+    raw: int
+    t_ns: float
+    width_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What a counter's counts mean: J a count, counts a step, counts at which it wraps, W it can reach."""
+
+    joules: float
+    step: float
+    modulus: float
+    max_power_w: float
+
+    @property
+    def step_j(self) -> float:
+        """Energy of one step."""
+        return self.step * self.joules
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Energy between two nodes; `slack_s`: how far their times may be wrong in all."""
+
+    seconds: float
+    energy_j: float
+    slack_s: float
+
+    @property
+    def power_w(self) -> float:
+        """Mean power."""
+        return self.energy_j / self.seconds
+
+    def joined(self, later: Stretch) -> Stretch:
+        """This one and the next as one."""
+        return Stretch(self.seconds + later.seconds, self.energy_j + later.energy_j, max(self.slack_s, later.slack_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """Energy of a run of stretches `first`..`last` against its neighbours' powers.
+
+    `outside_j` is how far it lies outside what they span, `doubt_j` the most a fault in it can have added or taken.
+    """
+
+    first: int
+    last: int
+    outside_j: float
+    doubt_j: float
+
+
+def stretches(nodes: Sequence[Node], scale: Scale) -> list[Stretch]:
+    """Stretches between nodes in order of time; raises WindowInvalid for what no power can yield (a reset, a jump)."""
+    found = []
+    for a, b in pairwise(nodes):
+        seconds = (b.t_ns - a.t_ns) / 1e9
+        ceiling = scale.max_power_w * (seconds + AGE_S) / scale.joules + scale.step
+        counts = counter_delta(a.raw, b.raw, modulus=scale.modulus, ceiling=ceiling)
+        found.append(Stretch(seconds, counts * scale.joules, (a.width_s + b.width_s) / 2))
+    return found
+
+
+def doubt_j(inside: Sequence[Stretch], before: Sequence[Stretch], after: Sequence[Stretch], scale: Scale) -> float:
+    """Energy (J) that a single fault can have added to or taken from a window unnoticed.
+
+    `before` and `after` are stretches outside, next to its edges. Raises WindowInvalid for a counter that stood still
+    and for a lone excess no load explains, when it is a noticeable share of the window.
+    """
+    inside = _join_late(list(inside))
+    if len(inside) == 1 and not (before or after):
+        raise WindowInvalid("nothing was read beside the window's edges, so nothing proves what lies between")
+    line = [*before[-1:], *inside, *after[:1]]
+    offset = len(before[-1:])
+    span = range(offset, offset + len(inside))
+    _check_standing(line, span, scale)
+    runs = [_run(line, index, index, span, scale) for index in span]
+    runs += [_run(line, index, index + 1, span, scale) for index in span[:-1] if _same_side(line, index, span)]
+    worst = max(runs, key=lambda run: run.outside_j)
+    apart = (run.outside_j for run in runs if run.last < worst.first - 1 or run.first > worst.last + 1)
+    noise_j = _noise_j(line, worst, scale)
+    energy_j = sum(stretch.energy_j for stretch in inside)
+    if worst.outside_j > OUTSTANDING * energy_j and worst.outside_j > LONE * (max(apart, default=0.0) + noise_j):
+        at = f"{sum(line[index].seconds for index in range(offset, worst.first)):.3f} s into the window"
+        raise WindowInvalid(
+            f"{at} the counter is {worst.outside_j:.3g} J off what lies around: it jumped or stood still"
+        )
+    return max(run.doubt_j for run in runs) + noise_j
+
+
+def _join_late(line: list[Stretch]) -> list[Stretch]:
+    """Join what a late value has cut: too little and then, at once, what was missing."""
+    index = 0
+    while index + 1 < len(line):
+        first, second = line[index], line[index + 1]
+        around = [line[at].power_w for at in (index - 1, index + 2) if 0 <= at < len(line)]
+        whole = first.joined(second)
+        low, high = min(around, default=math.inf) * (1 - LIKE), max(around, default=0.0) * (1 + LIKE)
+        cut = first.power_w < low <= whole.power_w <= high < second.power_w
+        # After a longer standstill what was missing may fill more than one stretch before it.
+        long = first.energy_j == 0 and len(around) == 2 and around[1] > 0 and high < second.power_w
+        if cut or long:
+            line[index : index + 2] = [whole]
+            index = max(0, index - 1)
+        else:
+            index += 1
+    return line
+
+
+def _neighbours(index: int, last: int, span: range) -> list[int]:
+    """Stretches to hold index..last against: inside the window, and outside where the window has no other."""
+    near = [at for at in (index - 1, last + 1) if at in span]
+    if len(near) == 1:  # at an edge: the load may begin and end with the window
+        beyond = last + 2 if near[0] > last else index - 2
+        return near + ([beyond] if beyond in span else [])
+    return near
+
+
+def _against(line: Sequence[Stretch], first: int, last: int, beside: Collection[int]) -> Excess:
+    powers = [line[at].power_w for at in beside]
+    seconds = sum(line[at].seconds for at in range(first, last + 1))
+    energy = sum(line[at].energy_j for at in range(first, last + 1))
+    low, high = min(powers) * seconds, max(powers) * seconds
+    return Excess(first, last, max(0.0, low - energy, energy - high), max(energy - low, high - energy))
+
+
+def _run(line: Sequence[Stretch], first: int, last: int, span: range, scale: Scale) -> Excess:
+    outer = [at for at in (first - 1, last + 1) if 0 <= at < len(line)]
+    inner = _neighbours(first, last, span)
+    found = _against(line, first, last, inner or outer)
+    if outer != inner and found.outside_j > _noise_j(line, found, scale):
+        # A step near the edge: the stretch outside may explain it.
+        return min(found, _against(line, first, last, {*inner, *outer}), key=lambda run: run.outside_j)
+    return found
+
+
+def _same_side(line: Sequence[Stretch], first: int, span: range) -> bool:
+    """Whether two stretches lie on one side of their neighbours: a fault may have crossed the node between them."""
+    powers = [line[at].power_w for at in _neighbours(first, first + 1, span)]
+    two = line[first].power_w, line[first + 1].power_w
+    return bool(powers) and (max(two) < min(powers) or min(two) > max(powers))
+
+
+def _noise_j(line: Sequence[Stretch], run: Excess, scale: Scale) -> float:
+    """What the times of the nodes and the counter's step leave open."""
+    near = line[max(0, run.first - 1) : run.last + 2]
+    return max(stretch.power_w for stretch in near) * max(stretch.slack_s for stretch in near) + 2 * scale.step_j
+
+
+def _check_standing(line: Sequence[Stretch], span: range, scale: Scale) -> None:
+    """Refuse a counter that did not move although, by what lies around, it should have."""
+    index = span.start
+    while index < span.stop:
+        last = index
+        while last < span.stop and line[last].energy_j == 0:
+            last += 1
+        if last > index:
+            around = [line[at] for at in (index - 1, last) if 0 <= at < len(line) and line[at].energy_j > 0]
+            least_w = min((max(0.0, s.energy_j - 2 * scale.step_j) / s.seconds for s in around), default=0.0)
+            seconds = sum(line[at].seconds for at in range(index, last))
+            if least_w * (seconds - AGE_S) > EXPECTED_STEPS * scale.step_j:
+                raise WindowInvalid(
+                    f"the counter stood still for {seconds * 1e3:.0f} ms within the window, it is frozen"
+                )
+        index = last + 1

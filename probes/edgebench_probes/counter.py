@@ -5,7 +5,6 @@ A source (powercap, perf, pyRAPL) gives `Counter` objects; everything about thei
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
 import time
@@ -15,18 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from edgebench_probes.base import Mark, Probe, ProbeError, ProbeInfo, Scope, WindowEnergy, WindowInvalid
+from edgebench_probes.edges import REFRESH_NS, REFRESH_S, Edge, check_moving, find_edge, judge
 from edgebench_probes.sampling.watch import WATCH, check_awake, slept_ns
-from edgebench_probes.sampling.watcher import Tick
-from edgebench_probes.stretches import EXPECTED_STEPS, Node, Scale, Stretch, doubt_j, stretches
-from edgebench_probes.window import AGE_S, MIN_REFRESHES, bound_sigma, quantisation_j, uniform_sigma
+from edgebench_probes.stretches import Scale, stretches
+from edgebench_probes.window import bound_sigma, quantisation_j, uniform_sigma
 
-REFRESH_NS = 1_000_000  # Intel SDM vol. 3B, 15.10: energy status is updated about every millisecond
-REFRESH_S = REFRESH_NS / 1e9
-SPIN_REFRESHES = 20  # a synchronised mark waits this long for a change, then goes without
-GIVE_UP_NS = 1_000_000_000  # a spin that gets no processor for this long has no edge
-APART_NS = 2_000_000  # nodes nearer to one another tell no power
-OUTSIDE_NS = 10_000_000  # length of the stretches outside a window, at the least
-AFTER_S = 0.02  # what is waited after a window whose last stretch is in doubt
+WAIT_S = 0.02  # what is waited after a window whose last stretch is in doubt
 
 
 class Counter(ABC):
@@ -88,70 +81,11 @@ class Counter(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
-    """One counter at one edge: the count `raw` at `t_ns`, known to `width_s`.
-
-    `stood_s` is how long the counter was seen not to move while the edge waited for a change; 0: it moved, or the edge
-    did not wait.
-    """
-
-    raw: int
-    t_ns: float
-    width_s: float
-    stood_s: float = 0.0
-
-    @property
-    def node(self) -> Node:
-        """This edge as an end of stretches."""
-        return Node(self.raw, self.t_ns, self.width_s)
-
-
-@dataclass(frozen=True, slots=True)
 class State:
     """What a CounterProbe's mark carries: an edge a counter, and the time this machine has slept since boot."""
 
     edges: tuple[Edge, ...]
     slept_ns: int
-
-
-def read_tick(counter: Counter) -> Tick:
-    """Read now; raises WindowInvalid when the counter cannot be read."""
-    before = time.monotonic_ns()
-    raw = counter.read()
-    return Tick(before, time.monotonic_ns(), raw)
-
-
-def _between(tick: Tick, earliest_ns: int, stood_s: float = 0.0) -> Edge:
-    """Stamp a read whose energy was due somewhere between `earliest_ns` and its end."""
-    width_ns = tick.after_ns - earliest_ns
-    return Edge(tick.raw, tick.after_ns - width_ns / 2, width_ns / 1e9, stood_s)
-
-
-def find_edge(counter: Counter, *, sync: bool) -> Edge:
-    """Mark a counter; with `sync` at the moment it changes, or else, after 20 refreshes, where it stands.
-
-    A change happened after the read before it began, before its own read ended, and within a refresh of that read: it
-    is stamped with the middle of these bounds. A read that waits for no change is up to a refresh old. That it stands
-    is proven by reads 20 refreshes apart, however long a lost processor makes that take; WindowInvalid after a second.
-    """
-    first = last = read_tick(counter)
-    found: Edge | None = None
-    while sync:
-        if found is None and last.before_ns - first.after_ns >= SPIN_REFRESHES * REFRESH_NS:
-            return _between(last, last.before_ns - REFRESH_NS, (last.before_ns - first.after_ns) / 1e9)
-        if found is not None and last.after_ns - first.before_ns >= SPIN_REFRESHES * REFRESH_NS:
-            return found
-        if last.after_ns - first.before_ns > GIVE_UP_NS:
-            raise WindowInvalid(f"{counter.name}: no processor was free to see the counter change at an edge")
-        now = read_tick(counter)
-        if now.raw != last.raw:
-            edge = _between(now, max(last.before_ns, now.before_ns - REFRESH_NS))
-            if found is None or edge.width_s < found.width_s:
-                found = edge
-            if edge.width_s <= REFRESH_S / 4:  # a spin that lost the processor tries the next refresh
-                return found
-        last = now
-    return _between(last, last.before_ns - REFRESH_NS)
 
 
 class CounterProbe(Probe):
@@ -236,7 +170,7 @@ class CounterProbe(Probe):
             except WindowInvalid as error:
                 raise WindowInvalid(f"{counter.name}: {error.reason.removeprefix(counter.name + ': ')}") from None
             power = joules / own_s
-            _check_moving(counter, power, own_s, max(a.stood_s, b.stood_s))
+            check_moving(counter, power, own_s, max(a.stood_s, b.stood_s))
             energy += power * seconds
             resolution += quantisation_j(counter.scale.step_j) ** 2
             timing += (power * uniform_sigma(a.width_s)) ** 2 + (power * uniform_sigma(b.width_s)) ** 2
@@ -260,49 +194,11 @@ class CounterProbe(Probe):
             return stretches([a.node, b.node], counter.scale)[0].energy_j, 0.0
         told = WATCH.check(a.t_ns, b.t_ns, self._keys[index])
         try:
-            return self._judge(counter.scale, a, b, told.ticks)
+            return judge(counter.scale, a, b, told.ticks)
         except WindowInvalid:
-            time.sleep(AFTER_S)  # what comes after tells a step near the end from a jump
-            return self._judge(counter.scale, a, b, WATCH.check(a.t_ns, b.t_ns, self._keys[index]).ticks)
-
-    @staticmethod
-    def _judge(scale: Scale, a: Edge, b: Edge, ticks: Sequence[Tick]) -> tuple[float, float]:
-        nodes = [_node(tick) for tick in ticks]
-        earlier = [node for node in nodes if node.t_ns < a.t_ns - OUTSIDE_NS][-1:]
-        later = [node for node in nodes if node.t_ns > b.t_ns + APART_NS]
-        within = [node for node in nodes if a.t_ns + APART_NS < node.t_ns < b.t_ns - APART_NS]
-        inside = stretches([a.node, *_apart(within), b.node], scale)
-        before: list[Stretch] = []
-        with contextlib.suppress(WindowInvalid):  # a reset before the window is none of its own
-            before = stretches([*earlier, a.node], scale)
-        stretches([b.node, *later], scale)  # a reset right after it is: the end lay in what it ended
-        after = [stretches([b.node, node], scale)[0] for node in later if node.t_ns > b.t_ns + OUTSIDE_NS][:1]
-        return sum(stretch.energy_j for stretch in inside), doubt_j(inside, before, after, scale)
+            time.sleep(WAIT_S)  # what comes after tells a step near the end from a jump
+            return judge(counter.scale, a, b, WATCH.check(a.t_ns, b.t_ns, self._keys[index]).ticks)
 
     def _check_open(self) -> None:
         if not self._open:
             raise ProbeError(f"the probe {self._info.name} is not open", "open it before the first mark")
-
-
-def _node(tick: Tick) -> Node:
-    edge = _between(tick, tick.before_ns - REFRESH_NS)
-    return edge.node
-
-
-def _apart(nodes: Sequence[Node]) -> list[Node]:
-    """Leave out nodes so near the one before that a refresh more or less is most of what lies between."""
-    kept: list[Node] = []
-    for node in nodes:
-        if not kept or node.t_ns > kept[-1].t_ns + APART_NS:
-            kept.append(node)
-    return kept
-
-
-def _check_moving(counter: Counter, power_w: float, seconds: float, stood_s: float) -> None:
-    """Tell a frozen counter from an idle part."""
-    if power_w == 0 and seconds >= MIN_REFRESHES * REFRESH_S:
-        raise WindowInvalid(f"{counter.name}: the counter did not move in {seconds:.3f} s, it is frozen")
-    if power_w * (stood_s - AGE_S) > EXPECTED_STEPS * counter.scale.step_j:
-        raise WindowInvalid(
-            f"{counter.name}: the counter stood still for {stood_s * 1e3:.0f} ms at an edge, it is frozen"
-        )

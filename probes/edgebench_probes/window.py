@@ -10,7 +10,7 @@ from edgebench_probes.base import ProbeInfo, WindowEnergy, WindowInvalid
 MIN_REFRESHES = 50
 MIN_SAMPLES = 20
 AGE_S = 0.005  # a reading may be this old before it proves anything: parts refresh late when they sleep
-UNSEEN_REFRESHES = 2  # a fault that the watch over a counter cannot tell from the counter's own refresh
+UNSEEN_REFRESHES = 3  # a fault that the watch over a counter cannot tell from the counter's own refresh
 
 
 def counter_delta(before: float, after: float, *, modulus: float, ceiling: float) -> float:
@@ -55,7 +55,7 @@ def shortest_window_s(info: ProbeInfo, power_w: float, target: float) -> float:
     """Shortest window (s) whose relative random uncertainty (one sigma) at this power stays within `target`.
 
     Counter: quantisation of both readings, conservatively both edges unsynchronised within one refresh, and a fault of
-    two refreshes and two steps that no watch can see; at least 50 refreshes. Power: quantisation averaged over the
+    three refreshes and steps that no watch can see; at least 50 refreshes. Power: quantisation averaged over the
     samples; at least 20 samples. ValueError unless both are > 0.
     """
     if not (power_w > 0 and target > 0):

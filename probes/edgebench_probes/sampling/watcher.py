@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Dense where a window begins, then ever wider: each stretch is a small share of its window, and an hour costs little.
 SHARE = 8
-SHORTEST_NS, LONGEST_NS = 5_000_000, 80_000_000
+SHORTEST_NS, LONGEST_NS = 8_000_000, 80_000_000
 HELD = 1 << 15  # ticks; then the older half is thinned
 STALL_NS = 30_000_000  # a wake-up this late that no run queue explains: frozen, suspended, or the machine was
 MESSAGE = 1 << 16

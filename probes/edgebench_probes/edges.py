@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgebench_probes.base import WindowInvalid
 from edgebench_probes.sampling.watcher import Tick
-from edgebench_probes.stretches import EXPECTED_STEPS, Node, Scale, Stretch, doubt_j, stretches
+from edgebench_probes.stretches import EXPECTED_STEPS, Node, Scale, doubt_j, stretches
 from edgebench_probes.window import AGE_S, MIN_REFRESHES
 
 if TYPE_CHECKING:
@@ -108,10 +107,10 @@ def judge(scale: Scale, a: Edge, b: Edge, ticks: Sequence[Tick]) -> tuple[float,
     later = [node for node in nodes if b.t_ns + APART_NS < node.t_ns < b.t_ns + AFTER_NS]
     within = [node for node in nodes if a.t_ns + APART_NS < node.t_ns < b.t_ns - APART_NS]
     inside = stretches([a.node, *_apart(within), b.node], scale)
-    before: list[Stretch] = []
-    with contextlib.suppress(WindowInvalid):  # a reset before the window is none of its own
-        before = stretches([*earlier, a.node], scale)
-    stretches([b.node, *later], scale)  # a reset right after it is: the end lay in what it ended
+    # A reset just before the window, or just after: an edge may lie in what began there, or ended.
+    stretches([*_apart([node for node in nodes if node.t_ns < a.t_ns - APART_NS]), a.node], scale)
+    stretches([b.node, *later], scale)
+    before = stretches([*earlier, a.node], scale)
     after = stretches([b.node, *[node for node in later if node.t_ns > b.t_ns + OUTSIDE_NS][:1]], scale)
     return sum(stretch.energy_j for stretch in inside), doubt_j(inside, before, after, scale)
 

@@ -6,7 +6,6 @@ its neighbours: it is doubtful by as much energy as it lies outside, or may have
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,9 +15,9 @@ from edgebench_probes.base import WindowInvalid
 from edgebench_probes.window import AGE_S, counter_delta
 
 EXPECTED_STEPS = 10  # an unmoved counter that should have moved this many steps meanwhile is frozen, not idle
-OUTSTANDING = 0.02  # a lone excess above this share of the window's energy is a fault; below, it is in the uncertainty
+OUTSTANDING = 0.05  # an excess above this share of the window's energy is a fault; below, it is in the uncertainty
 LIKE = 0.1  # powers this near are taken for the same when a late value is looked for
-LONE = 3.0  # an excess is a lone one if it is this many times the next largest: bursts of a load come again
+SURE = 4.0  # an excess below this many times the noise is none
 
 
 class Node(NamedTuple):
@@ -56,10 +55,6 @@ class Stretch:
     def power_w(self) -> float:
         """Mean power."""
         return self.energy_j / self.seconds
-
-    def joined(self, later: Stretch) -> Stretch:
-        """This one and the next as one."""
-        return Stretch(self.seconds + later.seconds, self.energy_j + later.energy_j, max(self.slack_s, later.slack_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +94,13 @@ def doubt_j(inside: Sequence[Stretch], before: Sequence[Stretch], after: Sequenc
     offset = len(before[-1:])
     span = range(offset, offset + len(inside))
     _check_standing(line, span, scale)
+    # A fault may have crossed a node, so every two stretches are a run as well; more would hold a standstill.
     runs = [_run(line, index, index, span, scale) for index in span]
-    runs += [_run(line, index, index + 1, span, scale) for index in span[:-1] if _same_side(line, index, span)]
+    runs += [_run(line, index, index + 1, span, scale) for index in span[:-1]]
     worst = max(runs, key=lambda run: run.outside_j)
-    apart = (run.outside_j for run in runs if run.last < worst.first - 1 or run.first > worst.last + 1)
     noise_j = _noise_j(line, worst, scale)
     energy_j = sum(stretch.energy_j for stretch in inside)
-    if worst.outside_j > OUTSTANDING * energy_j and worst.outside_j > LONE * (max(apart, default=0.0) + noise_j):
+    if worst.outside_j > max(OUTSTANDING * energy_j, SURE * noise_j) and not _seen_elsewhere(line, worst):
         at = f"{sum(line[index].seconds for index in range(offset, worst.first)):.3f} s into the window"
         raise WindowInvalid(
             f"{at} the counter is {worst.outside_j:.3g} J off what lies around: it jumped or stood still"
@@ -113,23 +108,35 @@ def doubt_j(inside: Sequence[Stretch], before: Sequence[Stretch], after: Sequenc
     return max(run.doubt_j for run in runs) + noise_j
 
 
+def _seen_elsewhere(line: Sequence[Stretch], run: Excess) -> bool:
+    """Whether the load had such a power at another time too: then it can have had it here."""
+    power_w = _whole(line[run.first : run.last + 1]).power_w
+    others = [s.power_w for s in [*line[: max(0, run.first - 1)], *line[run.last + 2 :]]]
+    return bool(others) and min(others) * (1 - LIKE) <= power_w <= max(others) * (1 + LIKE)
+
+
 def _join_late(line: list[Stretch]) -> list[Stretch]:
-    """Join what a late value has cut: too little and then, at once, what was missing."""
-    index = 0
-    while index + 1 < len(line):
-        first, second = line[index], line[index + 1]
-        around = [line[at].power_w for at in (index - 1, index + 2) if 0 <= at < len(line)]
-        whole = first.joined(second)
-        low, high = min(around, default=math.inf) * (1 - LIKE), max(around, default=0.0) * (1 + LIKE)
-        cut = first.power_w < low <= whole.power_w <= high < second.power_w
-        # After a longer standstill what was missing may fill more than one stretch before it.
-        long = first.energy_j == 0 and len(around) == 2 and around[1] > 0 and high < second.power_w
-        if cut or long:
-            line[index : index + 2] = [whole]
-            index = max(0, index - 1)
-        else:
-            index += 1
+    """Join what a late value has cut, too little and then at once what was missing, where the whole fits both sides."""
+    index = 1
+    while index + 2 < len(line):
+        last = index + 1
+        while line[last].energy_j == 0 and last + 2 < len(line):
+            last += 1
+        sides = line[index - 1].power_w, line[last + 1].power_w
+        low, high = max(sides) * (1 - LIKE), min(sides) * (1 + LIKE)
+        whole = _whole(line[index : last + 1])
+        if line[index].power_w < low <= whole.power_w <= high < line[last].power_w:
+            line[index : last + 1] = [whole]
+        index += 1
     return line
+
+
+def _whole(parts: Sequence[Stretch]) -> Stretch:
+    return Stretch(
+        sum(part.seconds for part in parts),
+        sum(part.energy_j for part in parts),
+        max(part.slack_s for part in parts),
+    )
 
 
 def _neighbours(index: int, last: int, span: range) -> list[int]:
@@ -143,10 +150,10 @@ def _neighbours(index: int, last: int, span: range) -> list[int]:
 
 def _against(line: Sequence[Stretch], first: int, last: int, beside: Collection[int]) -> Excess:
     powers = [line[at].power_w for at in beside]
-    seconds = sum(line[at].seconds for at in range(first, last + 1))
-    energy = sum(line[at].energy_j for at in range(first, last + 1))
-    low, high = min(powers) * seconds, max(powers) * seconds
-    return Excess(first, last, max(0.0, low - energy, energy - high), max(energy - low, high - energy))
+    whole = _whole(line[first : last + 1])
+    low_j, high_j = min(powers) * whole.seconds, max(powers) * whole.seconds
+    off_j = max(0.0, low_j - whole.energy_j, whole.energy_j - high_j)
+    return Excess(first, last, off_j, max(whole.energy_j - low_j, high_j - whole.energy_j))
 
 
 def _run(line: Sequence[Stretch], first: int, last: int, span: range, scale: Scale) -> Excess:
@@ -157,13 +164,6 @@ def _run(line: Sequence[Stretch], first: int, last: int, span: range, scale: Sca
         # A step near the edge: the stretch outside may explain it.
         return min(found, _against(line, first, last, {*inner, *outer}), key=lambda run: run.outside_j)
     return found
-
-
-def _same_side(line: Sequence[Stretch], first: int, span: range) -> bool:
-    """Whether two stretches lie on one side of their neighbours: a fault may have crossed the node between them."""
-    powers = [line[at].power_w for at in _neighbours(first, first + 1, span)]
-    two = line[first].power_w, line[first + 1].power_w
-    return bool(powers) and (max(two) < min(powers) or min(two) > max(powers))
 
 
 def _noise_j(line: Sequence[Stretch], run: Excess, scale: Scale) -> float:

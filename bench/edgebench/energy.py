@@ -150,6 +150,7 @@ def measure_passes(
                     live.remove(probe)
             continue
         result.windows += window
+        tries = dict.fromkeys(tries, 0)
         done += 1
     return result
 
@@ -264,9 +265,12 @@ def read_cost_s(probe: Probe, reads: int = 50) -> float:
 
 
 def sampler_share(probe: Probe) -> float | None:
-    """Return the share of one processor that a probe's sampler used since it was opened; None without a sampler."""
+    """Return the share of one processor that a probe's sampler, or its watch, used since it was opened."""
+    from edgebench_probes.counter import CounterProbe
     from edgebench_probes.sampling.probe import SampledProbe
 
+    if isinstance(probe, CounterProbe):
+        return probe.watch_share()
     return probe.sampler_share() if isinstance(probe, SampledProbe) else None
 
 

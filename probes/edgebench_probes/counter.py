@@ -187,6 +187,10 @@ class CounterProbe(Probe):
             coverage=1.0,
         )
 
+    def watch_share(self) -> float:
+        """Share of one processor that the watch takes; it is one for all counters."""
+        return WATCH.share()
+
     def _between(self, index: int, a: Edge, b: Edge) -> tuple[float, float]:
         """Energy of one counter between two edges, and how much of it is in doubt (J)."""
         counter = self._counters[index]

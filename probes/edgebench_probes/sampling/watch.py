@@ -26,6 +26,7 @@ PROGRAM = "from edgebench_probes.sampling.watcher import main; main()"
 ANSWER_S = 5.0
 SUSPEND_NS = 5_000_000
 BEFORE_NS = 300_000_000  # what is told of the time before a window: its neighbouring stretches
+STAMP_NS = 2_000_000  # an edge is stamped up to a refresh before it was read
 KEPT = 100
 
 
@@ -51,6 +52,7 @@ class Watch:
         self._link: socket.socket | None = None
         self._counters: dict[int, Counter] = {}
         self._next = 0
+        self._since = (0.0, 0.0)
         self._continued: list[int] = []
         self._previous: Any = None
         self._handles = False
@@ -107,18 +109,25 @@ class Watch:
     def check(self, begin_ns: float, end_ns: float, key: int | None = None) -> Told:
         """Raise WindowInvalid for a standstill or a failed read within a window; else return what was seen."""
         told = self.told(key, round(begin_ns) - BEFORE_NS)
-        if told.begun_ns > begin_ns:
+        if told.begun_ns > begin_ns + STAMP_NS:
             raise WindowInvalid("the watch over this window died and was started again")
         for event in told.events:
             if event.t_ns >= begin_ns and event.t_ns - event.length_ns <= end_ns:
                 raise WindowInvalid(_sentence(event))
         return told
 
-    def cpu_s(self) -> float:
-        """Processor seconds the watch has taken, by its own clock."""
-        if self._process is None:
+    def share(self) -> float:
+        """Share of one processor that the watch has taken since it began."""
+        with self._lock:
+            cpu_s, begun = self._since
+            return max(0.0, self._cpu_s() - cpu_s) / max(time.monotonic() - begun, 1e-9)
+
+    def _cpu_s(self) -> float:
+        """Processor seconds of the watch, by its own clock."""
+        try:
+            return time.clock_gettime(~self._process.pid << 3 | 2) if self._process else 0.0  # clock_getcpuclockid(3)
+        except OSError:
             return 0.0
-        return time.clock_gettime(~self._process.pid << 3 | 2)  # as clock_getcpuclockid(3) makes it
 
     def _start(self) -> None:
         self._end()
@@ -145,6 +154,7 @@ class Watch:
         except WindowInvalid:
             self._end()
             raise ProbeError("the watch process does not start", "check this user's limits") from None
+        self._since = self._cpu_s(), time.monotonic()
 
     def _end(self) -> None:
         if self._link is not None:

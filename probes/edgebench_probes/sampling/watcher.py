@@ -17,6 +17,7 @@ import sys
 import time
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgebench_probes.base import ProbeError
@@ -35,7 +36,10 @@ STOPPED = {
     "T": "the measuring process was stopped by a signal within the window",
     "t": "the measuring process was stopped by a debugger within the window",
 }
-FROZEN = ("__refrigerator", "do_freezer_trap")  # where the kernel keeps the processes of a frozen control group
+FROZEN = (
+    "do_freezer_trap",
+    "get_signal",
+)  # where the kernel keeps a stopped process, and one of a frozen control group (version 2)
 
 
 class Tick(NamedTuple):
@@ -94,6 +98,7 @@ class Standstill:
     """Finds stretches in which this process, the machine, or the process that measures did not run."""
 
     def __init__(self, parent: int) -> None:
+        self._parent = parent
         self._state = os.open(f"/proc/{parent}/stat", os.O_RDONLY | os.O_CLOEXEC)
         self._wchan = -1
         self._own = -1
@@ -122,9 +127,23 @@ class Standstill:
         state = stat[stat.rfind(b")") + 2 :][:1].decode()
         if state in STOPPED:
             return STOPPED[state]
-        if state != "R" and self._wchan >= 0 and os.pread(self._wchan, 64, 0).decode() in FROZEN:
+        if state == "D":
+            frozen = self._frozen_v1()
+        else:
+            frozen = state != "R" and self._wchan >= 0 and os.pread(self._wchan, 64, 0).decode() in FROZEN
+        if frozen:
             return "the control group of the measuring process was frozen within the window"
         return None
+
+    def _frozen_v1(self) -> bool:
+        """Whether the parent's control group of version 1 is frozen: its processes stay where they were."""
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{self._parent}/cgroup").read_text(encoding="utf-8").splitlines():
+                _, kinds, path = line.split(":", 2)
+                if "freezer" in kinds.split(","):
+                    state = Path(f"/sys/fs/cgroup/freezer{path}/freezer.state")
+                    return state.read_text(encoding="utf-8").strip() != "THAWED"
+        return False
 
 
 class Watcher:

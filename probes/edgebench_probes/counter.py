@@ -19,7 +19,7 @@ from edgebench_probes.sampling.watch import WATCH, check_awake, slept_ns
 from edgebench_probes.stretches import Scale, stretches
 from edgebench_probes.window import bound_sigma, quantisation_j, uniform_sigma
 
-WAIT_S = 0.02  # what is waited after a window whose last stretch is in doubt
+AFTER_S = 0.02  # what comes so long after a window tells a step near its end, or the end of a spike, from a jump
 
 
 class Counter(ABC):
@@ -196,12 +196,9 @@ class CounterProbe(Probe):
         counter = self._counters[index]
         if not self.watched:
             return stretches([a.node, b.node], counter.scale)[0].energy_j, 0.0
+        time.sleep(max(0.0, b.t_ns / 1e9 + AFTER_S - time.monotonic()))
         told = WATCH.check(a.t_ns, b.t_ns, self._keys[index])
-        try:
-            return judge(counter.scale, a, b, told.ticks)
-        except WindowInvalid:
-            time.sleep(WAIT_S)  # what comes after tells a step near the end from a jump
-            return judge(counter.scale, a, b, WATCH.check(a.t_ns, b.t_ns, self._keys[index]).ticks)
+        return judge(counter.scale, a, b, told.ticks)
 
     def _check_open(self) -> None:
         if not self._open:

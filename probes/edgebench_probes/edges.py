@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from edgebench_probes.base import WindowInvalid
 from edgebench_probes.sampling.watcher import Tick
-from edgebench_probes.stretches import EXPECTED_STEPS, Node, Scale, doubt_j, stretches
+from edgebench_probes.stretches import EXPECTED_STEPS, Node, Scale, Stretch, doubt_j, possible, stretches
 from edgebench_probes.window import AGE_S, MIN_REFRESHES
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ SPIN_REFRESHES = 20  # a synchronised mark waits this long for a change, then go
 GIVE_UP_NS = 1_000_000_000  # a spin that gets no processor for this long has no edge
 APART_NS = 2_000_000  # nodes nearer to one another tell no power
 OUTSIDE_NS = 10_000_000  # length of the stretches outside a window, at the least
+FALL = 3.0  # a power this many times lower than before a reset is not believed
 AFTER_NS = 100_000_000  # and how far they reach, at the most
 
 
@@ -73,7 +76,9 @@ def find_edge(counter: Counter, *, sync: bool) -> Edge:
         if last.after_ns - first.before_ns > GIVE_UP_NS:
             raise WindowInvalid(f"{counter.name}: no processor was free to see the counter change at an edge")
         now = read_tick(counter)
-        if now.raw != last.raw:
+        if now.raw != last.raw and (again := read_tick(counter)).raw != now.raw and not _follows(now, again, counter):
+            last = again  # a read that the next one takes back was torn
+        elif now.raw != last.raw:
             edge = _between(now, max(last.before_ns, now.before_ns - REFRESH_NS))
             if found is None or edge.width_s < found.width_s:
                 found = edge
@@ -97,20 +102,41 @@ def _apart(nodes: Sequence[Node]) -> list[Node]:
     return kept
 
 
+def _follows(first: Tick, second: Tick, counter: Counter) -> bool:
+    return possible(first.raw, second.raw, (second.after_ns - first.before_ns) / 1e9, counter.scale)
+
+
+def _before(nodes: Sequence[Node], inside: Sequence[Stretch], scale: Scale) -> list[Stretch]:
+    """Return the stretch before a window, none where the counter was reset there.
+
+    A counter that counts on after a reset is sound; one that has since counted a small part of what it did before
+    shows something else. Raises WindowInvalid.
+    """
+    sound: list[Stretch] = []
+    reset = False
+    for pair in pairwise(nodes):
+        try:
+            sound += stretches(pair, scale)
+        except WindowInvalid:
+            reset = True
+    power_w = sum(stretch.energy_j for stretch in inside) / sum(stretch.seconds for stretch in inside)
+    if reset and power_w * FALL < max((stretch.power_w for stretch in sound), default=math.inf):
+        raise WindowInvalid("the counter was reset just before the window and has hardly counted since")
+    whole = [node for node in nodes if node.t_ns < nodes[-1].t_ns - OUTSIDE_NS][-1:]
+    return [] if reset else stretches([*whole, nodes[-1]], scale)
+
+
 def judge(scale: Scale, a: Edge, b: Edge, ticks: Sequence[Tick]) -> tuple[float, float]:
     """Energy of a counter between two edges, and how much of it is in doubt (J), from what the watch read about them.
 
     Raises WindowInvalid.
     """
     nodes = [_node(tick) for tick in ticks]
-    earlier = [node for node in nodes if node.t_ns < a.t_ns - OUTSIDE_NS][-1:]
     later = [node for node in nodes if b.t_ns + APART_NS < node.t_ns < b.t_ns + AFTER_NS]
     within = [node for node in nodes if a.t_ns + APART_NS < node.t_ns < b.t_ns - APART_NS]
     inside = stretches([a.node, *_apart(within), b.node], scale)
-    # A reset just before the window, or just after: an edge may lie in what began there, or ended.
-    stretches([*_apart([node for node in nodes if node.t_ns < a.t_ns - APART_NS]), a.node], scale)
-    stretches([b.node, *later], scale)
-    before = stretches([*earlier, a.node], scale)
+    stretches([b.node, *later], scale)  # a reset right after the window: its end lay in what ended there
+    before = _before([*_apart([node for node in nodes if node.t_ns < a.t_ns - APART_NS]), a.node], inside, scale)
     after = stretches([b.node, *[node for node in later if node.t_ns > b.t_ns + OUTSIDE_NS][:1]], scale)
     return sum(stretch.energy_j for stretch in inside), doubt_j(inside, before, after, scale)
 

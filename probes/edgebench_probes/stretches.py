@@ -70,6 +70,15 @@ class Excess:
     doubt_j: float
 
 
+def possible(before: int, after: int, seconds: float, scale: Scale) -> bool:
+    """Whether a counter can have gone from one reading to another in that time."""
+    try:
+        stretches([Node(before, 0.0, 0.0), Node(after, seconds * 1e9, 0.0)], scale)
+    except WindowInvalid:
+        return False
+    return True
+
+
 def stretches(nodes: Sequence[Node], scale: Scale) -> list[Stretch]:
     """Stretches between nodes in order of time; raises WindowInvalid for what no power can yield (a reset, a jump)."""
     found = []
@@ -87,12 +96,11 @@ def doubt_j(inside: Sequence[Stretch], before: Sequence[Stretch], after: Sequenc
     `before` and `after` are stretches outside, next to its edges. Raises WindowInvalid for a counter that stood still
     and for a lone excess no load explains, when it is a noticeable share of the window.
     """
-    inside = _join_late(list(inside))
     if len(inside) == 1 and not (before or after):
         raise WindowInvalid("nothing was read beside the window's edges, so nothing proves what lies between")
-    line = [*before[-1:], *inside, *after[:1]]
-    offset = len(before[-1:])
-    span = range(offset, offset + len(inside))
+    offset, behind = len(before[-1:]), len(after[:1])
+    line = _join_late([*before[-1:], *inside, *after[:1]], offset, behind, scale)
+    span = range(offset, len(line) - behind)
     _check_standing(line, span, scale)
     # A fault may have crossed a node, so every two stretches are a run as well; more would hold a standstill.
     runs = [_run(line, index, index, span, scale) for index in span]
@@ -115,16 +123,20 @@ def _seen_elsewhere(line: Sequence[Stretch], run: Excess) -> bool:
     return bool(others) and min(others) * (1 - LIKE) <= power_w <= max(others) * (1 + LIKE)
 
 
-def _join_late(line: list[Stretch]) -> list[Stretch]:
-    """Join what a late value has cut, too little and then at once what was missing, where the whole fits both sides."""
-    index = 1
-    while index + 2 < len(line):
+def _join_late(line: list[Stretch], offset: int, behind: int, scale: Scale) -> list[Stretch]:
+    """Join what a late value has cut, too little and then at once what was missing, where the whole fits both sides.
+
+    The first `offset` and the last `behind` stretches lie outside the window, and are joined with none inside.
+    """
+    index = max(1, offset)
+    while index + 1 < min(len(line) - 1, len(line) - behind):
         last = index + 1
-        while line[last].energy_j == 0 and last + 2 < len(line):
+        while line[last].energy_j == 0 and last + 1 < min(len(line) - 1, len(line) - behind):
             last += 1
         sides = line[index - 1].power_w, line[last + 1].power_w
-        low, high = max(sides) * (1 - LIKE), min(sides) * (1 + LIKE)
         whole = _whole(line[index : last + 1])
+        noise_w = (max(sides) * 2 * whole.slack_s + 2 * scale.step_j) / whole.seconds
+        low, high = max(sides) * (1 - LIKE) - noise_w, min(sides) * (1 + LIKE) + noise_w
         if line[index].power_w < low <= whole.power_w <= high < line[last].power_w:
             line[index : last + 1] = [whole]
         index += 1
@@ -157,12 +169,16 @@ def _against(line: Sequence[Stretch], first: int, last: int, beside: Collection[
 
 
 def _run(line: Sequence[Stretch], first: int, last: int, span: range, scale: Scale) -> Excess:
-    outer = [at for at in (first - 1, last + 1) if 0 <= at < len(line)]
-    inner = _neighbours(first, last, span)
-    found = _against(line, first, last, inner or outer)
-    if outer != inner and found.outside_j > _noise_j(line, found, scale):
+    outer = {at for at in (first - 1, last + 1) if 0 <= at < len(line)}
+    inner = set(_neighbours(first, last, span))
+    if not inner:
+        return _against(line, first, last, outer)
+    # A load begins and ends with its window: what lies outside counts where it is higher, so that something is missing.
+    top_w = max(line[at].power_w for at in inner)
+    found = _against(line, first, last, inner | {at for at in outer if line[at].power_w > top_w})
+    if found.outside_j > _noise_j(line, found, scale):
         # A step near the edge: the stretch outside may explain it.
-        return min(found, _against(line, first, last, {*inner, *outer}), key=lambda run: run.outside_j)
+        return min(found, _against(line, first, last, inner | outer), key=lambda run: run.outside_j)
     return found
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edgebench_probes.base import ProbeError
 from edgebench_probes.sampling.process import keep_off
+from edgebench_probes.stretches import possible
 
 if TYPE_CHECKING:
     from edgebench_probes.counter import Counter
@@ -80,12 +81,18 @@ class Series:
         before = time.monotonic_ns()
         try:
             raw = self.counter.read()
+            if self.ticks and not self._possible(before, raw):
+                before, raw = time.monotonic_ns(), self.counter.read()  # the read may have been torn
         except ProbeError as error:
             self.events.append(Event(time.monotonic_ns(), 0, error.reason))
             thin(self.events)
             return
         self.ticks.append(Tick(before, time.monotonic_ns(), raw))
         thin(self.ticks)
+
+    def _possible(self, now_ns: int, raw: int) -> bool:
+        last = self.ticks[-1]
+        return possible(last.raw, raw, (now_ns - last.before_ns) / 1e9, self.counter.scale)
 
 
 def thin(seen: list[Tick] | list[Event]) -> None:

@@ -152,6 +152,14 @@ def bursts(rng: random.Random, seconds: float) -> list[tuple[float, float]]:
     return [(-10.0, low)] + [step for t in times for step in ((t, high), (t + share * period, low))]
 
 
+def slow_bursts(rng: random.Random, seconds: float) -> list[tuple[float, float]]:
+    """Passes of at least a fifth of the window: long against the samples of a slow source."""
+    low = rng.uniform(2, 5)
+    high, period = low * rng.uniform(1.2, 3), seconds * rng.uniform(0.2, 0.6)
+    times = [-0.6 + period * index for index in range(int((seconds + 1.4) / period))]
+    return [(-10.0, low)] + [step for t in times for step in ((t, high), (t + period / 2, low))]
+
+
 def noisy(rng: random.Random, seconds: float) -> list[tuple[float, float]]:
     """Power that wanders by 5 % every 10 ms."""
     return [(-10.0, POWER_W)] + [

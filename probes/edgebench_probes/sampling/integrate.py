@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench_probes.base import WindowEnergy, WindowInvalid
 from edgebench_probes.sampling import plausible
 from edgebench_probes.sampling.source import SourceInfo
-from edgebench_probes.window import MIN_SAMPLES, uniform_sigma
+from edgebench_probes.window import MIN_SAMPLES, bound_sigma, uniform_sigma
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +68,7 @@ def integrate(
     p = np.concatenate(([p_start], powers[1:-1], [p_end]))
     dt = np.diff(t)
     energy = float(np.sum((p[1:] + p[:-1]) / 2 * dt))
-    plausible.check(p, np.concatenate(([dt[0]], dt[1:] + dt[:-1], [dt[-1]])) / 2, info.info.scope)
+    plausible.check(power_w, near, np.concatenate(([dt[0]], dt[1:] + dt[:-1], [dt[-1]])) / 2, info.info.scope)
 
     reach = info.smoothing_s + refresh_s
     edge_w = math.hypot(_span(t_s, power_w, start_s, reach), _span(t_s, power_w, end_s, reach))
@@ -76,7 +76,8 @@ def integrate(
     parts = {
         "resolution": _resolution(p, dt, info.info.resolution),
         "timing": edge_w * math.hypot(uniform_sigma(refresh_s), info.smoothing_s / 2, known.residual_s),
-        "spread": _spread(_reach(steps, powers), rises, (float(times[1]) - start_s, end_s - float(times[-2]))),
+        "spread": _spread(_reach(steps, power_w, near), rises, (float(times[1]) - start_s, end_s - float(times[-2]))),
+        "lone": bound_sigma(plausible.lone_j(power_w, near, refresh_s)),
         "clock": math.hypot(
             abs(energy) * uniform_sigma(2 * HOST_CLOCK), edge_w * math.hypot(info.clock_s, known.rate_sigma * seconds)
         ),
@@ -111,12 +112,11 @@ def _resolution(p: NDArray[Any], dt: NDArray[Any], resolution_w: float) -> float
     return uniform_sigma(resolution_w) * float(np.sqrt(np.sum(np.bincount(runs, weights) ** 2)))
 
 
-def _reach(steps: NDArray[Any], powers: NDArray[Any]) -> NDArray[Any]:
+def _reach(steps: NDArray[Any], power_w: NDArray[Any], near: slice) -> NDArray[Any]:
     """How long before each sample the power may have stepped: of a source that changes mostly, as long as it stood."""
-    import numpy as np
-
-    stood = plausible.run_lengths(powers)[:-1] if plausible.change_share(powers) >= MOSTLY else np.ones(len(steps))
-    reach: NDArray[Any] = steps * stood
+    reach = steps
+    if plausible.change_share(power_w[near]) >= MOSTLY:
+        reach = steps * plausible.run_lengths(power_w)[near][:-1]
     return reach
 
 

@@ -14,24 +14,43 @@ WHOLE = (Scope.MODULE, Scope.BOARD_DC, Scope.WALL_AC, Scope.PSYS)  # a machine t
 SWING = 300.0  # a source whose values differ by more within one window has lost a digit or a unit
 OUTSTANDING = 0.05  # a lone excess above this share of the window's energy is a fault; below, it is in the uncertainty
 LIKE = 0.1  # powers this near are taken for the same
-STANDING = 20  # values that must be there beside a run of equal ones to tell how often the source changes
-CHANCE = 1e-9  # equal values are no chance below this
+BEFORE = 64  # samples outside a window that are looked at on each side
+STANDING = 10  # values that must be there beside a run of equal ones to tell how often the source changes
+CHANCE = 1e-5  # equal values are no chance below this
 
 
-def check(power_w: NDArray[Any], seconds: NDArray[Any], scope: Scope) -> None:
-    """Raise WindowInvalid for samples of a window that no machine can have drawn; `seconds` each sample stands for."""
+def check(power_w: NDArray[Any], window: slice, seconds: NDArray[Any], scope: Scope) -> None:
+    """Raise WindowInvalid for samples that no machine can have drawn.
+
+    `window` are the samples of the window, each standing for some `seconds`, among those that came before and after.
+    """
     import numpy as np
 
-    low, high = float(power_w.min()), float(power_w.max())
+    inside = power_w[window]
+    around = power_w[max(0, window.start - BEFORE) : window.stop + BEFORE]
+    low, high = float(around.min()), float(around.max())
     if low < 0 < high:
         raise WindowInvalid(f"the source gave both {low:.3g} W and {high:.3g} W: the sign changed within the window")
-    if scope in WHOLE and low == 0 < high:
+    if scope in WHOLE and np.any(inside == 0):
         raise WindowInvalid("the source gave 0 W within the window, and a machine that runs draws some")
-    least = float(np.min(np.abs(power_w)[power_w != 0], initial=math.inf))
+    least = float(np.min(np.abs(around)[around != 0], initial=math.inf))
     if max(abs(low), high) > SWING * least:
         raise WindowInvalid(f"the source gave both {least:.3g} W and {max(abs(low), high):.3g} W within the window")
-    _check_lone(power_w, seconds)
-    _check_standing(power_w)
+    _check_lone(inside, seconds)
+    _check_standing(power_w, window)
+
+
+def lone_j(power_w: NDArray[Any], window: slice, refresh_s: float) -> float:
+    """Energy by which one sample of a window is unlike both its neighbours, at the most: it may be a fault's."""
+    import numpy as np
+
+    near = power_w[max(0, window.start - 1) : window.stop + 1]
+    if len(near) < 3:
+        return 0.0
+    left, right = np.abs(near[1:-1] - near[:-2]), np.abs(near[1:-1] - near[2:])
+    least, most = np.minimum(left, right), np.maximum(left, right)
+    unlike = least > LIKE * np.maximum(np.abs(near[:-2]), np.abs(near[2:]))
+    return float(np.max(np.where(unlike, most, least))) * refresh_s
 
 
 def _check_lone(power_w: NDArray[Any], seconds: NDArray[Any]) -> None:
@@ -72,12 +91,14 @@ def change_share(power_w: NDArray[Any]) -> float:
     return float(np.mean(power_w[1:] != power_w[:-1])) if len(power_w) > 1 else 0.0
 
 
-def _check_standing(power_w: NDArray[Any]) -> None:
+def _check_standing(power_w: NDArray[Any], window: slice) -> None:
     """Refuse a value that stands for longer than chance allows, by how often the source changes at such a power."""
     import numpy as np
 
     lengths = run_lengths(power_w)
-    last = int(np.argmax(lengths))
+    ends = np.concatenate((lengths[1:] == 1, [True])) & (np.arange(len(lengths)) - lengths + 1 < window.stop)
+    ends[: window.start] = False
+    last = int(np.argmax(np.where(ends, lengths, 0)))
     count = int(lengths[last])
     first = last - count + 1
     near = np.abs(power_w - power_w[last]) <= 2 * LIKE * abs(power_w[last])

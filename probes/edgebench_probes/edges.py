@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgebench_probes.base import WindowInvalid
 from edgebench_probes.sampling.watcher import Tick
-from edgebench_probes.stretches import EXPECTED_STEPS, Node, Scale, Stretch, doubt_j, possible, stretches
+from edgebench_probes.stretches import EXPECTED_STEPS, Node, Scale, Stretch, doubt_j, mean_w, possible, stretches
 from edgebench_probes.window import AGE_S, MIN_REFRESHES
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ REFRESH_NS = 1_000_000  # Intel SDM vol. 3B, 15.10: energy status is updated abo
 REFRESH_S = REFRESH_NS / 1e9
 SPIN_REFRESHES = 20  # a synchronised mark waits this long for a change, then goes without
 GIVE_UP_NS = 1_000_000_000  # a spin that gets no processor for this long has no edge
-APART_NS = 2_000_000  # nodes nearer to one another tell no power
+APART_NS = 1_000_000  # nodes nearer to one another tell no power
 OUTSIDE_NS = 10_000_000  # length of the stretches outside a window, at the least
 FALL = 3.0  # a power this many times lower than before a reset is not believed
 AFTER_NS = 100_000_000  # and how far they reach, at the most
@@ -93,11 +92,16 @@ def _node(tick: Tick) -> Node:
     return edge.node
 
 
+def _clear(first: Node, second: Node) -> bool:
+    """Whether two reads are surely in this order, and far enough apart for a power."""
+    return second.t_ns - first.t_ns > APART_NS + (first.width_s + second.width_s) / 2 * 1e9
+
+
 def _apart(nodes: Sequence[Node]) -> list[Node]:
     """Leave out nodes so near the one before that a refresh more or less is most of what lies between."""
     kept: list[Node] = []
     for node in nodes:
-        if not kept or node.t_ns > kept[-1].t_ns + APART_NS:
+        if not kept or _clear(kept[-1], node):
             kept.append(node)
     return kept
 
@@ -119,8 +123,7 @@ def _before(nodes: Sequence[Node], inside: Sequence[Stretch], scale: Scale) -> l
             sound += stretches(pair, scale)
         except WindowInvalid:
             reset = True
-    power_w = sum(stretch.energy_j for stretch in inside) / sum(stretch.seconds for stretch in inside)
-    if reset and power_w * FALL < max((stretch.power_w for stretch in sound), default=math.inf):
+    if reset and (not sound or mean_w(inside) * FALL < mean_w(sound)):
         raise WindowInvalid("the counter was reset just before the window and has hardly counted since")
     whole = [node for node in nodes if node.t_ns < nodes[-1].t_ns - OUTSIDE_NS][-1:]
     return [] if reset else stretches([*whole, nodes[-1]], scale)
@@ -131,12 +134,14 @@ def judge(scale: Scale, a: Edge, b: Edge, ticks: Sequence[Tick]) -> tuple[float,
 
     Raises WindowInvalid.
     """
-    nodes = [_node(tick) for tick in ticks]
-    later = [node for node in nodes if b.t_ns + APART_NS < node.t_ns < b.t_ns + AFTER_NS]
-    within = [node for node in nodes if a.t_ns + APART_NS < node.t_ns < b.t_ns - APART_NS]
+    nodes = [
+        _node(tick) for tick in ticks if tick.after_ns - tick.before_ns < 2 * REFRESH_NS
+    ]  # else it lost the processor
+    later = [node for node in nodes if _clear(b.node, node) and node.t_ns < b.t_ns + AFTER_NS]
+    within = [node for node in nodes if _clear(a.node, node) and _clear(node, b.node)]
     inside = stretches([a.node, *_apart(within), b.node], scale)
     stretches([b.node, *later], scale)  # a reset right after the window: its end lay in what ended there
-    before = _before([*_apart([node for node in nodes if node.t_ns < a.t_ns - APART_NS]), a.node], inside, scale)
+    before = _before([*_apart([node for node in nodes if _clear(node, a.node)]), a.node], inside, scale)
     after = stretches([b.node, *[node for node in later if node.t_ns > b.t_ns + OUTSIDE_NS][:1]], scale)
     return sum(stretch.energy_j for stretch in inside), doubt_j(inside, before, after, scale)
 

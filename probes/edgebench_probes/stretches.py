@@ -6,6 +6,7 @@ its neighbours: it is doubtful by as much energy as it lies outside, or may have
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +18,7 @@ from edgebench_probes.window import AGE_S, counter_delta
 EXPECTED_STEPS = 10  # an unmoved counter that should have moved this many steps meanwhile is frozen, not idle
 OUTSTANDING = 0.05  # an excess above this share of the window's energy is a fault; below, it is in the uncertainty
 LIKE = 0.1  # powers this near are taken for the same when a late value is looked for
+LATE, SIDE = 6, 4  # stretches that a late value may cut, and that tell the power on either side of them
 SURE = 4.0  # an excess below this many times the noise is none
 
 
@@ -126,21 +128,28 @@ def _seen_elsewhere(line: Sequence[Stretch], run: Excess) -> bool:
 def _join_late(line: list[Stretch], offset: int, behind: int, scale: Scale) -> list[Stretch]:
     """Join what a late value has cut, too little and then at once what was missing, where the whole fits both sides.
 
-    The first `offset` and the last `behind` stretches lie outside the window, and are joined with none inside.
+    The first `offset` and the last `behind` stretches lie outside the window and tell nothing here: a load begins and
+    ends with its window.
     """
-    index = max(1, offset)
-    while index + 1 < min(len(line) - 1, len(line) - behind):
-        last = index + 1
-        while line[last].energy_j == 0 and last + 1 < min(len(line) - 1, len(line) - behind):
-            last += 1
-        sides = line[index - 1].power_w, line[last + 1].power_w
-        whole = _whole(line[index : last + 1])
-        noise_w = (max(sides) * 2 * whole.slack_s + 2 * scale.step_j) / whole.seconds
-        low, high = max(sides) * (1 - LIKE) - noise_w, min(sides) * (1 + LIKE) + noise_w
-        if line[index].power_w < low <= whole.power_w <= high < line[last].power_w:
-            line[index : last + 1] = [whole]
+    index = offset
+    while index + 1 < (stop := len(line) - behind):
+        for last in range(index + 1, min(index + LATE, stop)):
+            left, right = line[max(offset, index - SIDE) : index], line[last + 1 : min(last + 1 + SIDE, stop)]
+            sides = [mean_w(side) for side in (left, right) if side]
+            whole = _whole(line[index : last + 1])
+            noise_w = (whole.power_w * 2 * whole.slack_s + 2 * scale.step_j) / whole.seconds
+            low = max(sides, default=math.inf) * (1 - LIKE) - noise_w
+            high = min(sides, default=0.0) * (1 + LIKE) + noise_w
+            if line[index].power_w < low <= whole.power_w <= high < line[last].power_w:
+                line[index : last + 1] = [whole]
+                break
         index += 1
     return line
+
+
+def mean_w(parts: Sequence[Stretch]) -> float:
+    """Mean power of some stretches."""
+    return _whole(parts).power_w
 
 
 def _whole(parts: Sequence[Stretch]) -> Stretch:

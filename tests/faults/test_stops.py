@@ -32,7 +32,7 @@ with probe:
     for _ in range(3):
         start = probe.mark(sync=sys.argv[2] == "sampled")
         print("open", flush=True)
-        until = time.monotonic() + 0.8
+        until = time.monotonic() + 0.5
         while time.monotonic() < until:
             time.sleep(0.01)
         try:
@@ -112,13 +112,13 @@ V1 = ("freezer.state", "FROZEN", "THAWED")
 V2 = ("cgroup.freeze", "1", "0")
 V2_ROOT = "" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "unified"
 STOPS: dict[str, tuple[Stop, float]] = {
-    "signal": (by_signal, 0.4),
+    "signal": (by_signal, 0.25),
     "short signal": (by_signal, 0.005),
-    "process group": (with_its_group, 0.4),
-    "freezer v1, as docker pause does": (_freezer("freezer", V1, children=True), 0.4),
-    "freezer v1, the process alone": (_freezer("freezer", V1, children=False), 0.4),
-    "freezer v2, as docker pause does": (_freezer(V2_ROOT, V2, children=True), 0.4),
-    "freezer v2, the process alone": (_freezer(V2_ROOT, V2, children=False), 0.4),
+    "process group": (with_its_group, 0.25),
+    "freezer v1, as docker pause does": (_freezer("freezer", V1, children=True), 0.25),
+    "freezer v1, the process alone": (_freezer("freezer", V1, children=False), 0.25),
+    "freezer v2, as docker pause does": (_freezer(V2_ROOT, V2, children=True), 0.25),
+    "freezer v2, the process alone": (_freezer(V2_ROOT, V2, children=False), 0.25),
 }
 
 
@@ -137,7 +137,7 @@ def test_a_stop_voids_its_window_and_no_other(tree: Path, kind: str, stop: str) 
     try:
         for index in range(3):
             assert process.stdout.readline() == "open\n"
-            time.sleep(0.2)
+            time.sleep(0.15)
             if index == 1:
                 with stopped(process.pid):
                     time.sleep(seconds)

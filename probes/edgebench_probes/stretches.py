@@ -105,12 +105,13 @@ def doubt_j(inside: Sequence[Stretch], before: Sequence[Stretch], after: Sequenc
     span = range(offset, len(line) - behind)
     _check_standing(line, span, scale)
     # A fault may have crossed a node, so every two stretches are a run as well; more would hold a standstill.
-    runs = [_run(line, index, index, span, scale) for index in span]
-    runs += [_run(line, index, index + 1, span, scale) for index in span[:-1]]
+    energy_j = sum(stretch.energy_j for stretch in inside)
+    limit_j = OUTSTANDING * energy_j
+    runs = [_run(line, index, index, span, limit_j) for index in span]
+    runs += [_run(line, index, index + 1, span, limit_j) for index in span[:-1] if len(span) > 2]
     worst = max(runs, key=lambda run: run.outside_j)
     noise_j = _noise_j(line, worst, scale)
-    energy_j = sum(stretch.energy_j for stretch in inside)
-    if worst.outside_j > max(OUTSTANDING * energy_j, SURE * noise_j) and not _seen_elsewhere(line, worst):
+    if worst.outside_j > max(limit_j, SURE * noise_j) and not _seen_elsewhere(line, worst):
         at = f"{sum(line[index].seconds for index in range(offset, worst.first)):.3f} s into the window"
         raise WindowInvalid(
             f"{at} the counter is {worst.outside_j:.3g} J off what lies around: it jumped or stood still"
@@ -177,7 +178,7 @@ def _against(line: Sequence[Stretch], first: int, last: int, beside: Collection[
     return Excess(first, last, off_j, max(whole.energy_j - low_j, high_j - whole.energy_j))
 
 
-def _run(line: Sequence[Stretch], first: int, last: int, span: range, scale: Scale) -> Excess:
+def _run(line: Sequence[Stretch], first: int, last: int, span: range, limit_j: float) -> Excess:
     outer = {at for at in (first - 1, last + 1) if 0 <= at < len(line)}
     inner = set(_neighbours(first, last, span))
     if not inner:
@@ -185,7 +186,7 @@ def _run(line: Sequence[Stretch], first: int, last: int, span: range, scale: Sca
     # A load begins and ends with its window: what lies outside counts where it is higher, so that something is missing.
     top_w = max(line[at].power_w for at in inner)
     found = _against(line, first, last, inner | {at for at in outer if line[at].power_w > top_w})
-    if found.outside_j > _noise_j(line, found, scale):
+    if found.outside_j > limit_j:
         # A step near the edge: the stretch outside may explain it.
         return min(found, _against(line, first, last, inner | outer), key=lambda run: run.outside_j)
     return found

@@ -135,22 +135,27 @@ class VirtualWatch:
 
     def check(self, begin_ns: float, end_ns: float, _key: int) -> Told:
         t, marked = self.marks[0] - 400_000_000, self.marks[0] - 10**10
-        ticks, events = [], []
+        ticks: list[Tick] = []
+        events: list[Event] = []
         for upcoming in [*self.marks, self.clock.now]:
             while True:
                 due = t + min(max((t - marked) // SHARE, SHORTEST_NS), LONGEST_NS)
                 if due >= upcoming:
                     break
                 t = due + round(self.rng.expovariate(1 / 80_000))
-                try:
-                    ticks.append(Tick(t, t + 6_000, self.counter.at(t + 3_000)))
-                except WindowInvalid as error:
-                    events.append(Event(t, 0, error.reason))
+                self._tick(t, ticks, events)
             t, marked = max(t, upcoming), upcoming
+        self._tick(self.clock.now, ticks, events)  # being asked, it reads
         for event in events:
             if begin_ns <= event.t_ns <= end_ns:
                 raise WindowInvalid(event.reason)
         return Told(0, ticks, [])
+
+    def _tick(self, t: int, ticks: list[Tick], events: list[Event]) -> None:
+        try:
+            ticks.append(Tick(t, t + 6_000, self.counter.at(t + 3_000)))
+        except WindowInvalid as error:
+            events.append(Event(t, 0, error.reason))
 
 
 @contextmanager

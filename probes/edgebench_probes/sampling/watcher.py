@@ -27,9 +27,10 @@ from edgebench_probes.stretches import possible
 if TYPE_CHECKING:
     from edgebench_probes.counter import Counter
 
-# Dense where a window begins, then ever wider: each stretch is a small share of its window, and an hour costs little.
+# Dense where a window begins, then ever wider: each stretch is a share of its window, and a second costs little.
 SHARE = 8
-SHORTEST_NS, LONGEST_NS = 8_000_000, 80_000_000
+SHORTEST_NS, LONGEST_NS = 10_000_000, 200_000_000
+LOOK_NS = 150_000_000  # between two looks at the state of the process that measures
 HELD = 1 << 15  # ticks; then the older half is thinned
 STALL_NS = 30_000_000  # a wake-up this late that no run queue explains: frozen, suspended, or the machine was
 MESSAGE = 1 << 16
@@ -91,8 +92,12 @@ class Series:
         thin(self.ticks)
 
     def _possible(self, now_ns: int, raw: int) -> bool:
-        last = self.ticks[-1]
-        return possible(last.raw, raw, (now_ns - last.before_ns) / 1e9, self.counter.scale)
+        last, scale = self.ticks[-1], self.counter.scale
+        seconds = (now_ns - last.before_ns) / 1e9
+        # What nearly every read shows, first: a tick that wakes up on a cold processor is dear.
+        return last.raw < raw < last.raw + scale.max_power_w * seconds / scale.joules or possible(
+            last.raw, raw, seconds, scale
+        )
 
 
 def thin(seen: list[Tick] | list[Event]) -> None:
@@ -113,21 +118,26 @@ class Standstill:
             self._own = os.open("/proc/self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
             self._wchan = os.open(f"/proc/{parent}/wchan", os.O_RDONLY | os.O_CLOEXEC)
         self._queued_ns = self._queue_ns()
-        self._last_ns = time.monotonic_ns()
+        self._last_ns = self._looked_ns = time.monotonic_ns()
 
     def _queue_ns(self) -> int:
         """Time spent waiting for a processor: on a busy machine that is why one wakes up late."""
         return int(os.pread(self._own, 64, 0).split()[1]) if self._own >= 0 else 0
 
     def look(self, due_ns: int) -> Event | None:
-        """Look now; `due_ns` is when this look should have been."""
-        now, queued, last = time.monotonic_ns(), self._queue_ns(), self._last_ns
-        late = now - max(due_ns, last) - (queued - self._queued_ns)
-        self._queued_ns, self._last_ns = queued, now
+        """Look now; `due_ns` is when this look should have been. Most are cheap: waking in time proves much."""
+        now, last = time.monotonic_ns(), self._last_ns
+        late, looked = now - max(due_ns, last), self._looked_ns
+        self._last_ns = now
+        if late <= STALL_NS and now - looked < LOOK_NS:
+            return None
+        queued = self._queue_ns()
+        late -= queued - self._queued_ns
+        self._queued_ns, self._looked_ns = queued, now
         if late > STALL_NS:
             return Event(now, late, "the measuring process was frozen, or the machine stood still, within the window")
         reason = self._parent_stopped()
-        return Event(now, now - last, reason) if reason else None
+        return Event(now, now - looked, reason) if reason else None
 
     def _parent_stopped(self) -> str | None:
         stat = os.pread(self._state, 512, 0)

@@ -38,6 +38,8 @@ STOPPED = {
     "T": "the measuring process was stopped by a signal within the window",
     "t": "the measuring process was stopped by a debugger within the window",
 }
+GROUP = "the control group of the measuring process was frozen within the window"
+V2_ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 FROZEN = (
     "do_freezer_trap",
     "get_signal",
@@ -118,7 +120,8 @@ class Standstill:
             self._own = os.open("/proc/self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
             self._wchan = os.open(f"/proc/{parent}/wchan", os.O_RDONLY | os.O_CLOEXEC)
         self._queued_ns = self._queue_ns()
-        self._last_ns = self._looked_ns = time.monotonic_ns()
+        self._frozen_us = self._count_frozen()
+        self._last_ns = self._looked_ns = self._asked_ns = time.monotonic_ns()
 
     def _queue_ns(self) -> int:
         """Time spent waiting for a processor: on a busy machine that is why one wakes up late."""
@@ -149,8 +152,25 @@ class Standstill:
         else:
             frozen = state != "R" and self._wchan >= 0 and os.pread(self._wchan, 64, 0).decode() in FROZEN
         if frozen:
-            return "the control group of the measuring process was frozen within the window"
+            return GROUP
         return None
+
+    def frozen(self) -> Event | None:
+        """Return what the kernel counted since the last call: exact, where it does (version 2, `frozen_usec`)."""
+        now, last, before = time.monotonic_ns(), self._asked_ns, self._frozen_us
+        self._asked_ns, self._frozen_us = now, self._count_frozen()
+        return Event(now, now - last, GROUP) if self._frozen_us > before else None
+
+    def _count_frozen(self) -> int:
+        with contextlib.suppress(OSError):
+            groups = Path(f"/proc/{self._parent}/cgroup").read_text(encoding="utf-8").splitlines()
+            path = next((line[3:] for line in groups if line.startswith("0::")), "")
+            for root in V2_ROOTS:
+                file = Path(f"{root}{path}/cgroup.stat.local")
+                if path and file.exists():
+                    found = dict(line.split() for line in file.read_text(encoding="utf-8").splitlines())
+                    return int(found.get("frozen_usec", 0))
+        return 0
 
     def _frozen_v1(self) -> bool:
         """Whether the parent's control group of version 1 is frozen: its processes stay where they were."""
@@ -193,11 +213,14 @@ class Watcher:
         return now + min(max((now - self._marked_ns) // SHARE, SHORTEST_NS), LONGEST_NS)
 
     def _tick(self, due_ns: int) -> None:
-        if (stop := self._standstill.look(due_ns)) is not None:
-            self._stops.append(stop)
-            thin(self._stops)
+        self._stop(self._standstill.look(due_ns))
         for series in self._series.values():
             series.read()
+
+    def _stop(self, stop: Event | None) -> None:
+        if stop is not None:
+            self._stops.append(stop)
+            thin(self._stops)
 
     def _serve(self) -> bool:
         data, handles, _, _ = socket.recv_fds(self._link, MESSAGE, 1)
@@ -205,6 +228,7 @@ class Watcher:
             return False
         what, *rest = pickle.loads(data)  # noqa: S301 - from our parent
         if what == "mark":
+            self._stop(self._standstill.frozen())
             self._marked_ns = time.monotonic_ns()
         elif what == "add":
             key, counter = rest
@@ -218,6 +242,7 @@ class Watcher:
             self._series.pop(rest[0]).counter.close()
         else:
             self._tick(time.monotonic_ns())
+            self._stop(self._standstill.frozen())
             self._tell(*rest)
         return True
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         WindowEnergy,
         WindowInvalid,
     )
-    from edgebench_probes.counter import Counter, CounterProbe
+    from edgebench_probes.counter import Counter
     from edgebench_probes.finding import Finding
     from edgebench_probes.measuring import MeasuredFunction, Measurement, measure
     from edgebench_probes.opening import OpenProbes, open, probes  # noqa: A004 - as gzip.open
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edgebench_probes.reading import Idle, Measured, Reading
     from edgebench_probes.sampling.source import PolledSource, Sample, Source, SourceInfo, SourceLost
     from edgebench_probes.spec import Spec
+    from edgebench_probes.summed import CounterProbe
 
 __all__ = [
     "Counter",

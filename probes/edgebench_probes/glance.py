@@ -15,6 +15,7 @@ from edgebench_probes.catalogue.discover import Finding, closed_probes
 from edgebench_probes.host import Host
 from edgebench_probes.sampling.probe import SampledProbe
 from edgebench_probes.sampling.source import PolledSource
+from edgebench_probes.summed import CounterProbe
 
 EXCLUSIVE = "only the energy windows read it: a second reader is not possible, or would disturb them"
 
@@ -42,6 +43,8 @@ class CounterGlance(Glance):
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
         self._last: Mark | None = None
+        if isinstance(probe, CounterProbe):
+            probe.watched = False  # shown, not stated: it may be wrong for half a second
         probe.open()
 
     @property

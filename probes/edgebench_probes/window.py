@@ -9,6 +9,8 @@ from edgebench_probes.base import ProbeInfo, WindowEnergy, WindowInvalid
 # A window below these counts of refreshes or samples tells neither a frozen counter from an idle one nor a mean power.
 MIN_REFRESHES = 50
 MIN_SAMPLES = 20
+AGE_S = 0.005  # a reading may be this old before it proves anything: parts refresh late when they sleep
+UNSEEN_REFRESHES = 3  # a fault that the watch over a counter cannot tell from the counter's own refresh
 
 
 def counter_delta(before: float, after: float, *, modulus: float, ceiling: float) -> float:
@@ -44,17 +46,24 @@ def uniform_sigma(width: float) -> float:
     return width / math.sqrt(12)
 
 
+def bound_sigma(bound: float) -> float:
+    """One sigma of a quantity known only to lie within `bound` on either side."""
+    return uniform_sigma(2 * bound)
+
+
 def shortest_window_s(info: ProbeInfo, power_w: float, target: float) -> float:
     """Shortest window (s) whose relative random uncertainty (one sigma) at this power stays within `target`.
 
-    Counter: quantisation of both readings and, conservatively, both edges unsynchronised within one refresh; at least
-    50 refreshes. Power: quantisation averaged over the samples; at least 20 samples. ValueError unless both are > 0.
+    Counter: quantisation of both readings, conservatively both edges unsynchronised within one refresh, and a fault of
+    three refreshes and steps that no watch can see; at least 50 refreshes. Power: quantisation averaged over the
+    samples; at least 20 samples. ValueError unless both are > 0.
     """
     if not (power_w > 0 and target > 0):
         raise ValueError(f"power ({power_w} W) and target ({target}) must be above zero")
     if info.kind == "counter":
         edges_s = math.sqrt(2) * uniform_sigma(info.refresh_s)
-        sigma_j = math.hypot(quantisation_j(info.resolution), power_w * edges_s)
+        unseen_j = UNSEEN_REFRESHES * (power_w * info.refresh_s + info.resolution)
+        sigma_j = math.hypot(quantisation_j(info.resolution), power_w * edges_s, bound_sigma(unseen_j))
         return max(sigma_j / (power_w * target), MIN_REFRESHES * info.refresh_s)
     samples = (uniform_sigma(info.resolution) / (power_w * target)) ** 2
     return max(samples, MIN_SAMPLES) * info.refresh_s

@@ -10,10 +10,10 @@ from tests.simulators.sysfs import chip, plant
 
 from edgebench_probes.base import ProbeError, Scope
 from edgebench_probes.catalogue.discover import Finding, closed_probes, examine, open_probes
-from edgebench_probes.counter import CounterProbe
 from edgebench_probes.host import Host
 from edgebench_probes.sources.chips import meaning
 from edgebench_probes.sources.hwmon import HwmonSource, channels, energies
+from edgebench_probes.summed import CounterProbe
 
 METAL = Host(machine="x86_64", vendor="AuthenticAMD", virtual=False, container=False, paranoid=2, perfmon=False)
 APU_METRICS, CARD_METRICS = bytes([128, 0, 2, 2]) + bytes(124), bytes([120, 0, 1, 3]) + bytes(116)

@@ -131,7 +131,7 @@ def test_what_is_usable_is_said_scope_by_scope(tmp_path: Path) -> None:
         assert package.info.source == "powercap intel-rapl:0"
         if package.reading_w is not None:  # a machine that loses its processors reads it another time
             assert package.reading_w == pytest.approx(7.0, rel=0.05)
-            assert package.shortest_window_s == pytest.approx(0.05)
+            assert package.shortest_window_s == pytest.approx(0.18, abs=0.01)
         says(found[Scope.UNCORE], "reads zero")
         probes, missing = open_probes([], simulator.root, METAL)
         try:

@@ -14,9 +14,9 @@ from tests.simulators.powercap import unavailable
 from tests.simulators.sysfs import chip
 
 from edgebench_probes.base import ProbeError, Scope
-from edgebench_probes.counter import CounterProbe
 from edgebench_probes.plausible import MOST_W
 from edgebench_probes.sources.hwmon import EnergyCounter, HwmonSource, SupplySource, channels, energies, supplies
+from edgebench_probes.summed import CounterProbe
 
 pytestmark = [pytest.mark.quiet, pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")]
 

@@ -15,9 +15,10 @@ import pytest
 from tests.simulators.powercap import LSB_NJ, Options, Simulator, powercap, unavailable
 
 from edgebench_probes.base import Mark, Scope, WindowEnergy, WindowInvalid
-from edgebench_probes.counter import State
+from edgebench_probes.sampling.watch import WATCH
 from edgebench_probes.sources.powercap import step_nj, walk
 from edgebench_probes.sources.rapl import RaplProbe, zones_by_scope
+from edgebench_probes.summed import State
 
 pytestmark = [pytest.mark.quiet, pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")]
 
@@ -129,6 +130,56 @@ def test_a_fault_within_a_window_invalidates_it_and_only_it(faulty: Simulator, f
         faulty.control("ok")
         probe.mark(sync=False)  # a thaw in the simulator resumes where it stood, as after a driver's reload
         assert agrees(measure(probe, 0.1), POWER)
+
+
+def test_a_counter_that_stood_still_inside_a_window_and_lost_energy_has_none(faulty: Simulator) -> None:
+    with probe_of(faulty) as probe:
+        start = probe.mark()
+        time.sleep(0.1)
+        faulty.control("freeze")
+        time.sleep(0.15)
+        faulty.control("ok")
+        time.sleep(0.1)
+        with pytest.raises(WindowInvalid, match=r"stood still|jumped"):
+            probe.energy(start, probe.mark())
+
+
+def test_a_load_that_steps_inside_a_window_is_no_fault(faulty: Simulator) -> None:
+    with probe_of(faulty) as probe:
+        start = probe.mark()
+        time.sleep(0.2)
+        before_ns = time.monotonic_ns()
+        faulty.control("power 28")
+        after_ns = time.monotonic_ns()
+        time.sleep(0.2)
+        end = probe.mark()
+        faulty.control(f"power {POWER}")
+        window = probe.energy(start, end)
+    truth_j = [(POWER * (t - start.t_ns) + 28 * (end.t_ns - t)) / 1e9 for t in (after_ns, before_ns)]
+    assert truth_j[0] - 2 * window.uncertainty_j < window.energy_j < truth_j[1] + 2 * window.uncertainty_j
+    assert window.parts["unseen"] > window.parts["timing"]
+
+
+def test_a_window_whose_watch_was_killed_has_no_energy_and_the_next_has(tree: Simulator) -> None:
+    with probe_of(tree) as probe:
+        start = probe.mark()
+        assert WATCH._process is not None
+        WATCH._process.kill()
+        time.sleep(0.1)
+        with pytest.raises(WindowInvalid, match="watch"):
+            probe.energy(start, probe.mark())
+        assert agrees(measure(probe, 0.1), POWER)
+        assert 0 < probe.watch_share() < 0.5
+
+
+def test_the_watch_ends_with_the_last_probe(tree: Simulator) -> None:
+    with probe_of(tree) as first, probe_of(tree, Scope.CORE) as second:
+        assert WATCH._process is not None
+        pid = WATCH._process.pid
+        assert agrees(measure(first, 0.1), POWER)
+        first.close()
+        assert measure(second, 0.1).power_w == pytest.approx(0.6 * POWER, rel=0.02)
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_a_counter_frozen_for_the_whole_window_has_no_energy(faulty: Simulator) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray  # noqa: TC002 - hypothesis and pytest read annotations
 from tests.simulators.board import Simulator, board
@@ -95,8 +95,11 @@ def test_the_stated_uncertainty_covers_random_windows(rate: int, noise: float, s
 def test_a_window_is_the_sum_of_its_halves(power: list[float], start: float, end: float) -> None:
     t, p = np.arange(len(power)) * 1.0, np.array(power)
     middle = start + 20.7
-    whole = integrate(t, p, start, end, info(1.0)).energy_j
-    first = integrate(t, p, start, middle, info(1.0)).energy_j
+    try:
+        whole = integrate(t, p, start, end, info(1.0)).energy_j
+        first = integrate(t, p, start, middle, info(1.0)).energy_j
+    except WindowInvalid:
+        reject()  # no machine draws that
     exact = np.concatenate(([middle], t[(t > middle) & (t < end)], [end]))
     rest = float(np.trapezoid(np.interp(exact, t, p), exact))
     assert whole == pytest.approx(first + rest)

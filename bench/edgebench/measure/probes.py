@@ -13,15 +13,15 @@ from edgebench.measure.messages import ProbeSettings
 from edgebench.measure.results import place
 from edgebench_probes.catalogue.discover import open_probes
 from edgebench_probes.sampling.probe import SampledProbe
+from edgebench_probes.summed import CounterProbe
 
 if TYPE_CHECKING:
-    from edgebench_probes.base import Probe, Scope
+    from edgebench_probes.base import Probe
 
 
 def open_all(settings: ProbeSettings, workload_cpus: Sequence[int] = ()) -> tuple[list[Probe], list[MissingProbe]]:
     """Open the probes that are asked for; return the open ones and those that cannot be used.
 
-    A report has one figure a scope: of two probes of one scope the first is kept, as no figure is common to both.
     Samplers keep off `workload_cpus` where the machine has a processor to spare.
     """
     probes, findings = open_probes(settings.specs, Path(settings.sysfs), workload_cpus=workload_cpus)
@@ -29,15 +29,7 @@ def open_all(settings: ProbeSettings, workload_cpus: Sequence[int] = ()) -> tupl
         MissingProbe(name=found.name, reason=found.reason or "not usable here", fix=found.fix or None)
         for found in findings
     ]
-    kept: dict[Scope, Probe] = {}
-    for probe in probes:
-        first = kept.setdefault(probe.info.scope, probe)
-        if first is not probe:
-            name = probe.info.name
-            probe.close()
-            reason = f"{first.info.name} measures {first.info.scope} already, and a report has one figure a scope"
-            missing.append(MissingProbe(name=name, reason=reason, fix="name it alone with --probe, in another session"))
-    return list(kept.values()), missing
+    return probes, missing
 
 
 @contextlib.contextmanager
@@ -66,7 +58,9 @@ def place_of(probe: Probe) -> str:
 
 
 def sampler_share(probe: Probe) -> float | None:
-    """Return the share of one processor that a probe's sampler used since it was opened; None without a sampler."""
+    """Return the share of one processor that a probe's sampler, or its watch, used since it was opened."""
+    if isinstance(probe, CounterProbe):
+        return probe.watch_share()
     return probe.sampler_share() if isinstance(probe, SampledProbe) else None
 
 

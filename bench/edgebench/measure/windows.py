@@ -79,6 +79,7 @@ def measure_passes(
                     live.remove(probe)
             continue
         windows += found
+        tries = dict.fromkeys(tries, 0)
         done += 1
     return Windows(
         windows=tuple(windows),

@@ -109,7 +109,7 @@ class Probe(Part):
     """A source of energy that was used.
 
     `resolution` is J for a counter and W for a power sensor; `overhead` is seconds a read and
-    `sampler_share` the share of one processor that its sampler used, both measured.
+    `sampler_share` the share of one processor that its sampler (a counter: the watch) used, both measured.
     """
 
     name: Name

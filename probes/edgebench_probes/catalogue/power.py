@@ -9,7 +9,6 @@ from pathlib import Path
 
 from edgebench_probes import engines
 from edgebench_probes.base import Probe, ProbeError, Scope
-from edgebench_probes.counter import CounterProbe
 from edgebench_probes.entry import Candidate, Entry
 from edgebench_probes.finding import Finding
 from edgebench_probes.host import Host
@@ -22,6 +21,7 @@ from edgebench_probes.sources.pmic import Firmware, Mailbox, PmicSource, Vcgencm
 from edgebench_probes.sources.rails import text
 from edgebench_probes.sources.replay import ReplaySource
 from edgebench_probes.spec import Spec
+from edgebench_probes.summed import CounterProbe
 
 UNMONITORED = ("Jetson Nano 2GB",)  # boards without an INA3221, which would otherwise be told to load its driver
 THOR = "Thor"  # its INA3221 rails are a part of the board (github.com/rbonghi/jetson_stats, pull request 900)

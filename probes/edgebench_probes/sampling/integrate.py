@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebench_probes.base import WindowEnergy, WindowInvalid
+from edgebench_probes.sampling import drawn
 from edgebench_probes.sampling.source import SourceInfo
-from edgebench_probes.window import MIN_SAMPLES, uniform_sigma
+from edgebench_probes.window import MIN_SAMPLES, bound_sigma, uniform_sigma
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 SMOOTHINGS = 10  # a window shorter than this many smoothing times is mostly what came before it
 MAX_GAP_REFRESHES = 5
 COVERED_REFRESHES = 2  # a stretch between two samples counts as seen up to this
+MOSTLY = 0.5  # a source that changes this often may have stood still where it did not change
 HOST_CLOCK = 1e-4  # CLOCK_MONOTONIC is a crystal's, within 100 ppm of the second
 
 
@@ -38,7 +40,8 @@ def integrate(
     """Trapezoid over the samples, with the power interpolated at both edges from the samples that bracket them.
 
     Times strictly increasing (s), power in W. Raises WindowInvalid for: fewer than 20 samples inside, a window shorter
-    than 10 smoothing times, a gap above 5 refreshes, an edge without a sample on either side.
+    than 10 smoothing times, a gap above 5 refreshes, an edge without a sample on either side, values that no machine
+    draws.
     """
     import numpy as np
 
@@ -65,6 +68,7 @@ def integrate(
     p = np.concatenate(([p_start], powers[1:-1], [p_end]))
     dt = np.diff(t)
     energy = float(np.sum((p[1:] + p[:-1]) / 2 * dt))
+    drawn.check(power_w, near, np.concatenate(([dt[0]], dt[1:] + dt[:-1], [dt[-1]])) / 2, info.info.scope)
 
     reach = info.smoothing_s + refresh_s
     edge_w = math.hypot(_span(t_s, power_w, start_s, reach), _span(t_s, power_w, end_s, reach))
@@ -72,7 +76,8 @@ def integrate(
     parts = {
         "resolution": _resolution(p, dt, info.info.resolution),
         "timing": edge_w * math.hypot(uniform_sigma(refresh_s), info.smoothing_s / 2, known.residual_s),
-        "spread": _spread(steps, rises, (float(times[1]) - start_s, end_s - float(times[-2]))),
+        "spread": _spread(_reach(steps, power_w, near), rises, (float(times[1]) - start_s, end_s - float(times[-2]))),
+        "lone": bound_sigma(drawn.lone_j(power_w, near, refresh_s)),
         "clock": math.hypot(
             abs(energy) * uniform_sigma(2 * HOST_CLOCK), edge_w * math.hypot(info.clock_s, known.rate_sigma * seconds)
         ),
@@ -105,6 +110,14 @@ def _resolution(p: NDArray[Any], dt: NDArray[Any], resolution_w: float) -> float
     weights = np.concatenate(([dt[0]], dt[1:] + dt[:-1], [dt[-1]])) / 2
     runs = np.cumsum(np.concatenate(([0], np.abs(np.diff(p)) > resolution_w / 2)).astype(int))
     return uniform_sigma(resolution_w) * float(np.sqrt(np.sum(np.bincount(runs, weights) ** 2)))
+
+
+def _reach(steps: NDArray[Any], power_w: NDArray[Any], near: slice) -> NDArray[Any]:
+    """How long before each sample the power may have stepped: of a source that changes mostly, as long as it stood."""
+    reach = steps
+    if drawn.change_share(power_w[near]) >= MOSTLY:
+        reach = steps * drawn.run_lengths(power_w)[near][:-1]
+    return reach
 
 
 def _spread(steps: NDArray[Any], rises: NDArray[Any], edges_s: tuple[float, float]) -> float:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebench_probes.base import Mark, Probe, ProbeError, ProbeInfo, WindowEnergy, WindowInvalid
-from edgebench_probes.counter import SUSPEND_NS
 from edgebench_probes.sampling.clockfit import fit_clock
 from edgebench_probes.sampling.integrate import MAX_GAP_REFRESHES, Timing, integrate
 from edgebench_probes.sampling.process import Job, Ready, Refused
 from edgebench_probes.sampling.ring import RingReader
 from edgebench_probes.sampling.source import Sample, Source, SourceInfo
+from edgebench_probes.sampling.watch import WATCH, check_awake, slept_ns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,6 +97,8 @@ class SampledProbe(Probe):
             self._generation += 1
             ready = self._talk(self._process)
             self._info, self._ring = ready.info, RingReader(fd, ready.capacity)
+            if not self._wanted:
+                WATCH.open()
         except OSError as error:
             self._stop()
             raise ProbeError(f"the sampler process cannot be started: {error}", "check this user's limits") from None
@@ -126,6 +128,8 @@ class SampledProbe(Probe):
 
     def close(self) -> None:
         """Stop the sampler, which closes its source."""
+        if self._wanted:
+            WATCH.close()
         self._wanted = False
         self._stop()
 
@@ -155,14 +159,13 @@ class SampledProbe(Probe):
         """
         ring = self._alive()
         if sync:
+            WATCH.mark()
             self._wait_fresh(ring)
         state = ring.state()
         if state.lost:
             raise WindowInvalid(f"the source was lost: {state.reason}")
         now = time.monotonic_ns()
-        return Mark(
-            now, State(self._generation, state.epoch, state.written, time.clock_gettime_ns(time.CLOCK_BOOTTIME) - now)
-        )
+        return Mark(now, State(self._generation, state.epoch, state.written, slept_ns()))
 
     def energy(self, start: Mark, end: Mark) -> WindowEnergy:
         """Energy between two marks; waits, bounded, for the sample after the end. Raises WindowInvalid."""
@@ -174,8 +177,8 @@ class SampledProbe(Probe):
         if first.generation != self._generation or self._process.poll() is not None:
             died = self._ended if first.generation != self._generation else _death(self._process.returncode)
             raise WindowInvalid(f"the sampler process died in the window ({died})")
-        if last.slept_ns - first.slept_ns > SUSPEND_NS:
-            raise WindowInvalid("the machine was suspended within the window")
+        check_awake(first.slept_ns, last.slept_ns)
+        WATCH.check(start.t_ns, end.t_ns)
         t_s, power_w, timing = self._bracketed(first, end.t_ns)
         return integrate(t_s, power_w, start.t_ns / 1e9, end.t_ns / 1e9, self.source_info, timing)
 

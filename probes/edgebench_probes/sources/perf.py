@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebench_probes.base import ProbeError, Scope, WindowInvalid
-from edgebench_probes.counter import Counter, CounterProbe
+from edgebench_probes.counter import Counter
+from edgebench_probes.summed import CounterProbe
 
 PMU = "bus/event_source/devices/power"
 EVENTS = {

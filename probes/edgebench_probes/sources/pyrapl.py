@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edgebench_probes.base import ProbeError, Scope, WindowInvalid
-from edgebench_probes.counter import CounterProbe
 from edgebench_probes.sources.powercap import Zone, ZoneCounter
+from edgebench_probes.summed import CounterProbe
 
 SYSFS = Path("/sys")
 
@@ -49,6 +49,12 @@ class SensorCounter(ZoneCounter):
         except (OSError, ValueError, pyrapl.PyRAPLException) as error:
             raise ProbeError(f"pyRAPL cannot read {self.name}: {str(error) or type(error).__name__}") from None
         super().open()
+
+    def watched(self) -> ZoneCounter:
+        """Return the zone itself: pyRAPL's sensor cannot be sent to the watch, and reads the same file."""
+        zone = ZoneCounter(self._zone)
+        vars(zone).update((name, value) for name, value in vars(self).items() if name not in ("_sensor", "_socket"))
+        return zone
 
     def close(self) -> None:
         """Close the zone and drop the sensor, which closes its files."""

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgebench_probes.base import ProbeError, Scope
-from edgebench_probes.counter import Counter, CounterProbe
+from edgebench_probes.counter import Counter
 from edgebench_probes.sources.powercap import Zone, ZoneCounter, walk
+from edgebench_probes.summed import CounterProbe
 
 ZERO_WAIT_S = 0.02
 MIRROR_S = 0.1  # how long two zones are held against each other, at most

@@ -1,0 +1,115 @@
+"""Whether samples of power can be what a machine drew: pure. The reasoning stands in docs/energy.md."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from edgebench_probes.base import Scope, WindowInvalid
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WHOLE = (Scope.MODULE, Scope.BOARD_DC, Scope.WALL_AC, Scope.PSYS)  # a machine that measures itself draws some power
+SWING = 300.0  # a source whose values differ by more within one window has lost a digit or a unit
+OUTSTANDING = 0.05  # a lone excess above this share of the window's energy is a fault; below, it is in the uncertainty
+LIKE = 0.1  # powers this near are taken for the same
+BEFORE = 64  # samples outside a window that are looked at on each side
+STANDING = 10  # values that must be there beside a run of equal ones to tell how often the source changes
+CHANCE = 1e-5  # equal values are no chance below this
+
+
+def check(power_w: NDArray[Any], window: slice, seconds: NDArray[Any], scope: Scope) -> None:
+    """Raise WindowInvalid for samples that no machine can have drawn.
+
+    `window` are the samples of the window, each standing for some `seconds`, among those that came before and after.
+    """
+    import numpy as np
+
+    inside = power_w[window]
+    around = power_w[max(0, window.start - BEFORE) : window.stop + BEFORE]
+    low, high = float(around.min()), float(around.max())
+    if low < 0 < high:
+        raise WindowInvalid(f"the source gave both {low:.3g} W and {high:.3g} W: the sign changed within the window")
+    if scope in WHOLE and np.any(inside == 0):
+        raise WindowInvalid("the source gave 0 W within the window, and a machine that runs draws some")
+    least = float(np.min(np.abs(around)[around != 0], initial=math.inf))
+    if max(abs(low), high) > SWING * least:
+        raise WindowInvalid(f"the source gave both {least:.3g} W and {max(abs(low), high):.3g} W within the window")
+    _check_lone(inside, seconds)
+    _check_standing(power_w, window)
+
+
+def lone_j(power_w: NDArray[Any], window: slice, refresh_s: float) -> float:
+    """Energy by which one sample of a window is unlike both its neighbours, at the most: it may be a fault's."""
+    import numpy as np
+
+    near = power_w[max(0, window.start - 1) : window.stop + 1]
+    if len(near) < 3:
+        return 0.0
+    left, right = np.abs(near[1:-1] - near[:-2]), np.abs(near[1:-1] - near[2:])
+    least, most = np.minimum(left, right), np.maximum(left, right)
+    unlike = least > LIKE * np.maximum(np.abs(near[:-2]), np.abs(near[2:]))
+    return float(np.max(np.where(unlike, most, least))) * refresh_s
+
+
+def _check_lone(power_w: NDArray[Any], seconds: NDArray[Any]) -> None:
+    """Refuse a sample, or two, far off both neighbours and unlike any other: a load's bursts come again."""
+    import numpy as np
+
+    for count in (1, 2):
+        if len(power_w) < count + 4:
+            return
+        runs = np.lib.stride_tricks.sliding_window_view(power_w[1:-1], count).mean(axis=1)
+        left, right = power_w[: len(runs)], power_w[count + 1 :]
+        spent = np.lib.stride_tricks.sliding_window_view(seconds[1:-1], count).sum(axis=1)
+        outside = np.maximum(runs - np.maximum(left, right), np.minimum(left, right) - runs)
+        worst = int(np.argmax(outside * spent))
+        off_j = float(outside[worst] * spent[worst])
+        if off_j <= OUTSTANDING * abs(float(np.sum(power_w * seconds))):
+            continue
+        others = np.concatenate((power_w[: worst + 1], power_w[worst + 1 + count :]))
+        if not others.min() * (1 - LIKE) <= runs[worst] <= others.max() * (1 + LIKE):
+            raise WindowInvalid(
+                f"the source gave {runs[worst]:.3g} W once, between {left[worst]:.3g} W and {right[worst]:.3g} W"
+            )
+
+
+def run_lengths(power_w: NDArray[Any]) -> NDArray[Any]:
+    """Return for each sample how many equal ones in a row it is the last of."""
+    import numpy as np
+
+    starts = np.concatenate(([True], power_w[1:] != power_w[:-1]))
+    index = np.arange(len(power_w))
+    return index - np.maximum.accumulate(np.where(starts, index, 0)) + 1
+
+
+def change_share(power_w: NDArray[Any]) -> float:
+    """Share of the samples that differ from the one before."""
+    import numpy as np
+
+    return float(np.mean(power_w[1:] != power_w[:-1])) if len(power_w) > 1 else 0.0
+
+
+def _check_standing(power_w: NDArray[Any], window: slice) -> None:
+    """Refuse a value that stands for longer than chance allows, by how often the source changes at such a power."""
+    import numpy as np
+
+    lengths = run_lengths(power_w)
+    ends = np.concatenate((lengths[1:] == 1, [True])) & (np.arange(len(lengths)) - lengths + 1 < window.stop)
+    ends[: window.start] = False
+    last = int(np.argmax(np.where(ends, lengths, 0)))
+    count = int(lengths[last])
+    first = last - count + 1
+    near = np.abs(power_w - power_w[last]) <= 2 * LIKE * abs(power_w[last])
+    pairs = near[1:] & near[:-1]
+    pairs[max(0, first - 1) : last + 1] = False
+    known = int(pairs.sum())
+    if count < 3 or known < STANDING:
+        return
+    changes = int(np.sum(power_w[1:][pairs] != power_w[:-1][pairs]))
+    stays = 1 - changes / (known + 2)
+    if len(power_w) * stays ** (count - 1) < CHANCE:
+        raise WindowInvalid(
+            f"the source gave {power_w[last]:.4g} W {count} times in a row, and a new value nearly each time else"
+        )

@@ -128,6 +128,7 @@ STOPS: dict[str, tuple[Stop, float]] = {
 }
 
 
+REASONS = ("was stopped by", "was frozen within", "machine stood still, within")
 FEW = ("signal", "short signal", "process group", "freezer v2, as docker pause does")
 
 
@@ -159,5 +160,5 @@ def test_a_stop_voids_its_window_and_no_other(tree: Path, kind: str, stop: str) 
         remove_groups(process.pid)
     if seconds < 0.05 and "freezer" in stop and said[1] == "valid":
         pytest.skip("this kernel does not count how long a control group was frozen")
-    assert said[0] == said[2] == "valid"
-    assert any(word in said[1] for word in ("stopped", "frozen", "stood still"))
+    assert any(reason in said[1] for reason in REASONS)
+    assert not any(reason in said[0] + said[2] for reason in REASONS)

@@ -84,6 +84,7 @@ class Watch:
             self._counters[self._next] = counter
             self._send_counter(self._next, counter)
             self._ask(("tell", None, time.monotonic_ns()))
+            self._since = self._cpu_s(), time.monotonic()
             return self._next
 
     def drop(self, key: int) -> None:
@@ -117,7 +118,7 @@ class Watch:
         return told
 
     def share(self) -> float:
-        """Share of one processor that the watch has taken since it began."""
+        """Share of one processor that the watch has taken since it began, or got its last counter."""
         with self._lock:
             cpu_s, begun = self._since
             return max(0.0, self._cpu_s() - cpu_s) / max(time.monotonic() - begun, 1e-9)

@@ -126,7 +126,6 @@ def test_only_programs_exit_and_nothing_prints() -> None:
         "measure.worker",
         "artifacts.prepare",
         "artifacts.compress",
-        "ab.side",
         "report.schema",
     }
     for module, path in MODULES.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from tests.unit import records
 
 from edgebench.errors import ReportError
 from edgebench.measure.ledger import CompressResult, IdlePower, LedgerPhase, MadePhase, PhaseEnergy
-from edgebench.measure.messages import Clock, Failure
+from edgebench.measure.messages import Clock, Failure, encode
 from edgebench.measure.results import InferenceResult, Windows
 from edgebench.report.figures.energy import joules_a_pass, whole_window
 from edgebench.report.journal import Journal
@@ -140,6 +141,14 @@ def test_a_worker_that_answers_anything_else_fails_its_run(tmp_path: Path, code:
     outcome = run_job("liar", job, (InferenceResult,), environment=environment, limit_s=60)  # type: ignore[arg-type]  # any JSON
     assert outcome.answer is None
     assert words in str(outcome.error)
+
+
+def test_numbers_of_numpy_travel_as_numbers_and_nothing_else_travels() -> None:
+    result = records.inference(settings={"a": np.float64(1.5), "b": np.int64(2)})
+    again = msgspec.json.decode(encode(result), type=InferenceResult)
+    assert again.settings == {"a": 1.5, "b": 2}
+    with pytest.raises(TypeError, match="cannot hold object"):
+        encode(records.inference(settings={"a": object()}))
 
 
 @settings(deadline=None)

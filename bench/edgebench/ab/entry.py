@@ -17,6 +17,7 @@ import msgspec
 import edgebench
 from edgebench.ab.messages import PROTOCOLS, Greeting, PlanQuestion, RunQuestion
 from edgebench.machine.child import die_with_parent
+from edgebench.measure.messages import encode
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,5 +45,5 @@ def main(arguments: Sequence[str]) -> int:
         from edgebench.ab.side import answer_plan
 
         answer = answer_plan(question, started_s)
-    given.answer.write_bytes(msgspec.json.encode(answer))
+    given.answer.write_bytes(encode(answer))
     return 0

@@ -7,6 +7,7 @@ error, as it would ask for something that is not done. What a worker answers sta
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -132,3 +133,16 @@ class MeasureJob(Job, frozen=True, kw_only=True, tag="measure"):
     weights_only: bool = False
     describe: bool = False
     evaluate: EvaluateJob | None = None
+
+
+def encode(message: Message) -> bytes:
+    """Return a message as JSON. Raises TypeError for a value that JSON has no word for."""
+    return msgspec.json.encode(message, enc_hook=_plain)
+
+
+def _plain(value: Any) -> float | int | str:
+    """Return a runtime's own number (NumPy's scalars) as Python's."""
+    if not hasattr(value, "item"):
+        raise TypeError(f"a message cannot hold {type(value).__name__}")
+    plain: float | int | str = value.item()
+    return plain

@@ -12,7 +12,7 @@ import msgspec
 
 from edgebench.errors import EdgebenchError
 from edgebench.machine.child import die_with_parent
-from edgebench.measure.messages import Answer, Clock, Failure
+from edgebench.measure.messages import Answer, Clock, Failure, encode
 from edgebench_suites.errors import SuiteDataError
 
 
@@ -34,7 +34,7 @@ def answer_job(files: Sequence[str], kind: type[J], work: Callable[[J, float], A
     die_with_parent()
     job_file, answer_file = map(Path, files)
     job = msgspec.json.decode(job_file.read_bytes(), type=kind)
-    answer_file.write_bytes(msgspec.json.encode(attempted(job, started_s, work)))
+    answer_file.write_bytes(encode(attempted(job, started_s, work)))
     return 0
 
 

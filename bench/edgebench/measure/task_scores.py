@@ -59,7 +59,7 @@ def _quality(
     """Put a result together: what is None or not finite is missing, never a number."""
     sound = {name: float(value) for name, value in metrics.items() if value is not None and math.isfinite(value)}
     lost = {name: "the model's outputs are not finite" for name in metrics if name not in sound and name not in missing}
-    return TaskQuality(task=task.name, metrics=sound, missing={**lost, **missing}, samples=samples, data=data)
+    return TaskQuality(task=task.name, metrics=sound, missing={**lost, **missing}, samples=int(samples), data=data)
 
 
 def _run_scenes(load: Load, task: Task, scenes: Scenes, size: int) -> list[Array]:

@@ -68,7 +68,10 @@ def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedRes
             peak_memory_bytes=peak_memory_bytes(),
         )
 
-    finish = _sustained(run, job, took) if isinstance(job.timing, SustainedJob) else _timed(run, job, took)
+    if isinstance(job.timing, SustainedJob):
+        finish: Callable[..., InferenceResult | SustainedResult] = _sustained(run, job, job.timing, took)
+    else:
+        finish = _timed(run, job, job.timing, took)
     measured_s = time.monotonic()
     settings, layers, quality = None, None, None
     if job.describe:
@@ -95,10 +98,11 @@ def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedRes
     )
 
 
-def _timed(run: Run, job: MeasureJob, took: Callable[[float], Process]) -> Callable[..., InferenceResult]:
+def _timed(
+    run: Run, job: MeasureJob, timing: TimedJob, took: Callable[[float], Process]
+) -> Callable[..., InferenceResult]:
     """Time passes one by one, then measure energy windows; the result waits for what is asked afterwards."""
-    assert isinstance(job.timing, TimedJob)  # noqa: S101  # the caller has looked
-    times, cpu_percent = timed_values(run, job.name, job.timing)
+    times, cpu_percent = timed_values(run, job.name, timing)
     process = took(cpu_percent)
     work = None
     if job.operator:
@@ -114,14 +118,15 @@ def _timed(run: Run, job: MeasureJob, took: Callable[[float], Process]) -> Calla
     )
 
 
-def _sustained(run: Run, job: MeasureJob, took: Callable[[float], Process]) -> Callable[..., SustainedResult]:
+def _sustained(
+    run: Run, job: MeasureJob, timing: SustainedJob, took: Callable[[float], Process]
+) -> Callable[..., SustainedResult]:
     """Run without a pause for as long as the job says, every probe marked once a second."""
-    assert isinstance(job.timing, SustainedJob)  # noqa: S101  # the caller has looked
     with contextlib.ExitStack() as stack:
         probes = stack.enter_context(opened(job.energy.probes, job.cpus)) if job.energy.windows else []
         gc.collect()
         gc.freeze()
-        course, cpu_percent = sustain(run, probes, job.timing.seconds)
+        course, cpu_percent = sustain(run, probes, timing.seconds)
     return partial(SustainedResult, course=course, process=took(cpu_percent))
 
 

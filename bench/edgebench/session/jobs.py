@@ -16,7 +16,7 @@ import msgspec
 
 from edgebench.machine.child import run_child
 from edgebench.machine.facts import ISA_ENVIRONMENT
-from edgebench.measure.messages import Answer, Clock, Failure, Job
+from edgebench.measure.messages import Answer, Clock, Failure, Job, encode
 
 # What a result may at most be: a hostile model must not make the session read gigabytes.
 MAX_RESULT_BYTES = 64 * 2**20
@@ -73,7 +73,7 @@ def run_job(
     """
     with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
         job_file, answer_file = Path(folder, "job.json"), Path(folder, "answer.json")
-        job_file.write_bytes(msgspec.json.encode(job))
+        job_file.write_bytes(encode(job))
         argv = [python, "-m", module, *arguments, str(job_file), str(answer_file)]
         outcome = run_child(argv, environment=environment, limit_s=limit_s, on_line=on_line)
         error = outcome.failure(limit_s)

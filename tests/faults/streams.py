@@ -298,6 +298,9 @@ class Plug:
         self.status, data = answer(body, self.rng)
         return data
 
+    def getheader(self, _name: str, default: str) -> str:
+        return default
+
     def close(self) -> None: ...
 
 

@@ -17,7 +17,7 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 from edgebench_probes.base import Scope, WindowInvalid
-from edgebench_probes.counter import CounterProbe
+from edgebench_probes.summed import CounterProbe
 from edgebench_probes.sampling.probe import SampledProbe
 from edgebench_probes.sources.hwmon import HwmonSource
 from edgebench_probes.sources.powercap import Zone, ZoneCounter

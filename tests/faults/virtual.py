@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from edgebench_probes import counter as counter_module
 from edgebench_probes import edges as edges_module
+from edgebench_probes import summed as summed_module
 from edgebench_probes.base import ProbeError, Scope, WindowInvalid
 from edgebench_probes.counter import Counter
 from edgebench_probes.sampling.watcher import LONGEST_NS, SHARE, SHORTEST_NS, Event, Tick, Told
@@ -164,10 +164,10 @@ def virtual_probe(clock: Clock, counter: VirtualCounter, rng: random.Random) -> 
     """Open a probe of one virtual counter, with the modules' clock and watch replaced."""
     watch: Any = VirtualWatch(clock, counter, rng, [])
     with (
-        mock.patch.object(counter_module, "WATCH", watch),
-        mock.patch.object(counter_module, "time", clock),
+        mock.patch.object(summed_module, "WATCH", watch),
+        mock.patch.object(summed_module, "time", clock),
         mock.patch.object(edges_module, "time", clock),
-        mock.patch.object(counter_module, "slept_ns", return_value=0),
+        mock.patch.object(summed_module, "slept_ns", return_value=0),
         CounterProbe("virtual", "virtual", Scope.PACKAGE, [counter]) as probe,
     ):
         yield probe

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 torch = pytest.importorskip("torch")
 
 from edgebench.compress import distil, prune, quantise  # noqa: E402  # after the skip
-from edgebench.compress.boundary import quiet  # noqa: E402
 from edgebench.compress.checkpoint import (  # noqa: E402
     MODEL_FILE,
     WEIGHTS_FILE,
@@ -38,6 +37,7 @@ from edgebench.compress.checkpoint import (  # noqa: E402
     save_checkpoint,
     state_bytes,
 )
+from edgebench.compress.quiet import quiet  # noqa: E402
 
 SIZE = 32
 SPEC = CheckpointSpec("mobilenet_v2", 10, 0.35)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,11 +30,3 @@ def refusals(sentence: str) -> Iterator[None]:
     except Exception as error:
         reason = str(error).partition("\n")[0][:200] or type(error).__name__
         raise CompressionError(f"{sentence} ({reason}): choose another variant") from error
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence deprecations of torch.ao.quantization, known and pinned; and what conversion says of no calibration."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.compress.boundary import quiet
+from edgebench.compress.quiet import quiet
 from edgebench.compress.transforms import apply_transform
 from edgebench.errors import CompressionError
 from edgebench_suites.errors import SuiteDataError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgebench.compress.boundary import needed, quiet, refusals
+from edgebench.compress.boundary import needed, refusals
+from edgebench.compress.quiet import quiet
 
 # In the metadata of an ONNX file whose weights were halved: ONNX Runtime shows metadata, but no weight's type.
 ONNX_MARK = ("edgebench.weights", "fp16")

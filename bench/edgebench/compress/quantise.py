@@ -12,7 +12,8 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.compress.boundary import needed, quiet, refusals
+from edgebench.compress.boundary import needed, refusals
+from edgebench.compress.quiet import quiet
 from edgebench.compress.slim import slim_onnx
 from edgebench.errors import CompressionError
 from edgebench_suites.recipes import train

@@ -9,7 +9,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.compress.boundary import needed, quiet, refusals
+from edgebench.compress.boundary import needed, refusals
+from edgebench.compress.quiet import quiet
 from edgebench.errors import CompressionError
 
 if TYPE_CHECKING:

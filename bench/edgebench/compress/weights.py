@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgebench.compress.boundary import needed, quiet, refusals
+from edgebench.compress.boundary import needed, refusals
 from edgebench.compress.quantise import nncf_quietly
+from edgebench.compress.quiet import quiet
 from edgebench.errors import CompressionError
 
 # Weights that share a scale in ONNX Runtime. It divides every width of the zoo's transformers (192, 256 and theirs).

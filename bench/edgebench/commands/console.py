@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-# A verdict has codes of its own: edgebench.compare.verdict.
-EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
-
-EPILOG = "exit codes: 0 ok, 1 some benchmark failed, 2 usage or invalid input, 130 interrupted"
+EPILOG = "exit codes: 0 ok, 1 some benchmark failed or has runs missing, 2 usage or invalid input, 130 interrupted"
 EPILOG_VERDICT = "exit codes: 0 passed, 1 regressed, 2 usage or invalid input, 3 incomparable, 4 inconclusive"
 
 # What a command adds its parser to; argparse has no public name for it.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from edgebench import __version__
 from edgebench.commands import ab, compare, export, image, prepare, probes, run, show, suite, trend, validate
-from edgebench.commands.console import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, say
-from edgebench.errors import EdgebenchError
+from edgebench.commands.console import say
+from edgebench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, EdgebenchError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

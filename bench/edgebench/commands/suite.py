@@ -7,19 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import (
-    EPILOG,
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_OK,
-    plain,
-    probe_specs,
-    stderr,
-    stdout,
-)
+from edgebench.commands.console import EPILOG, plain, probe_specs, stderr, stdout
 from edgebench.commands.options import add_suite_options
 from edgebench.commands.targets import report_target
-from edgebench.errors import UsageError
+from edgebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -126,7 +117,7 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None) -> in
         plain(console, f"report: {target}")
     if session.interrupted:
         return EXIT_INTERRUPTED
-    return EXIT_FAILED if any(cell.status == "failed" for cell in session.report.benchmarks) else EXIT_OK
+    return EXIT_OK if session.report.status == "complete" else EXIT_FAILED
 
 
 def _bundle_asked(arguments: argparse.Namespace) -> Path | None:

@@ -16,6 +16,7 @@ from edgebench.report.records import (
     DiscardedRecord,
     FailedRecord,
     IdleRecord,
+    LostRecord,
     PreparedRecord,
     ResourcesRecord,
     RunRecord,
@@ -31,7 +32,7 @@ MODULE = "edgebench.machine.sampling"
 STOP_S = 2.0
 _ROW = msgspec.json.Decoder(tuple[float | None, ...])
 # The steps of a session after which its samples so far are put on disk.
-STEPS = (IdleRecord, PreparedRecord, RunRecord, DiscardedRecord, FailedRecord)
+STEPS = (IdleRecord, PreparedRecord, RunRecord, DiscardedRecord, LostRecord, FailedRecord)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from edgebench.report.assemble import assemble
 from edgebench.report.io import Reservation, reserve
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
-from edgebench.report.records import EndRecord, IdleRecord, StartRecord
+from edgebench.report.records import EndRecord, IdleRecord, ResumedRecord, StartRecord
 from edgebench.session.options import Options, Progress
 from edgebench.session.preparation import prepare_all
 from edgebench.session.rounds import measure_all
@@ -65,18 +65,16 @@ def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
         # A session that could not even start (a probe that does not exist) leaves no journal behind.
         stack.callback(lambda: None if log.records else journal.remove())
         recording = stack.enter_context(recorded(log, plan.resources_hz, options.probes))
-        complete = False
+        complete = interrupted = False
+        begin(plan, options, log)
         try:
-            start = log.start or log.add(check_machine(plan, options))
-            same_bundle(start.bundle, options)
             idle(plan, options, log, progress, "before")
             artifacts = prepare_all(plan, options, log, progress)
             measure_all(plan, options, artifacts, log, progress)
             idle(plan, options, log, progress, "after")
-            complete = True
+            complete = log.finished(plan)
         except KeyboardInterrupt:
-            if not log.records:
-                raise
+            interrupted = True
             progress.note("interrupted: a partial report follows; the same command with --resume goes on")
         recording.close()
         log.add(
@@ -87,9 +85,18 @@ def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
                 temperature_c=machine.read_state().temperature_c,
             )
         )
-        session = Session(assemble(plan, log), not complete, reservation, journal)
+        session = Session(assemble(plan, log), interrupted, reservation, journal)
         stack.pop_all()
     return session
+
+
+def begin(plan: Plan, options: Options, log: Log) -> None:
+    """Put down what is true before anything runs, or that a stopped session goes on: only on the same ground."""
+    if log.start is None:
+        log.add(check_machine(plan, options))
+        return
+    same_bundle(log.start.bundle, options)
+    log.add(ResumedRecord())
 
 
 def _open_journal(plan: Plan, options: Options) -> Journal:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import shlex
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgebench.commands.targets import REPORTS
+from edgebench.machine.facts import in_container
 from tests.session.conftest import Edgebench
 from tests.session.kills import SUITE, WORKER, command, kill, processes, records, start, until
 
@@ -74,3 +82,104 @@ def test_a_worker_killed_once_is_measured_again(marked: dict[str, str], suite: P
     report = read(target)
     assert report["status"] == "complete"
     assert len(report["benchmarks"][0]["order"]) == 3
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGHUP,), (signal.SIGINT, signal.SIGINT, signal.SIGTERM)])
+def test_every_signal_leaves_a_valid_partial_report(
+    edgebench: Edgebench, marked: dict[str, str], suite: Path, tmp_path: Path, numbers: tuple[int, ...]
+) -> None:
+    target = tmp_path / "report.json"
+    process = start(suite, target, marked)
+    until(lambda: records(tmp_path))
+    for number in numbers:
+        process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "fault" not in stderr
+    assert edgebench("validate", target).code == 0
+    assert read(target)["status"] == "partial"
+    assert len(list(tmp_path.glob("*.journal"))) == 1
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", "| true", "2>/dev/full >/dev/full"])
+def test_a_report_that_nobody_takes_is_told_with_its_journal_and_written_by_resume(
+    edgebench: Edgebench, marked: dict[str, str], suite: Path, redirection: str
+) -> None:
+    line = shlex.join(command(suite, "-", "--processes", "1", "--only", "copy*"))
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line} {redirection}"],
+        env=marked, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "fault" not in done.stderr
+    if "2>" not in redirection:
+        assert "could not be written to standard output" in done.stderr
+        assert ".journal: the same command with --resume" in done.stderr
+    again = edgebench(*command(suite, "-", "--processes", "1", "--only", "copy*", "--resume")[3:])
+    assert again.code == 0
+    assert again.report["status"] == "complete"
+    assert "measure:" not in again.stderr, "nothing is measured twice"
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full"])
+def test_a_session_whose_remarks_nobody_reads_ends_well(
+    marked: dict[str, str], suite: Path, tmp_path: Path, closed: str
+) -> None:
+    target = tmp_path / "report.json"
+    line = shlex.join(command(suite, target, "--processes", "1", "--only", "copy*"))
+    done = subprocess.run(["bash", "-c", f"{line} {closed}"], env=marked, check=False, timeout=120)
+    assert done.returncode == 0
+    assert read(target)["status"] == "complete"
+
+
+def test_a_closed_stdout_is_refused_before_measuring(marked: dict[str, str], suite: Path) -> None:
+    line = shlex.join(command(suite, "-"))
+    done = subprocess.run(
+        ["bash", "-c", f"{line} >&-"], env=marked, stderr=subprocess.PIPE, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 2
+    assert "standard output is closed" in done.stderr
+    assert "measure:" not in done.stderr
+
+
+def test_a_disk_that_fills_up_in_mid_session_still_takes_the_report(
+    edgebench: Edgebench, marked: dict[str, str], suite: Path, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=18m", "tmpfs", disk], check=False).returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        process = start(suite, disk / "report.json", marked)
+        until(lambda: len(records(disk)) == 2)
+        with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+            while filler.write(bytes(4096)):
+                pass
+        _, stderr = process.communicate(timeout=120)
+        assert process.returncode == 1, stderr
+        assert "No space left" in stderr
+        report = read(disk / "report.json")
+        assert report["status"] == "partial"
+        shown = [cell for cell in report["benchmarks"] if cell["status"] == "ok"]
+        assert sum(len(cell["order"]) for cell in shown) >= 2
+        (disk / "filler").unlink()
+        done = edgebench(*command(suite, disk / "report.json", "--resume")[3:])
+        assert done.code == 0, done.stderr
+        assert read(disk / "report.json")["status"] == "complete"
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_in_a_container_a_terminal_alone_takes_no_report(marked: dict[str, str], suite: Path) -> None:
+    if not in_container() or REPORTS.is_mount():
+        pytest.skip("this is no container, or one with /reports")
+    mine, theirs = pty.openpty()
+    line = [word for word in command(suite, "-") if word not in {"-o", "-"}]
+    done = subprocess.run(
+        line, env=marked, cwd="/", stdout=theirs, stderr=subprocess.PIPE, text=True, check=False, timeout=120
+    )
+    os.close(theirs)
+    os.close(mine)
+    assert done.returncode == 2
+    assert '-v "$PWD:/reports"' in done.stderr
+    assert "measure:" not in done.stderr

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import msgspec
 
 from edgebench.errors import ReportError
+from edgebench.machine import interrupts
 from edgebench.report.records import (
     AnyRecord,
     ArtifactOfRecord,
@@ -53,8 +54,9 @@ class Log:
 
     def add(self, record: R) -> R:
         """Append one record; it is on disk when this returns."""
-        self._journal.append(msgspec.to_builtins(record))
-        self.records.append(record)
+        with interrupts.whole():
+            self._journal.append(msgspec.to_builtins(record))
+            self.records.append(record)
         if self.after is not None:
             told, self.after = self.after, None
             try:

@@ -6,18 +6,22 @@ import contextlib
 import json
 import os
 import pty
+import random
 import shlex
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgebench.commands.targets import REPORTS
+from edgebench.errors import EXIT_INTERRUPTED
 from edgebench.machine.facts import in_container
+from edgebench.report.io import read_report
 from tests.session.conftest import Edgebench
-from tests.session.kills import SUITE, WORKER, command, kill, processes, records, start, until
+from tests.session.kills import SAMPLER, SUITE, WORKER, command, kill, processes, records, start, until
 
 pytestmark = pytest.mark.session
 
@@ -183,3 +187,50 @@ def test_in_a_container_a_terminal_alone_takes_no_report(marked: dict[str, str],
     assert done.returncode == 2
     assert '-v "$PWD:/reports"' in done.stderr
     assert "measure:" not in done.stderr
+
+
+@pytest.mark.parametrize("kills", [6, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(0)], id="long")])
+def test_kills_at_random_points_lose_nothing_and_leave_nothing(
+    marked: dict[str, str], suite: Path, tmp_path: Path, kills: int
+) -> None:
+    mark, chance, sent, number = f"MARK={tmp_path}", random.Random(kills), 0, 0  # noqa: S311  # chance, not secrecy
+    while sent < kills:
+        number += 1
+        folder = tmp_path / f"session{number}"
+        folder.mkdir()
+        target, before = folder / "report.json", list[dict[str, Any]]()
+        while not (target.exists() and read(target)["status"] == "complete"):
+            process = start(suite, target, marked, "--resume")
+            while process.poll() is None and sent < kills:
+                time.sleep(chance.uniform(0.0, 5.0))
+                victim = chance.choice(["", WORKER, SAMPLER])
+                pids = [process.pid] if not victim else processes(mark, victim)
+                if pids and process.poll() is None:
+                    kill(pids[0], chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT]))
+                    sent += 1
+                # Of a session that is killed right now the journal may be read torn: only what is whole counts.
+                before = whole(before, records(folder))
+            _, stderr = process.communicate(timeout=300)
+            assert "fault" not in stderr
+            assert "Traceback" not in stderr
+            until(lambda: not processes(mark), 30)
+            if target.exists():
+                report = read_report(target)
+                shown = {cell.name: cell.metrics["latency_s"].runs for cell in report.benchmarks if cell.status == "ok"}
+                for record in before:
+                    if report.status == "complete" or process.returncode == EXIT_INTERRUPTED:
+                        runs = shown[record["cell"]]
+                        assert runs is not None
+                        assert list(runs[record["turn"]]) == record["result"]["times"]["values"], "a finished run stays"
+            before = whole(before, records(folder))
+        assert sorted(path.name for path in folder.iterdir()) == ["report.json"]
+        places = [place for cell in read(target)["benchmarks"] for place in cell["order"]]
+        assert sorted(places) == list(range(6)), "every run was measured exactly once"
+        assert list((tmp_path / "scratch").iterdir()) == [], "no temporary file outlives the next session"
+
+
+def whole(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the runs that a journal holds, after those seen before: none is lost, and none comes twice."""
+    assert now[: len(before)] == before or not now
+    assert len({(record["cell"], record["turn"]) for record in now}) == len(now)
+    return now or before

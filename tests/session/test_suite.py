@@ -174,7 +174,7 @@ def test_a_killed_session_resumes_without_loss_or_repetition(
         assert len(measured) == 4
         for record in before:
             if record["cell"] == cell["name"]:
-                assert measured[record["turn"]] == record["result"]["values"]
+                assert measured[record["turn"]] == record["result"]["times"]["values"]
     places = [place for cell in report["benchmarks"] for place in cell["order"]]
     assert sorted(places) == list(range(8)), "every run of the schedule was measured exactly once"
 

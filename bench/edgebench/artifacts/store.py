@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import msgspec
 import platformdirs
 
 from edgebench.errors import CompressionError, UsageError
+from edgebench.machine.claims import claimed_folder, sweep
 from edgebench.measure.ledger import LedgerPhase
 from edgebench.plan.digest import digest_of
 from edgebench.report.records import ArtifactNotes, ArtifactRecord, PreparedOn
@@ -25,6 +25,7 @@ from edgebench.report.records import ArtifactNotes, ArtifactRecord, PreparedOn
 # Raise it when a change of code makes artifacts different that have the same recipe.
 STORE_VERSION = 4
 META_FILE = "artifact.json"
+_BUILDING = ".building-"
 
 
 def cache_folder() -> Path:
@@ -120,6 +121,7 @@ class Store:
             raise UsageError(
                 f"the cache folder {root} cannot be made ({error.strerror}): set EDGEBENCH_CACHE to a writable folder"
             ) from None
+        sweep(self.root, _BUILDING)
 
     def find(self, key: str) -> Artifact | None:
         """Return the stored artifact of a recipe if it is there and whole, with its phases marked as cached."""
@@ -127,7 +129,9 @@ class Store:
         try:
             data = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
             artifact = Artifact.from_json({**data, "folder": folder})
-            whole = content_digest(folder) == artifact.digest
+            # The digest is over the content only: what `file` names must be part of it.
+            inside = artifact.path.resolve().is_relative_to(folder.resolve()) and artifact.path.exists()
+            whole = inside and content_digest(folder) == artifact.digest
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError):
@@ -141,18 +145,15 @@ class Store:
     @contextlib.contextmanager
     def building(self, key: str) -> Iterator[Path]:
         """Give a fresh folder to build in; it becomes the artifact when `commit` was called, else it vanishes."""
-        folder = self.root / f".{key[:16]}-{uuid.uuid4().hex[:8]}"
         try:
-            folder.mkdir()
-            yield folder
+            with claimed_folder(self.root, f"{_BUILDING}{key[:16]}-") as folder:
+                yield folder
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise CompressionError(
                     f"no space left for artifacts in {self.root}: free some, or set EDGEBENCH_CACHE"
                 ) from None
             raise
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def commit(
         self,

@@ -11,7 +11,6 @@ import errno
 import hashlib
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -30,6 +29,7 @@ from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import backends_of
 from edgebench.errors import BundleError, CompressionError, UsageError
 from edgebench.machine import facts as machine
+from edgebench.machine.claims import scratch, sweep_scratch
 from edgebench.measure.probes import opened
 from edgebench.plan.targets import carried, carried_target_of
 from edgebench.report.journal import Journal
@@ -135,8 +135,9 @@ def _prepare(plan: Plan, options: Options, progress: Progress) -> tuple[list[dic
     made: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     done = []
-    with tempfile.TemporaryDirectory(prefix="edgebench-prepare-") as scratch:
-        journal = Journal.open(Path(scratch, "journal"), plan.digest)
+    sweep_scratch()
+    with scratch() as work:
+        journal = Journal.open(work / "journal", plan.digest)
         log = Log(journal)
         for cell in plan.benchmarks:
             target = carried_target_of(cell)

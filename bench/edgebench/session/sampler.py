@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgebench.errors import ReportError
+from edgebench.machine.child import PARENT
 from edgebench.machine.sampling import SamplerHead, SamplerJob
 from edgebench.report.records import (
     DiscardedRecord,
@@ -98,6 +99,7 @@ class Recording:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[self._file],
+                env={**os.environ, PARENT: str(os.getpid())},
             )
         except OSError:  # no process to be had: the session itself will say so, and better
             self._process = None

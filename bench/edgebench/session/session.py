@@ -13,6 +13,7 @@ from uuid import uuid4
 from edgebench.errors import EdgebenchError, ReportError, UsageError
 from edgebench.machine import facts as machine
 from edgebench.machine import interrupts
+from edgebench.machine.claims import sweep_scratch
 from edgebench.measure.idle import measure_idle
 from edgebench.measure.messages import Clock
 from edgebench.measure.probes import describe, open_all, opened
@@ -61,6 +62,7 @@ class Session:
 def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
     """Run a plan to its report."""
     began_s = time.monotonic()
+    sweep_scratch()
     with ExitStack() as stack:
         reservation = stack.enter_context(reserve(options.folder, RESERVED_BYTES))
         journal = stack.enter_context(_open_journal(plan, options))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+# How a command ends; a verdict has codes of its own: edgebench.compare.verdict. EXIT_KILLED is a shell's for SIGKILL.
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_KILLED = 0, 1, 2, 130, 137
+
 
 class EdgebenchError(Exception):
     """Base of all errors shown to a user; `exit_code` is the process's exit code."""
 
-    exit_code = 2
+    exit_code = EXIT_USAGE
 
 
 class UsageError(EdgebenchError):
@@ -24,13 +27,13 @@ class BundleError(EdgebenchError):
 class BackendError(EdgebenchError):
     """A runtime is missing, or refuses an artifact or a setting."""
 
-    exit_code = 1
+    exit_code = EXIT_FAILED
 
 
 class CompressionError(EdgebenchError):
     """A model cannot be built, trained, compressed or exported."""
 
-    exit_code = 1
+    exit_code = EXIT_FAILED
 
 
 class ContainerError(EdgebenchError):
@@ -40,4 +43,4 @@ class ContainerError(EdgebenchError):
 class ContainerDiedError(ContainerError):
     """A container ended before its report was written."""
 
-    exit_code = 1
+    exit_code = EXIT_FAILED

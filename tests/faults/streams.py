@@ -209,8 +209,9 @@ def frames(name: str, change: Change, seed: int) -> Outcome:
         spec = parse_spec(SPECS[name])
         source: Any = METERS[spec.name](spec)
         source._link = link
-        refresh_s = source.describe().info.refresh_s
-        seconds = max(1.0, 24 * refresh_s)
+        about = source.describe()
+        refresh_s = about.info.refresh_s
+        seconds = max(1.0, 24 * refresh_s, 12 * about.smoothing_s)
         begin_s = clock.now / 1e9 + max(1.0, 6 * refresh_s)
         at = begin_s + rng.uniform(-0.2, seconds)
         link.change = change

@@ -28,10 +28,10 @@ ARROWS = {
     "commands": "ab render session compare launch artifacts report measure plan machine probes suites version errors",
     "ab": "session compare artifacts report measure plan machine probes suites version errors",
     "render": "compare artifacts report plan probes suites errors",
-    "session": "artifacts report measure plan backends machine suites version errors",
+    "session": "artifacts report measure plan backends machine probes suites version errors",
     "compare": "report plan errors",
-    "launch": "report plan probes version errors",
-    "artifacts": "report measure plan backends compress probes suites version errors",
+    "launch": "report plan machine probes version errors",
+    "artifacts": "report measure plan backends machine compress probes suites version errors",
     "report": "measure plan machine probes version errors",
     "measure": "backends machine probes suites errors",
     "plan": "backends machine compress suites errors",
@@ -54,7 +54,7 @@ LATE: dict[tuple[str, str], str] = {
     ("edgebench.backends.torch", "edgebench_suites.zoo"): "NumPy, when a backend is only chosen",
 }
 # Longer than a file should be, still.
-LONG = frozenset({"edgebench.report.model", "edgebench.machine.facts"})
+LONG: frozenset[str] = frozenset()
 # What a process that does not need it must not pay for.
 RUNTIMES = frozenset(
     [

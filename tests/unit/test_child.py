@@ -58,12 +58,14 @@ def test_a_hanging_child_is_killed_with_its_own_children(tmp_path: Path) -> None
     until(lambda: not alive(int(pid_file.read_text())))
 
 
-def test_a_killed_parent_takes_its_worker_along(tmp_path: Path) -> None:
+@pytest.mark.parametrize("early", [False, True])
+def test_a_killed_parent_takes_its_worker_along(tmp_path: Path, *, early: bool) -> None:
     pid_file = tmp_path / "pid"
-    worker = (
-        "import os, time; from edgebench.machine.child import die_with_parent; die_with_parent(); "
-        f"open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(1000)"
-    )
+    asking = "from edgebench.machine.child import die_with_parent; die_with_parent()"
+    telling = f"open({str(pid_file)!r}, 'w').write(str(os.getpid()))"
+    # A worker imports for seconds before it can ask for anything.
+    steps = [telling, "time.sleep(1)", asking] if early else [asking, telling]
+    worker = "; ".join(["import os, time", *steps, "time.sleep(1000)"])
     code = (
         "import os, sys; from edgebench.machine.child import run_child; "
         f"run_child([sys.executable, '-c', {worker!r}], environment=os.environ, limit_s=1000)"

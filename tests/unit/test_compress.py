@@ -39,7 +39,6 @@ from edgebench.compress.checkpoint import (  # noqa: E402
     save_checkpoint,
     state_bytes,
 )
-from edgebench.compress.quiet import quiet  # noqa: E402
 
 SIZE = 32
 SPEC = CheckpointSpec("mobilenet_v2", 10, 0.35)

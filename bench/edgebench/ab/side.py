@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import platform
 import sys
-import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ import edgebench
 from edgebench.ab.messages import PlanQuestion, SideCell, SidePlan
 from edgebench.artifacts.store import cache_folder
 from edgebench.errors import EdgebenchError
+from edgebench.machine.claims import scratch
 from edgebench.measure.messages import Clock, Failure
 from edgebench.plan.estimate import measure_seconds
 from edgebench.plan.kinds import KINDS
@@ -81,8 +81,8 @@ def _cells(plan: Plan, question: PlanQuestion) -> tuple[SideCell, ...]:
         probes=question.probes,
         data=Path(question.data) if question.data else None,
     )
-    with tempfile.TemporaryDirectory(prefix="edgebench-ab-") as folder:
-        with Journal.open(Path(folder, "journal"), plan.digest) as journal:
+    with scratch() as folder:
+        with Journal.open(folder / "journal", plan.digest) as journal:
             log = Log(journal)
             artifacts = prepare_all(plan, options, log, _Lines()) if question.prepare else {}
         return tuple(_cell(plan, options, cell, artifacts.get(cell.name), log) for cell in plan.benchmarks)

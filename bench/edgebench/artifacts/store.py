@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,14 @@ import msgspec
 import platformdirs
 
 from edgebench.errors import CompressionError, UsageError
+from edgebench.machine.claims import claimed_folder, sweep
 from edgebench.plan.digest import digest_of
 from edgebench.report.records import ArtifactRecord
 
 # Raise it when a change of code makes artifacts different that have the same recipe.
 STORE_VERSION = 3
 META_FILE = "artifact.json"
+_BUILDING = ".building-"
 
 
 def cache_folder() -> Path:
@@ -43,6 +44,7 @@ class Store:
             raise UsageError(
                 f"the cache folder {root} cannot be made ({error.strerror}): set EDGEBENCH_CACHE to a writable folder"
             ) from None
+        sweep(self.root, _BUILDING)
 
     def find(self, key: str) -> ArtifactRecord | None:
         """Return the stored artifact of a recipe if it is there and whole."""
@@ -50,7 +52,9 @@ class Store:
         try:
             data = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
             artifact = msgspec.convert({**data, "folder": str(folder)}, ArtifactRecord)
-            whole = content_digest(folder) == artifact.digest
+            # The digest is over the content only: what `file` names must be part of it.
+            inside = artifact.path.resolve().is_relative_to(folder.resolve()) and artifact.path.exists()
+            whole = inside and content_digest(folder) == artifact.digest
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, msgspec.ValidationError):
@@ -64,18 +68,15 @@ class Store:
     @contextlib.contextmanager
     def building(self, key: str) -> Iterator[Path]:
         """Give a fresh folder to build in; it becomes the artifact when `commit` was called, else it vanishes."""
-        folder = self.root / f".{key[:16]}-{uuid.uuid4().hex[:8]}"
         try:
-            folder.mkdir()
-            yield folder
+            with claimed_folder(self.root, f"{_BUILDING}{key[:16]}-") as folder:
+                yield folder
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise CompressionError(
                     f"no space left for artifacts in {self.root}: free some, or set EDGEBENCH_CACHE"
                 ) from None
             raise
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def commit(self, folder: Path, artifact: ArtifactRecord) -> ArtifactRecord:
         """Finish an artifact: write its facts and move it to its place; its `folder` becomes that place."""

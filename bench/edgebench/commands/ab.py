@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import EPILOG_VERDICT, EXIT_OK, probe_specs, say, write_text
+from edgebench.commands.console import EPILOG_VERDICT, probe_specs, say, write_text
 from edgebench.commands.judging import add_verdict_options, policy_asked, rendered
 from edgebench.commands.options import add_probe_options, count
-from edgebench.errors import UsageError
+from edgebench.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     import argparse

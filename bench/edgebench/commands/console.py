@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias, cast
 
 from edgebench.errors import UsageError
 from edgebench.report.text import clean_lines
@@ -15,10 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-# A verdict has codes of its own: edgebench.compare.verdict.
-EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
-
-EPILOG = "exit codes: 0 ok, 1 some benchmark failed, 2 usage or invalid input, 130 interrupted"
+EPILOG = "exit codes: 0 ok, 1 some benchmark failed or has runs missing, 2 usage or invalid input, 130 interrupted"
 EPILOG_VERDICT = "exit codes: 0 passed, 1 regressed, 2 usage or invalid input, 3 incomparable, 4 inconclusive"
 
 # What a command adds its parser to; argparse has no public name for it.
@@ -33,10 +31,10 @@ def stdout() -> Console:
 
 
 def stderr() -> Console:
-    """Return the console for progress and remarks."""
+    """Return the console for progress and remarks; where nobody reads them any more they are dropped."""
     from rich.console import Console
 
-    return Console(stderr=True)
+    return Console(stderr=True) if sys.stderr is None else Console(file=cast("TextIO", _Lossy(sys.stderr)))
 
 
 def plain(console: Console, text: str) -> None:
@@ -49,7 +47,45 @@ def say(text: str) -> None:
 
     What a file or another program said in it is shown, never obeyed by the terminal.
     """
-    sys.stderr.write(f"{clean_lines(text)}\n")
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"{clean_lines(text)}\n")
+
+
+def fill_closed() -> None:
+    """Put something in the place of closed standard streams, so that no journal is opened where a library writes."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+
+
+def drop_stdout() -> None:
+    """Let the interpreter not fail once more at exit with what standard output did not take."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Lossy:
+    """A stream whose end may be gone (a closed terminal, a full disk): a session must not end for a remark."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def captured(shown: RenderableType) -> str:

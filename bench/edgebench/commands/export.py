@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import EXIT_OK, write_text
+from edgebench.commands.console import write_text
+from edgebench.errors import EXIT_OK
 
 if TYPE_CHECKING:
     import argparse

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import EXIT_OK, plain, stderr, stdout
+from edgebench.commands.console import plain, stderr, stdout
+from edgebench.errors import EXIT_OK
 
 if TYPE_CHECKING:
     import argparse

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from edgebench import __version__
 from edgebench.commands import ab, compare, export, image, prepare, probes, run, show, suite, trend, validate
-from edgebench.commands.console import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, say
-from edgebench.errors import EdgebenchError
+from edgebench.commands.console import drop_stdout, fill_closed, say
+from edgebench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, EdgebenchError
+from edgebench.machine import interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,17 +22,19 @@ COMMANDS = (suite, prepare, run, image, probes, compare, trend, ab, show, valida
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code. Errors a user can cause end as one sentence on stderr."""
+    fill_closed()
     arguments = build_parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    interrupts.install()
     try:
         code: int = arguments.command(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         say("edgebench: interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough (`| head`); do not let the interpreter complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()
         return EXIT_OK
     except Exception as error:
         if (sentence := _sentence(error)) is None:
@@ -40,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
             sentence = f"a fault in edgebench itself ({type(error).__name__}: {error}): EDGEBENCH_DEBUG=1 shows where"
         say(f"edgebench: {sentence}")
+        if isinstance(error, OSError):
+            drop_stdout()
         return error.exit_code if isinstance(error, EdgebenchError) else EXIT_USAGE
     return code
 
@@ -70,9 +74,3 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or error}"
     return None
-
-
-def _as_interrupt(signum: int, frame: object) -> NoReturn:
-    """`docker stop` and ctrl-C end a session alike: with its partial report."""
-    del signum, frame
-    raise KeyboardInterrupt

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import EXIT_FAILED, EXIT_OK, plain, probe_specs, stderr, stdout
+from edgebench.commands.console import plain, probe_specs, stderr, stdout
 from edgebench.commands.options import add_probe_options, add_training_options
 from edgebench.commands.suite import make_plan
-from edgebench.errors import UsageError
+from edgebench.errors import EXIT_FAILED, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     import argparse

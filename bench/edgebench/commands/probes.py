@@ -6,10 +6,10 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import EXIT_OK, plain, probe_specs, stderr, stdout, write_text
+from edgebench.commands.console import plain, probe_specs, stderr, stdout, write_text
 from edgebench.commands.options import add_probe_options, seconds
 from edgebench.commands.probes_measure import add_measure_options
-from edgebench.errors import UsageError
+from edgebench.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     import argparse

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import EPILOG, EXIT_OK, plain, probe_specs, stderr, stdout
+from edgebench.commands.console import EPILOG, plain, probe_specs, stderr, stdout
 from edgebench.commands.options import add_suite_options
 from edgebench.commands.targets import Targets
-from edgebench.errors import EdgebenchError, UsageError
+from edgebench.errors import EXIT_OK, EdgebenchError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import (
-    EPILOG,
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_OK,
-    plain,
-    probe_specs,
-    stderr,
-    stdout,
-)
+from edgebench.commands.console import EPILOG, plain, probe_specs, stderr, stdout
 from edgebench.commands.options import add_suite_options
-from edgebench.commands.targets import report_target
-from edgebench.errors import UsageError
+from edgebench.commands.targets import report_target, to_stdout
+from edgebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ReportError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -30,6 +20,7 @@ if TYPE_CHECKING:
     from edgebench.plan.own import BringYourOwn
     from edgebench.plan.plan import Plan
     from edgebench.plan.suitefile import Suite
+    from edgebench.session.session import Session
 
 
 def add(commands: Subparsers) -> None:
@@ -91,7 +82,6 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None) -> in
     from edgebench.plan.estimate import total_seconds, work
     from edgebench.render.progress import LiveProgress, PlainProgress
     from edgebench.render.terminal import closing
-    from edgebench.report.io import dumps, write_report
     from edgebench.session.options import Options
     from edgebench.session.session import run_session
 
@@ -114,19 +104,32 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None) -> in
             progress.step("prepare", f"checking the bundle {bundle.folder}")
             bundle.verify(plan)
         session = run_session(plan, options, progress)
-    if target is None:
-        sys.stdout.write(dumps(session.report))
-        sys.stdout.flush()
-    else:
-        session.release()
-        write_report(session.report, target)
-    session.close()
+    _deliver(session, target)
     console.print(closing(session.report))
     if target is not None:
         plain(console, f"report: {target}")
     if session.interrupted:
         return EXIT_INTERRUPTED
-    return EXIT_FAILED if any(cell.status == "failed" for cell in session.report.benchmarks) else EXIT_OK
+    return EXIT_OK if session.report.status == "complete" else EXIT_FAILED
+
+
+def _deliver(session: Session, target: Path | None) -> None:
+    """Write the report where it goes; only then a complete session's journal is removed."""
+    from edgebench.report.io import write_report
+
+    session.release()
+    try:
+        if target is None:
+            to_stdout(session.report)
+        else:
+            write_report(session.report, target)
+    except (ReportError, KeyboardInterrupt) as error:
+        reason = str(error).rstrip(".") or "interrupted before the report was written"
+        raise ReportError(
+            f"{reason}; all that was measured is in the journal {session.journal}: the same command with --resume "
+            "writes the report"
+        ) from None
+    session.close()
 
 
 def _bundle_asked(arguments: argparse.Namespace) -> Path | None:

@@ -8,33 +8,78 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.errors import UsageError
+from edgebench.commands.console import drop_stdout
+from edgebench.errors import ReportError, UsageError
 
 if TYPE_CHECKING:
     from edgebench.launch.board import Outcome
+    from edgebench.report.model import Report
+
+# Where a container's reports go when it is mounted.
+REPORTS = Path("/reports")
 
 
 def report_target(output: str | None, suite: str) -> tuple[Path | None, Path]:
-    """Return where the report goes (None: standard output) and the folder that holds the journal meanwhile."""
+    """Return where the report goes (None: standard output) and the folder that holds the journal meanwhile.
+
+    Raises UsageError, before anything is measured, where the report would be lost.
+    """
+    if output is None and (folder := _folder()) is not None:
+        return folder / f"edgebench-{suite}-{_stamp()}.json", folder
+    if output in (None, "-"):
+        if sys.stdout is None:
+            raise UsageError("standard output is closed, so that the report would be lost: name a file with -o")
+        return None, _journals()
+    target = Path(str(output))
+    if target.is_dir():
+        raise UsageError(f"-o {output}: is a folder: name a file in it")
+    if not target.parent.is_dir():
+        raise UsageError(f"-o {output}: its folder does not exist: make it first")
+    return target, target.parent if target.is_file() or not target.exists() else _journals()
+
+
+def _folder() -> Path | None:
+    """Return the folder for a report without -o, None for standard output.
+
+    A container's own file system is gone with it: there only what is mounted keeps a report.
+    """
+    from edgebench.machine.facts import in_container
+
+    inside, terminal = in_container(), sys.stdout is not None and sys.stdout.isatty()
+    if REPORTS.is_mount() if inside else terminal and REPORTS.is_dir():
+        return REPORTS
+    if not terminal:
+        return None
+    if inside and Path.cwd().stat().st_dev == Path("/").stat().st_dev:
+        raise UsageError(
+            f'the report would be lost with this container: mount a folder for it with -v "$PWD:{REPORTS}", '
+            "or leave -t out and redirect standard output to a file"
+        )
+    return Path.cwd()
+
+
+def _journals() -> Path:
+    """Return the folder for the journals of reports that go to no folder."""
     from edgebench.artifacts.store import cache_folder
 
-    if output == "-" or (output is None and not sys.stdout.isatty()):
-        folder = cache_folder() / "journals"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"{folder}: cannot be made ({error.strerror}): set EDGEBENCH_CACHE") from None
-        return None, folder
-    if output is not None:
-        target = Path(output)
-        if target.is_dir():
-            raise UsageError(f"-o {output}: is a folder: name a file in it")
-        if not target.parent.is_dir():
-            raise UsageError(f"-o {output}: its folder does not exist: make it first")
-        return target, target.parent
-    reports = Path("/reports")
-    folder = reports if reports.is_dir() else Path.cwd()
-    return folder / f"edgebench-{suite}-{_stamp()}.json", folder
+    folder = cache_folder() / "journals"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be made ({error.strerror}): set EDGEBENCH_CACHE") from None
+    return folder
+
+
+def to_stdout(report: Report) -> None:
+    """Write a report to standard output. Raises ReportError when nobody takes it."""
+    from edgebench.report.io import dumps
+
+    try:
+        sys.stdout.write(dumps(report))
+        sys.stdout.flush()
+    except OSError as error:
+        drop_stdout()
+        raise ReportError(f"The report could not be written to standard output ({error.strerror})") from None
 
 
 class Targets:
@@ -63,7 +108,7 @@ class Targets:
             return self._written(board, outcome)
 
     def _written(self, board: str, outcome: Outcome) -> list[str]:
-        from edgebench.report.io import dumps, write_report
+        from edgebench.report.io import write_report
 
         if outcome.report is None:
             sys.stdout.write(outcome.text)
@@ -71,8 +116,12 @@ class Targets:
             return []
         target = self._file if self._boards is None else self._free(self._boards, board)
         if target is None:
-            sys.stdout.write(dumps(outcome.report))
-            sys.stdout.flush()
+            try:
+                to_stdout(outcome.report)
+            except ReportError as error:
+                kept = _journals() / f"edgebench-{self._suite}-{self._stamp}.json"
+                write_report(outcome.report, kept)
+                raise ReportError(f"{error}; it is kept as {kept}.") from None
             return []
         write_report(outcome.report, target)
         partial = " (partial)" if outcome.report.status == "partial" else ""

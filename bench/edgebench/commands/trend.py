@@ -6,9 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import EXIT_OK, captured, write_text
+from edgebench.commands.console import captured, write_text
 from edgebench.commands.judging import left_out
-from edgebench.errors import UsageError
+from edgebench.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     import argparse

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import EXIT_OK, stdout
+from edgebench.commands.console import stdout
+from edgebench.errors import EXIT_OK
 
 if TYPE_CHECKING:
     import argparse

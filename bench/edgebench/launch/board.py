@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench import __version__
-from edgebench.errors import ContainerDiedError, ContainerError
+from edgebench.errors import EXIT_INTERRUPTED, EXIT_KILLED, ContainerDiedError, ContainerError
 from edgebench.launch import peek as peeking
 from edgebench.launch.container import Settings
 from edgebench.launch.engine import Engine, boundary, connect, missing_image
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
     from edgebench.report.model import Report
 
-EXIT_INTERRUPTED, EXIT_KILLED = 130, 137
 _PEEK_ROOT = "/host"
 Tell = Callable[[str], None]
 

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edgebench.errors import EdgebenchError
-from edgebench.launch.board import EXIT_INTERRUPTED, Board, Outcome
+from edgebench.errors import EXIT_INTERRUPTED, EdgebenchError
+from edgebench.launch.board import Board, Outcome
 
 KILL_S = 1
 _POLL_S = 0.2

@@ -15,6 +15,8 @@ from typing import IO
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _TAIL_LINES = 200
+# Tells a child who started it.
+PARENT = "EDGEBENCH_PARENT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def run_child(
     started = time.monotonic()
     process = subprocess.Popen(
         argv,
-        env=dict(environment),
+        env={**environment, PARENT: str(os.getpid())},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -88,6 +90,10 @@ def run_child(
 def die_with_parent() -> None:
     """Ask the kernel to kill this process when its parent dies, so that a killed session leaves nothing running."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # It died before this, while we were starting: the kernel sends nothing for that (prctl(2)). A parent outside our
+    # process namespace has the number 0.
+    if (parent := os.environ.get(PARENT)) is not None and os.getppid() not in {int(parent), 0}:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _wait(process: subprocess.Popen[str], until: float | None) -> tuple[int | None, float]:

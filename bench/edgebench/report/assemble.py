@@ -24,7 +24,7 @@ from edgebench.report.figures.energy import closures, metering, sampler_share
 from edgebench.report.figures.given import Figures, Given
 from edgebench.report.figures.quality import quality_data
 from edgebench.report.figures.timeline import Timeline, resource_metrics, resources, summary, timeline
-from edgebench.report.notices import cell_notices, emulation, session_notices
+from edgebench.report.notices import cell_notices, emulation, session_notices, unfinished
 from edgebench.report.records import of_kind
 
 if TYPE_CHECKING:
@@ -101,11 +101,10 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: StartRecord, seen: 
         common["artifact"] = figures_compress.artifact(of_kind(runs, CompressResult))
     if skipped is not None:
         return report.Benchmark(**common, status="skipped", reason=skipped.reason)
-    if failed is not None:
-        return report.Benchmark(**common, status="failed", reason=failed.reason)
-    if len(runs) < cell.measure.processes:
-        reason = f"the session ended after {len(runs)} of {cell.measure.processes} runs"
-        return report.Benchmark(**common, status="skipped", reason=reason)
+    if not runs:
+        if failed is not None:
+            return report.Benchmark(**common, status="failed", reason=failed.reason)
+        return report.Benchmark(**common, status="skipped", reason="the session ended before its first run")
     module = import_module(KINDS[cell.kind].figures)
     figures: Figures = module.figures(cell, runs, Given(artifact, log.idle_powers(), start, seen))
     metrics, missing = figures.metrics, figures.missing
@@ -124,7 +123,7 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: StartRecord, seen: 
         resources=None if seen is None else summary(seen, cell.name) or None,
         order=tuple(run.place for run in runs),
         runs_discarded=len(log.discarded(cell.name)),
-        warnings=(*emulation(start.machine), *cell_notices(cell, runs, artifact)),
+        warnings=(*emulation(start.machine), *unfinished(cell, len(runs), failed), *cell_notices(cell, runs, artifact)),
     )
 
 

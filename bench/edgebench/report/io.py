@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Self
 from pydantic import ValidationError
 
 from edgebench.errors import ReportError
+from edgebench.machine.claims import claim, sweep
 from edgebench.report.migrate import migrate
 from edgebench.report.model import SCHEMA, Report
 from edgebench.report.text import clean, json_text
@@ -25,6 +26,8 @@ from edgebench.report.text import clean, json_text
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 60
 _INT_DIGITS = 19
+# Of files that a kill may leave half written; the next session in their folder removes them.
+_UNFINISHED = ".edgebench-unfinished-"
 # Only the writer's own indentation holds a raw line break, so nothing inside a string can match.
 _NUMBER_LIST = re.compile(r"\[\n\s*(-?\d[\d.eE+-]*(?:,\n\s*-?\d[\d.eE+-]*)*)\n\s*\]")
 
@@ -110,10 +113,11 @@ def reserve(folder: Path, size_bytes: int) -> Reservation:
     Raises ReportError when the folder is missing, not writable or has too little space.
     """
     shown = clean(str(folder), 200)
+    sweep(folder, _UNFINISHED)
     try:
-        hidden = folder / f".edgebench-{secrets.token_hex(6)}"
+        hidden = folder / f"{_UNFINISHED}{secrets.token_hex(6)}"
         fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        hidden.unlink()
+        hidden.unlink(missing_ok=True)  # a sweep may be faster
     except FileNotFoundError:
         raise ReportError(f"The folder {shown} for the report does not exist; create it or name another.") from None
     except OSError as error:
@@ -135,9 +139,10 @@ def _replace(content: bytes, target: Path) -> None:
     if target.is_dir():
         raise IsADirectoryError(21, "it is a folder", str(target))
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}")
+    temporary = target.with_name(f"{_UNFINISHED}{secrets.token_hex(6)}")
     try:
         with temporary.open("xb") as file:
+            claim(file.fileno(), temporary)
             if mode is not None:
                 os.fchmod(file.fileno(), mode)
             file.write(content)

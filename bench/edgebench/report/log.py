@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import msgspec
 
 from edgebench.errors import ReportError
+from edgebench.machine import interrupts
 from edgebench.report.records import (
     AnyRecord,
     ArtifactOfRecord,
@@ -18,6 +19,7 @@ from edgebench.report.records import (
     IdleRecord,
     PreparedRecord,
     ResourcesRecord,
+    ResumedRecord,
     RunRecord,
     SkippedRecord,
     StartRecord,
@@ -26,6 +28,7 @@ from edgebench.report.records import (
 
 if TYPE_CHECKING:
     from edgebench.measure.ledger import IdlePower
+    from edgebench.plan.plan import Plan
     from edgebench.report.journal import Journal
 
 R = TypeVar("R", bound=AnyRecord)
@@ -51,8 +54,9 @@ class Log:
 
     def add(self, record: R) -> R:
         """Append one record; it is on disk when this returns."""
-        self._journal.append(msgspec.to_builtins(record))
-        self.records.append(record)
+        with interrupts.whole():
+            self._journal.append(msgspec.to_builtins(record))
+            self.records.append(record)
         if self.after is not None:
             told, self.after = self.after, None
             try:
@@ -94,12 +98,25 @@ class Log:
         return next((record.artifact for record in self._of(ArtifactOfRecord) if record.cell == cell), None)
 
     def given_up(self, cell: str) -> FailedRecord | SkippedRecord | None:
-        """Return why a benchmark is not measured, or None of one that is."""
-        return self.skipped(cell) or self.failed(cell)
+        """Return why a benchmark is not measured; what failed before the session was resumed is tried again."""
+        found: FailedRecord | SkippedRecord | None = self.skipped(cell)
+        for record in self.records:
+            if isinstance(record, FailedRecord) and record.cell == cell:
+                found = found or record
+            elif isinstance(record, ResumedRecord) and isinstance(found, FailedRecord):
+                found = None
+        return found
 
     def failed(self, cell: str) -> FailedRecord | None:
-        """Return why a benchmark was given up."""
-        return next((record for record in self._of(FailedRecord) if record.cell == cell), None)
+        """Return why a benchmark was given up the last time."""
+        return next((record for record in reversed([*self._of(FailedRecord)]) if record.cell == cell), None)
+
+    def finished(self, plan: Plan) -> bool:
+        """Tell whether nothing of a plan could be resumed: each benchmark is skipped, or has all its runs."""
+        return all(
+            self.skipped(cell.name) is not None or len(self.runs(cell.name)) >= cell.measure.processes
+            for cell in plan.benchmarks
+        )
 
     def skipped(self, cell: str) -> SkippedRecord | None:
         """Return why a benchmark cannot be measured here."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgebench.measure.results import Layers
     from edgebench.plan.plan import Benchmark
     from edgebench.report.log import Log
-    from edgebench.report.records import ArtifactRecord, RunRecord, RunResult
+    from edgebench.report.records import ArtifactRecord, FailedRecord, RunRecord, RunResult
 
 # The study reports at most 1.8 % between replications; three times that is a noisy machine.
 NOISY_SPREAD = 0.054
@@ -56,6 +56,13 @@ def cell_notices(cell: Benchmark, runs: Sequence[RunRecord], artifact: ArtifactR
                 f"{cell.params.backend} ignores the ISA ceiling ({cell.params.isa}): it used this processor's own ISA"
             )
         yield Notice(code="isa-ceiling", text=text)
+
+
+def unfinished(cell: Benchmark, runs: int, failed: FailedRecord | None) -> Iterator[Notice]:
+    """Yield the warning of a benchmark with fewer runs than its plan has."""
+    if runs < (wanted := cell.measure.processes):
+        why = "the session ended" if failed is None else f"run {runs + 1} failed: {failed.reason}"
+        yield Notice(code="runs-missing", text=f"{runs} of {wanted} runs ({why}): --resume measures the others")
 
 
 def emulation(machine: MachineFacts) -> Iterator[Notice]:

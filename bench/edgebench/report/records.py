@@ -130,8 +130,17 @@ class ArtifactOfRecord(Record, frozen=True, kw_only=True, tag="artifact"):
     artifact: ArtifactRecord
 
 
+class LostRecord(Record, frozen=True, kw_only=True, tag="lost"):
+    """A run that failed; it is measured again once."""
+
+    cell: str
+    turn: int
+    reason: str
+    seconds: float
+
+
 class FailedRecord(Record, frozen=True, kw_only=True, tag="failed"):
-    """A benchmark that is given up; `seconds` of the run that failed, None when preparing did."""
+    """A benchmark that is given up, its finished runs stay; `seconds` of the run that failed, None of preparing."""
 
     cell: str
     reason: str
@@ -180,6 +189,10 @@ class ResourcesRecord(Record, frozen=True, kw_only=True, tag="resources"):
     clock: SamplerClock | None = None
 
 
+class ResumedRecord(Record, frozen=True, kw_only=True, tag="resumed"):
+    """A stopped session goes on: what had failed is tried again."""
+
+
 class EndRecord(Record, frozen=True, kw_only=True, tag="end"):
     """The end of a session or of a stopped part of it."""
 
@@ -194,11 +207,13 @@ AnyRecord: TypeAlias = (
     | IdleRecord
     | PreparedRecord
     | ArtifactOfRecord
+    | LostRecord
     | FailedRecord
     | SkippedRecord
     | DiscardedRecord
     | RunRecord
     | ResourcesRecord
+    | ResumedRecord
     | EndRecord
 )
 

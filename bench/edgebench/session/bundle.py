@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import backends_of
 from edgebench.errors import BundleError, CompressionError, UsageError
 from edgebench.machine import facts as machine
+from edgebench.machine.claims import scratch, sweep_scratch
 from edgebench.measure.probes import opened
 from edgebench.plan.targets import carried, carried_target_of
 from edgebench.report.journal import Journal
@@ -139,8 +139,9 @@ def _prepare(plan: Plan, options: Options, progress: Progress) -> tuple[list[_Ma
     made: list[_Made] = []
     failed: list[Failure] = []
     done = []
-    with tempfile.TemporaryDirectory(prefix="edgebench-prepare-") as scratch:
-        journal = Journal.open(Path(scratch, "journal"), plan.digest)
+    sweep_scratch()
+    with scratch() as work:
+        journal = Journal.open(work / "journal", plan.digest)
         log = Log(journal)
         for cell in plan.benchmarks:
             target = carried_target_of(cell)

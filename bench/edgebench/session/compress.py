@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgebench.artifacts.families import EXPORTS
 from edgebench.artifacts.messages import PhaseJob, PhaseMade
 from edgebench.backends.families import FAMILIES
+from edgebench.machine.claims import scratch
 from edgebench.machine.facts import cpus_for
 from edgebench.measure.ledger import CompressResult
 from edgebench.measure.messages import EvaluateJob, RunClock
@@ -28,7 +28,7 @@ def make_once(
     phases: list[Literal["export", "build"]] = ["export"]
     if step is not None or FAMILIES[family].local:
         phases.append("build")
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+    with scratch() as folder:
         outcomes: list[JobResult[PhaseMade]] = []
         for name in phases:
             last = name == phases[-1]
@@ -37,7 +37,7 @@ def make_once(
                 step=step,
                 last=last,
                 base=str(artifact.path),
-                scratch=scratch,
+                scratch=str(folder),
                 model=cell.params.model,
                 width=cell.params.width,
                 backend=cell.params.backend,

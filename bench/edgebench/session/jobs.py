@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
@@ -15,6 +14,7 @@ from typing import Generic, TypeVar, cast
 import msgspec
 
 from edgebench.machine.child import run_child
+from edgebench.machine.claims import scratch
 from edgebench.machine.facts import ISA_ENVIRONMENT
 from edgebench.measure.messages import Answer, Clock, Failure, Job, encode
 
@@ -71,11 +71,11 @@ def run_job(
 
     It never raises for what the child does.
     """
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
+    with scratch() as folder:
         job_file, answer_file = Path(folder, "job.json"), Path(folder, "answer.json")
         job_file.write_bytes(encode(job))
         argv = [python, "-m", module, *arguments, str(job_file), str(answer_file)]
-        outcome = run_child(argv, environment=environment, limit_s=limit_s, on_line=on_line)
+        outcome = run_child(argv, environment={**environment, "TMPDIR": str(folder)}, limit_s=limit_s, on_line=on_line)
         error = outcome.failure(limit_s)
         found: Answer | None = None
         if error is None:

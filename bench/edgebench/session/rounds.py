@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from edgebench.measure.results import InferenceResult, SustainedResult
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.targets import family_of
 from edgebench.report.metric import widest_scope
-from edgebench.report.records import DiscardedRecord, FailedRecord, RunRecord
+from edgebench.report.records import DiscardedRecord, FailedRecord, LostRecord, RunRecord
 from edgebench.session.compress import evaluation_job, make_once
 from edgebench.session.jobs import JobResult, child_environment, run_job
 from edgebench_suites.zoo import task_of
@@ -26,8 +27,17 @@ if TYPE_CHECKING:
     from edgebench.session.options import Options, Progress
     from edgebench.session.preparation import Artifacts
 
-# A run that something disturbed is measured again this often, then kept with a warning.
+# A run that something disturbed is measured again this often, then kept with a warning; one that failed is given up.
 MAX_REPEATS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One run of the schedule: number `turn` of its benchmark, number `place` of the session."""
+
+    place: int
+    cell: Benchmark
+    turn: int
 
 
 def schedule(plan: Plan) -> Iterator[tuple[Benchmark, int]]:
@@ -55,44 +65,60 @@ def measure_all(plan: Plan, options: Options, artifacts: Artifacts, log: Log, pr
         if kind.lasts and cell.measure.rest_s:
             progress.step("idle", f"rest before {cell.name}, {cell.measure.rest_s:g} s")
             time.sleep(cell.measure.rest_s)
-        for attempts_left in range(MAX_REPEATS if kind.repeated else 0, -1, -1):
-            before = read_state()
-            outcome = _run(plan, cell, artifact, options, runs[0] if runs else None)
-            after = read_state()
-            if outcome.answer is None:
-                reason = outcome.error or "it gave no result"
-                log.add(FailedRecord(cell=cell.name, reason=reason, seconds=outcome.seconds))
-                progress.note(f"{cell.name} failed: {reason}")
-                break
-            happened = disturbance(before, after, outcome.cpu_s)
-            if happened.reason is not None and attempts_left:
-                log.add(
-                    DiscardedRecord(
-                        cell=cell.name,
-                        turn=turn,
-                        reason=happened.reason,
-                        seconds=outcome.seconds,
-                        clock=outcome.answer.clock,
-                    )
-                )
-                progress.note(f"{cell.name}: a run is measured again, as {happened.reason}")
-                continue
-            log.add(
-                RunRecord(
-                    cell=cell.name,
-                    turn=turn,
-                    place=place,
-                    seconds=outcome.seconds,
-                    start_s=outcome.start_s,
-                    disturbed=happened.reason,
-                    before=before,
-                    after=after,
-                    result=outcome.answer,
-                )
-            )
-            _tell_power(outcome.answer, progress)
-            break
+        _measure(Turn(place, cell, turn), plan, options, artifact, log, progress)
         progress.advance(cell.name)
+
+
+def _measure(
+    due: Turn, plan: Plan, options: Options, artifact: ArtifactRecord | None, log: Log, progress: Progress
+) -> None:
+    """Measure one run, again once where it failed or was disturbed; a benchmark that fails twice is given up."""
+    cell, turn = due.cell, due.turn
+    repeats = {"disturbed": MAX_REPEATS if KINDS[cell.kind].repeated else 0, "failed": MAX_REPEATS}
+    runs = log.runs(cell.name)
+    while True:
+        before = read_state()
+        outcome = _run(plan, cell, artifact, options, runs[0] if runs else None)
+        after = read_state()
+        if outcome.answer is None:
+            reason = outcome.error or "it gave no result"
+            # What a worker itself refuses it would refuse again.
+            if repeats["failed"] and outcome.clock is None:
+                repeats["failed"] -= 1
+                log.add(LostRecord(cell=cell.name, turn=turn, reason=reason, seconds=outcome.seconds))
+                progress.note(f"{cell.name}: a run is measured again, as it failed: {reason}")
+                continue
+            log.add(FailedRecord(cell=cell.name, reason=reason, seconds=outcome.seconds))
+            progress.note(f"{cell.name} failed: {reason}")
+            return
+        happened = disturbance(before, after, outcome.cpu_s)
+        if happened.reason is None or not repeats["disturbed"]:
+            break
+        repeats["disturbed"] -= 1
+        log.add(
+            DiscardedRecord(
+                cell=cell.name,
+                turn=turn,
+                reason=happened.reason,
+                seconds=outcome.seconds,
+                clock=outcome.answer.clock,
+            )
+        )
+        progress.note(f"{cell.name}: a run is measured again, as {happened.reason}")
+    log.add(
+        RunRecord(
+            cell=cell.name,
+            turn=turn,
+            place=due.place,
+            seconds=outcome.seconds,
+            start_s=outcome.start_s,
+            disturbed=happened.reason,
+            before=before,
+            after=after,
+            result=outcome.answer,
+        )
+    )
+    _tell_power(outcome.answer, progress)
 
 
 def _tell_power(result: RunResult, progress: Progress) -> None:

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgebench.errors import ReportError
+from edgebench.machine.child import PARENT
 from edgebench.machine.sampling import SamplerHead, SamplerJob
 from edgebench.report.records import (
     DiscardedRecord,
     FailedRecord,
     IdleRecord,
+    LostRecord,
     PreparedRecord,
     ResourcesRecord,
     RunRecord,
@@ -31,7 +34,7 @@ MODULE = "edgebench.machine.sampling"
 STOP_S = 2.0
 _ROW = msgspec.json.Decoder(tuple[float | None, ...])
 # The steps of a session after which its samples so far are put on disk.
-STEPS = (IdleRecord, PreparedRecord, RunRecord, DiscardedRecord, FailedRecord)
+STEPS = (IdleRecord, PreparedRecord, RunRecord, DiscardedRecord, LostRecord, FailedRecord)
 
 
 @contextlib.contextmanager
@@ -65,7 +68,7 @@ class Recording:
         if isinstance(record, StartRecord):
             self.begin()
         elif isinstance(record, STEPS) and self._file >= 0:
-            self._keep()
+            self._keep(self._file, self._process)
 
     def close(self) -> None:
         """Stop the sampler; the samples since the last step go on disk as well. Idempotent."""
@@ -77,10 +80,11 @@ class Recording:
             except subprocess.TimeoutExpired:
                 process.kill()  # a driver may hang in the kernel
                 process.wait()
-        if self._file >= 0:
-            self._keep()
-            os.close(self._file)
-            self._file = -1
+        file, self._file = self._file, -1
+        if file >= 0:
+            with contextlib.suppress(ReportError):  # a full disk: the session itself says so
+                self._keep(file, None)
+            os.close(file)
 
     def begin(self) -> None:
         """Start the sampler, where one is wanted."""
@@ -95,16 +99,17 @@ class Recording:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[self._file],
+                env={**os.environ, PARENT: str(os.getpid())},
             )
         except OSError:  # no process to be had: the session itself will say so, and better
             self._process = None
 
-    def _keep(self) -> None:
-        lines = self._lines()
+    def _keep(self, file: int, process: subprocess.Popen[bytes] | None) -> None:
+        lines = self._lines(file)
         if self._head is None and lines:
             self._head = msgspec.json.decode(lines.pop(0), type=SamplerHead)
         samples = tuple(_ROW.decode(line) for line in lines)
-        ended = self._process is not None and self._process.poll() is not None
+        ended = process is not None and process.poll() is not None
         head = self._head
         if head is None:
             if ended:
@@ -121,9 +126,9 @@ class Recording:
                 )
             )
 
-    def _lines(self) -> list[bytes]:
+    def _lines(self, file: int) -> list[bytes]:
         """Return the whole lines since the last look."""
-        content = os.pread(self._file, os.fstat(self._file).st_size - self._read_to, self._read_to)
+        content = os.pread(file, os.fstat(file).st_size - self._read_to, self._read_to)
         whole = content[: content.rfind(b"\n") + 1]
         self._read_to += len(whole)
         return whole.splitlines()

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
-from edgebench.errors import UsageError
+from edgebench.errors import EdgebenchError, ReportError, UsageError
 from edgebench.machine import facts as machine
+from edgebench.machine import interrupts
+from edgebench.machine.claims import sweep_scratch
 from edgebench.measure.idle import measure_idle
 from edgebench.measure.messages import Clock
 from edgebench.measure.probes import describe, open_all, opened
@@ -19,11 +21,12 @@ from edgebench.report.assemble import assemble
 from edgebench.report.io import Reservation, reserve
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
-from edgebench.report.records import EndRecord, IdleRecord, StartRecord
+from edgebench.report.records import EndRecord, IdleRecord, ResumedRecord, StartRecord
 from edgebench.session.options import Options, Progress
 from edgebench.session.preparation import prepare_all
 from edgebench.session.rounds import measure_all
 from edgebench.session.sampler import recorded
+from edgebench_probes.base import ProbeError
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Plan
@@ -40,6 +43,7 @@ class Session:
 
     report: Report
     interrupted: bool
+    journal: Path
     _reservation: Reservation
     _journal: Journal
 
@@ -58,6 +62,7 @@ class Session:
 def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
     """Run a plan to its report."""
     began_s = time.monotonic()
+    sweep_scratch()
     with ExitStack() as stack:
         reservation = stack.enter_context(reserve(options.folder, RESERVED_BYTES))
         journal = stack.enter_context(_open_journal(plan, options))
@@ -65,31 +70,60 @@ def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
         # A session that could not even start (a probe that does not exist) leaves no journal behind.
         stack.callback(lambda: None if log.records else journal.remove())
         recording = stack.enter_context(recorded(log, plan.resources_hz, options.probes))
-        complete = False
-        try:
-            start = log.start or log.add(check_machine(plan, options))
-            same_bundle(start.bundle, options)
-            idle(plan, options, log, progress, "before")
-            artifacts = prepare_all(plan, options, log, progress)
-            measure_all(plan, options, artifacts, log, progress)
-            idle(plan, options, log, progress, "after")
-            complete = True
-        except KeyboardInterrupt:
-            if not log.records:
-                raise
-            progress.note("interrupted: a partial report follows; the same command with --resume goes on")
-        recording.close()
-        log.add(
-            EndRecord(
+        begin(plan, options, log)
+        with interrupts.once():
+            end = _run(plan, options, log, progress)
+            interrupts.no_more()
+            if end.stopped is not None:
+                progress.note(f"{end.stopped}: a partial report follows; the same command with --resume goes on")
+                # A full disk: what was held for the report is room for the end of the journal as well.
+                reservation.release()
+            recording.close()
+            record = EndRecord(
                 seconds=time.monotonic() - began_s,
                 resumed=journal.resumed,
-                complete=complete,
+                complete=end.complete,
                 temperature_c=machine.read_state().temperature_c,
             )
-        )
-        session = Session(assemble(plan, log), not complete, reservation, journal)
+            try:
+                log.add(record)
+            except ReportError:  # still no room: the report has it, and --resume needs none
+                log.records.append(record)
+            session = Session(assemble(plan, log), end.interrupted, journal.path, reservation, journal)
         stack.pop_all()
     return session
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How the steps of a session ended; `stopped` says why they did early."""
+
+    complete: bool = False
+    interrupted: bool = False
+    stopped: str | None = None
+
+
+def _run(plan: Plan, options: Options, log: Log, progress: Progress) -> _End:
+    """Take the steps of a session that has begun: whatever ends it leaves a report of what is there."""
+    try:
+        idle(plan, options, log, progress, "before")
+        artifacts = prepare_all(plan, options, log, progress)
+        measure_all(plan, options, artifacts, log, progress)
+        idle(plan, options, log, progress, "after")
+    except KeyboardInterrupt:
+        return _End(interrupted=True, stopped="interrupted")
+    except (EdgebenchError, ProbeError, OSError) as error:
+        return _End(stopped=str(error).rstrip("."))
+    return _End(complete=log.finished(plan))
+
+
+def begin(plan: Plan, options: Options, log: Log) -> None:
+    """Put down what is true before anything runs, or that a stopped session goes on: only on the same ground."""
+    if log.start is None:
+        log.add(check_machine(plan, options))
+        return
+    same_bundle(log.start.bundle, options)
+    log.add(ResumedRecord())
 
 
 def _open_journal(plan: Plan, options: Options) -> Journal:

@@ -18,6 +18,7 @@ from edgebench.report.records import (
     IdleRecord,
     PreparedRecord,
     ResourcesRecord,
+    ResumedRecord,
     RunRecord,
     StartRecord,
 )
@@ -228,7 +229,7 @@ def _placed(log: Log, shifts: _Shifts) -> Iterator[tuple[AnyRecord, float]]:
             shift_s = None  # what stands before belongs to another process
         if isinstance(record, ResourcesRecord) and record.clock is not None:
             shift_s = shifts.of(record)
-        elif isinstance(record, EndRecord):
+        elif isinstance(record, EndRecord | ResumedRecord):
             shift_s = None
         elif shift_s is not None:
             placed.append((record, shift_s))

@@ -23,7 +23,8 @@ from edgebench.render.terminal import closing, show
 from edgebench.report.intervals import Estimate, exact_ratio, paired_difference, paired_ratio
 from edgebench.report.io import write_report
 from edgebench.report.metric import metric_from_runs, single_value
-from edgebench.report.model import Contrast, Metric, Report
+from edgebench.report.model import Contrast, Report
+from edgebench.report.quantity import Metric
 
 SAMPLE = Path(__file__).with_name("sample.json")
 RUNS, VALUES, LOOPS = 5, 4, 25

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgebench.machine.facts import MachineFacts, State
+from edgebench.machine.facts import MachineFacts
+from edgebench.machine.state import State
 from edgebench.measure.messages import RunClock
 from edgebench.measure.results import InferenceResult, PassTimes, Process, Window
 from edgebench.report.records import RunRecord, StartRecord

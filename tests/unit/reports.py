@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from edgebench.report.metric import metric_from_runs, single_value
-from edgebench.report.model import Passes, Report
+from edgebench.report.model import Report
+from edgebench.report.quantity import Passes
 
 HARD = {"cpu": "Test CPU", "suite_digest": "5a", "probes": ["rapl:package"]}
 

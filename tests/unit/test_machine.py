@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebench.machine import facts as machine
+from edgebench.machine.state import State, disturbance, read_state
 
 
 def program(folder: Path, name: str, text: str) -> None:
@@ -22,13 +23,13 @@ def test_a_pi_that_its_firmware_limits_disturbs_a_run(tmp_path: Path, monkeypatc
     monkeypatch.setenv("EDGEBENCH_BOARD", "Raspberry Pi 4 Model B Rev 1.4")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     program(tmp_path, "vcgencmd", "throttled=0x0")
-    calm = machine.read_state()
+    calm = read_state()
     assert calm.limits == ()
     program(tmp_path, "vcgencmd", "throttled=0x50005")
-    limited = machine.read_state()
+    limited = read_state()
     assert limited.limits is not None
     assert len(limited.limits) == 2
-    reason = machine.disturbance(calm, limited, own_cpu_s=1e9).reason
+    reason = disturbance(calm, limited, own_cpu_s=1e9).reason
     assert reason is not None
     assert "under-voltage" in reason
     assert machine.platform_name(replace(machine.describe([0]), board=machine.board())) == "pi"
@@ -46,13 +47,13 @@ def test_every_machine_tells_its_processor_and_its_memory() -> None:
     assert facts.cpu
 
 
-STATE = machine.State(0.0, None, None, 0.0, 0.0)
+STATE = State(0.0, None, None, 0.0, 0.0)
 
 
 @given(st.floats(0.1, 100), st.floats(0, 50), st.floats(0, 50))
 def test_only_the_processor_time_of_others_counts(seconds: float, own_s: float, other_s: float) -> None:
     after = replace(STATE, time_s=seconds, busy_s=own_s + other_s)
-    found = machine.disturbance(STATE, after, own_s)
+    found = disturbance(STATE, after, own_s)
     assert 0 <= found.other_cores <= other_s / seconds + 1e-9
 
 
@@ -65,15 +66,15 @@ def test_only_the_processor_time_of_others_counts(seconds: float, own_s: float, 
         (replace(STATE, time_s=10.0, throttle_count=None), None),
     ],
 )
-def test_a_disturbance_has_its_reason(after: machine.State, words: str | None) -> None:
-    reason = machine.disturbance(STATE, after, 0.0).reason
+def test_a_disturbance_has_its_reason(after: State, words: str | None) -> None:
+    reason = disturbance(STATE, after, 0.0).reason
     assert reason is None if words is None else words in (reason or "")
 
 
 def test_a_throttle_counter_that_rises_is_a_disturbance() -> None:
     before = replace(STATE, throttle_count=3)
-    assert machine.disturbance(before, replace(before, time_s=1.0, throttle_count=4), 0.0).throttled
-    assert not machine.disturbance(before, replace(before, time_s=1.0), 0.0).throttled
+    assert disturbance(before, replace(before, time_s=1.0, throttle_count=4), 0.0).throttled
+    assert not disturbance(before, replace(before, time_s=1.0), 0.0).throttled
 
 
 def test_threads_take_a_core_each_before_siblings() -> None:

@@ -22,7 +22,8 @@ from edgebench.errors import ReportError
 from edgebench.report import io, schema
 from edgebench.report.io import dumps, parse_report, read_report, reserve, write_report
 from edgebench.report.metric import METRICS, mean_interval, metric_from_runs, single_value
-from edgebench.report.model import Metric, Passes, Report
+from edgebench.report.model import Report
+from edgebench.report.quantity import Metric, Passes
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "sample.json"
 

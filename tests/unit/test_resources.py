@@ -22,10 +22,11 @@ from edgebench.machine.readers import Absent, SeriesInfo, frequency, temperature
 from edgebench.machine.sampling import SamplerClock
 from edgebench.render.sparkline import sparkline
 from edgebench.render.timeline import session_timeline
+from edgebench.report.course import ResourceSeries
 from edgebench.report.figures.timeline import MAX_POINTS, Line, binned, resource_metrics, resources, summary, timeline
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
-from edgebench.report.model import Report, ResourceSeries
+from edgebench.report.model import Report
 from edgebench.report.records import EndRecord, ResourcesRecord
 from edgebench_probes.glance import open_glances
 

@@ -18,7 +18,7 @@ from edgebench.compare.cells import Sample, sample_of
 from edgebench.compare.policy import PERCENTILES, gauge_of
 from edgebench.errors import UsageError
 from edgebench.machine.child import run_child
-from edgebench.machine.facts import disturbance, read_state
+from edgebench.machine.state import disturbance, read_state
 from edgebench.measure.messages import Answer
 from edgebench.measure.results import InferenceResult
 from edgebench.report.figures.energy import joules_a_pass

@@ -24,7 +24,7 @@ from edgebench.measure.ledger import LedgerPhase
 from edgebench.measure.messages import Message
 from edgebench.plan.digest import digest_of
 from edgebench.report.base import Count, Few, Name, Part, Text
-from edgebench.report.model import PreparedOn
+from edgebench.report.origin import PreparedOn
 from edgebench.report.records import ArtifactNotes, ArtifactRecord
 from edgebench.report.records import PreparedOn as PreparedElsewhere
 

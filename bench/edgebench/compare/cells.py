@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from edgebench.compare.policy import PERCENTILES, gauge_of
 
 if TYPE_CHECKING:
-    from edgebench.report.model import Benchmark, Metric, Report
+    from edgebench.report.model import Benchmark, Report
+    from edgebench.report.quantity import Metric
 
 # Parameters of a cell that must be equal to compare it; the counts of runs and passes may differ.
 HARD_PARAMS = (

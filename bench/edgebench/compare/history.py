@@ -22,7 +22,8 @@ from edgebench.compare.policy import PERCENTILES
 from edgebench.errors import UsageError
 from edgebench.report.base import Few, Part
 from edgebench.report.io import MAX_BYTES, read_report
-from edgebench.report.model import Benchmark, Data, Generator, Image, Machine, Metric, Passes, Report, Suite
+from edgebench.report.model import Benchmark, Data, Generator, Image, Machine, Report, Suite
+from edgebench.report.quantity import Metric, Passes
 
 # More reports than this in one folder are a mistake in the path.
 MAX_REPORTS = 20_000

@@ -25,7 +25,7 @@ class PhaseEnergy(Message, frozen=True, kw_only=True):
 
 
 class LedgerPhase(Message, frozen=True, kw_only=True):
-    """One phase of making a file: seconds, peak memory of its process, joules by scope.
+    """One phase of making a file: seconds, peak memory of its process, joules by the label of a probe.
 
     `begin_s` and `end_s` place it in the session that ran it; in a later one (`cached`) they mean nothing.
     """

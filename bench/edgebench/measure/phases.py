@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.measure.ledger import Absence, LedgerPhase, PhaseEnergy
 from edgebench_probes.base import ProbeError
+from edgebench_probes.labels import labels_of
 
 if TYPE_CHECKING:
     from edgebench_probes.base import Probe
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 def phase(name: str, ledger: list[LedgerPhase], probes: Sequence[Probe], note: str | None = None) -> Iterator[None]:
     """Measure one phase of making an artifact: seconds, peak memory of this process, joules a scope."""
     reset_peak_memory()
+    labels = labels_of((probe.info.name, str(probe.info.scope)) for probe in probes)
     marks = []
     missing: dict[str, Absence] = {}
     for probe in probes:
         try:
             marks.append((probe, probe.mark()))
         except ProbeError as error:
-            missing[str(probe.info.scope)] = Absence(str(error))
+            missing[labels[probe.info.name, str(probe.info.scope)]] = Absence(str(error))
     begun_s = time.monotonic()
     yield
     ended_s = time.monotonic()
@@ -34,9 +36,9 @@ def phase(name: str, ledger: list[LedgerPhase], probes: Sequence[Probe], note: s
         try:
             window = probe.energy(start, probe.mark())
         except ProbeError as error:
-            missing[str(probe.info.scope)] = Absence(str(error))
+            missing[labels[probe.info.name, str(probe.info.scope)]] = Absence(str(error))
             continue
-        energy[str(probe.info.scope)] = PhaseEnergy(
+        energy[labels[probe.info.name, str(probe.info.scope)]] = PhaseEnergy(
             energy_j=window.energy_j, uncertainty_j=window.uncertainty_j, probe=probe.info.name
         )
     if not probes:

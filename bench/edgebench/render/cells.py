@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgebench.render.units import NONE, percent, points, quantity, share, signed, with_error
-from edgebench.report.model import Benchmark, Contrast, Metric, Missing, Notice, Report
+from edgebench.report.model import Benchmark, Contrast, Report
+from edgebench.report.quantity import Metric, Missing, Notice
 
 _AXES = ("model", "operator", "variant", "backend", "precision", "isa", "batch", "threads", "image_size", "width")
 TITLES: Mapping[str, str] = {

@@ -10,7 +10,8 @@ from edgebench.render.columns import common_note
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import NONE, duration, quantity, with_error
 from edgebench.report.metric import SCOPES_BY_WIDTH
-from edgebench.report.model import Benchmark, LedgerPhase, Report
+from edgebench.report.model import Benchmark, Report
+from edgebench.report.origin import LedgerPhase
 
 _TWIN = ("model", "variant", "backend", "precision", "batch", "threads", "width", "isa")
 

@@ -9,7 +9,8 @@ import io
 from typing import Any
 
 from edgebench.errors import ReportError
-from edgebench.report.model import Benchmark, Metric, Report
+from edgebench.report.model import Benchmark, Report
+from edgebench.report.quantity import Metric
 from edgebench.report.text import clean
 
 

@@ -9,7 +9,8 @@ from edgebench.render.sparkline import sparkline
 from edgebench.render.tables import Column, Section
 from edgebench.render.timeline import label, said, scale_of
 from edgebench.render.units import duration, figure
-from edgebench.report.model import Report, ResourceSeries
+from edgebench.report.course import ResourceSeries
+from edgebench.report.model import Report
 from edgebench.report.text import spreadsheet_cell
 
 _SPARK = 40

@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 from statistics import median
 
-from edgebench.report.model import ResourceSeries
+from edgebench.report.course import ResourceSeries
 
 
 def sparkline(series: ResourceSeries, width: int) -> str:

@@ -9,8 +9,9 @@ from edgebench.render.sparkline import sparkline
 from edgebench.render.tables import Column, Section
 from edgebench.render.timeline import Band, Timeline, place, said, stack
 from edgebench.render.units import NONE, duration, percent, quantity
+from edgebench.report.course import Change, ResourceSeries, Sustained
 from edgebench.report.metric import SCOPES_BY_WIDTH
-from edgebench.report.model import Benchmark, Change, Report, ResourceSeries, Sustained
+from edgebench.report.model import Benchmark, Report
 
 _SPARK = 30
 

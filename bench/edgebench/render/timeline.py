@@ -11,7 +11,8 @@ from statistics import median
 from edgebench.render import cells
 from edgebench.render.axes import apart, clock_words, moments, round_ticks
 from edgebench.render.units import figure, quantity
-from edgebench.report.model import Report, Resources, ResourceSeries, ResourceSpan
+from edgebench.report.course import Resources, ResourceSeries, ResourceSpan
+from edgebench.report.model import Report
 
 LEFT, WIDTH, RIGHT = 64, 900, 150
 PANEL_HEIGHT, GAP, LANE = 92, 36, 20

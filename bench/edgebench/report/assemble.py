@@ -18,6 +18,7 @@ from edgebench.measure.results import ModelAnswer
 from edgebench.plan.digest import digest_of
 from edgebench.plan.kinds import KINDS
 from edgebench.report import model as report
+from edgebench.report import origin
 from edgebench.report.contrasts import contrasts, with_break_even
 from edgebench.report.figures import compress as figures_compress
 from edgebench.report.figures.energy import closures, metering, sampler_share
@@ -25,6 +26,7 @@ from edgebench.report.figures.given import Figures, Given
 from edgebench.report.figures.quality import quality_data
 from edgebench.report.figures.timeline import Timeline, resource_metrics, resources, summary, timeline
 from edgebench.report.notices import cell_notices, emulation, session_notices, unfinished
+from edgebench.report.quantity import Joules, Missing
 from edgebench.report.records import of_kind
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def assemble(plan: Plan, log: Log) -> report.Report:
         ),
         idle=tuple(report.Idle(**to_builtins(power)) for power in log.idle_powers()),
         data=_data(runs),
-        bundle=None if start.bundle is None else report.Bundle(**to_builtins(start.bundle)),
+        bundle=None if start.bundle is None else origin.Bundle(**to_builtins(start.bundle)),
         session=_session(plan, log, ended),
         benchmarks=tuple(cells),
         metering=metering(runs),
@@ -174,22 +176,22 @@ def _input_sizes(cell: Benchmark) -> dict[str, int]:
     return measured if KINDS[cell.kind].lasts else measured | {f"accuracy_{name}": trained for name in measured}
 
 
-def _artifact(artifact: ArtifactRecord) -> report.Artifact:
+def _artifact(artifact: ArtifactRecord) -> origin.Artifact:
     made_on = artifact.prepared_on
-    return report.Artifact(
+    return origin.Artifact(
         digest=artifact.digest,
         size_bytes=artifact.size_bytes,
         sparsity=artifact.sparsity,
         format=artifact.format,
         ledger=tuple(_ledger_phase(phase) for phase in artifact.ledger),
-        prepared_on=None if made_on is None else report.PreparedOn(**to_builtins(made_on)),
+        prepared_on=None if made_on is None else origin.PreparedOn(**to_builtins(made_on)),
     )
 
 
-def _ledger_phase(phase: LedgerPhase) -> report.LedgerPhase:
-    energy = {scope: report.Joules(**to_builtins(joules)) for scope, joules in phase.energy.items()}
-    missing = {name: report.Missing(reason=why.reason, fix=why.fix) for name, why in phase.missing.items()}
-    return report.LedgerPhase(
+def _ledger_phase(phase: LedgerPhase) -> origin.LedgerPhase:
+    energy = {scope: Joules(**to_builtins(joules)) for scope, joules in phase.energy.items()}
+    missing = {name: Missing(reason=why.reason, fix=why.fix) for name, why in phase.missing.items()}
+    return origin.LedgerPhase(
         phase=phase.phase,
         seconds=phase.seconds,
         peak_memory_bytes=phase.peak_memory_bytes,
@@ -200,13 +202,13 @@ def _ledger_phase(phase: LedgerPhase) -> report.LedgerPhase:
     )
 
 
-def _layers(layers: Layers | None) -> report.Layers | None:
+def _layers(layers: Layers | None) -> origin.Layers | None:
     if layers is None:
         return None
     counts = layers.counts
     named = {name: counts[name] for name in ("int8", "fp32", "bf16", "fp16") if name in counts}
     total = sum(counts.values())
-    return report.Layers(
+    return origin.Layers(
         source=layers.source or "the layers that multiply, as the runtime executed them",
         total=total,
         other=total - sum(named.values()) or None,

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from edgebench.report.intervals import Estimate, exact_ratio, paired_difference, paired_ratio
-from edgebench.report.model import Benchmark, BreakEven, Contrast, Metric, Missing
+from edgebench.report.model import Benchmark, BreakEven, Contrast
+from edgebench.report.quantity import Metric, Missing
 
 if TYPE_CHECKING:
     from edgebench.measure.results import Evaluation
@@ -59,7 +60,13 @@ def _full_precision(report: Report, head: Benchmark) -> Iterator[Benchmark]:
 def _between(base: Benchmark, head: Benchmark) -> Iterator[Contrast]:
     for name in _PAIRED:
         first, second = base.metrics.get(name), head.metrics.get(name)
-        if first is None or second is None or first.runs is None or second.runs is None or first.scope != second.scope:
+        if (
+            first is None
+            or second is None
+            or first.runs is None
+            or second.runs is None
+            or (first.probe, first.scope) != (second.probe, second.scope)
+        ):
             continue
         estimate = paired_ratio(first.runs, second.runs)
         if estimate is not None:
@@ -104,8 +111,13 @@ def with_break_even(report: Report) -> Iterator[Benchmark]:
             yield cell
             continue
         own, base = cell.metrics.get("energy_gross_j"), baseline.metrics.get("energy_gross_j")
-        if spent is None or own is None or base is None or not own.scope == base.scope == spent.scope:
-            why = Missing(reason="needs joules of compressing and of inference, of the same scope")
+        if (
+            spent is None
+            or own is None
+            or base is None
+            or len({(each.probe, each.scope) for each in (own, base, spent)}) > 1
+        ):
+            why = Missing(reason="needs joules of compressing and of inference, of the same probe")
         elif (saving := _saving(base, own)) is None:
             why = Missing(reason=f"cannot tell: its energy is not surely below that of {baseline.name}")
         elif not saving:

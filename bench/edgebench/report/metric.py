@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgebench.report.model import Better, Metric, Missing, Passes
+from edgebench.report.quantity import Better, Metric, Missing, Passes
 
 # Fewer values than this leave nothing beyond a percentile to estimate it from.
 _VALUES_NEEDED = {"p90": (90, 10), "p95": (95, 20), "p99": (99, 100)}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from edgebench.measure.agreement import shortfall
 from edgebench.measure.results import InferenceResult, ModelAnswer
 from edgebench.plan.kinds import KINDS
-from edgebench.report.model import Notice, Report
+from edgebench.report.model import Report
+from edgebench.report.quantity import Notice
 
 if TYPE_CHECKING:
     from edgebench.machine.facts import MachineFacts

@@ -8,9 +8,10 @@ from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
 
-from edgebench.machine.facts import ImageFacts, MachineFacts, State
+from edgebench.machine.facts import ImageFacts, MachineFacts
 from edgebench.machine.readers import SeriesInfo, Why
 from edgebench.machine.sampling import SamplerClock
+from edgebench.machine.state import State
 from edgebench.measure.ledger import CompressResult, IdlePower, LedgerPhase, MissingProbe, ProbeFacts
 from edgebench.measure.messages import Clock, Message, RunClock, Shapes
 from edgebench.measure.results import InferenceResult, SustainedResult

@@ -29,7 +29,7 @@ from edgebench.measure.probes import opened
 from edgebench.plan.targets import carried, carried_target_of
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
-from edgebench.report.model import PreparedOn
+from edgebench.report.origin import PreparedOn
 from edgebench.report.records import ArtifactRecord
 from edgebench.session.preparation import make_artifact
 from edgebench_suites.data.load import load_data

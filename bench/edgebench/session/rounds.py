@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from edgebench.machine.facts import cpus_for, disturbance, read_state
+from edgebench.machine.facts import cpus_for
+from edgebench.machine.state import disturbance, read_state
 from edgebench.measure.messages import ArtifactFile, EnergyJob, MeasureJob, Shapes, SustainedJob, TimedJob
 from edgebench.measure.results import InferenceResult, SustainedResult
 from edgebench.plan.kinds import KINDS

@@ -14,6 +14,7 @@ from edgebench.errors import EdgebenchError, ReportError, UsageError
 from edgebench.machine import facts as machine
 from edgebench.machine import interrupts
 from edgebench.machine.claims import sweep_scratch
+from edgebench.machine.state import read_state
 from edgebench.measure.idle import measure_idle
 from edgebench.measure.messages import Clock
 from edgebench.measure.probes import describe, open_all, opened
@@ -83,7 +84,7 @@ def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
                 seconds=time.monotonic() - began_s,
                 resumed=journal.resumed,
                 complete=end.complete,
-                temperature_c=machine.read_state().temperature_c,
+                temperature_c=read_state().temperature_c,
             )
             try:
                 log.add(record)
@@ -163,7 +164,7 @@ def check_machine(plan: Plan, options: Options) -> StartRecord:
         suite=plan.name,
         machine=machine.describe(options.cpus),
         image=machine.image(),
-        state=machine.read_state(),
+        state=read_state(),
         probes=found,
         probes_missing=tuple(missing),
         bundle=None if options.bundle is None else options.bundle.facts(),

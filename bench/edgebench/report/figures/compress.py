@@ -11,9 +11,11 @@ from edgebench.plan.kinds import MAKING_PHASES
 from edgebench.report.figures.energy import no_source
 from edgebench.report.figures.given import Figures, Given
 from edgebench.report.figures.quality import accuracy, quality_metrics
-from edgebench.report.metric import Metrics, Reasons, metric_from_runs, single_value, widest_scope
-from edgebench.report.model import Artifact, Missing
+from edgebench.report.metric import Metrics, Reasons, metric_from_runs, single_value, widest
+from edgebench.report.origin import Artifact
+from edgebench.report.quantity import Missing
 from edgebench.report.records import of_kind
+from edgebench_probes.labels import labels_of
 
 if TYPE_CHECKING:
     from edgebench.measure.ledger import LedgerPhase
@@ -84,26 +86,26 @@ def _joules(
     found: Metrics,
     missing: Reasons,
 ) -> None:
-    """Gross joules of a run's phases by scope, with 1 sigma of the mean; the widest scope also without suffix."""
-    scopes = [probe.scope for probe in start.probes]
-    measured = set()
-    for scope in scopes:
-        if not all(scope in entry.energy for run in runs for entry in run):
-            told = (entry.missing[scope].reason for run in runs for entry in run if scope in entry.missing)
-            reason = next(told, "no probe measured all phases of compressing")
-            missing[f"{name}.{scope}"] = Missing(reason=reason)
+    """Gross joules of a run's phases by probe, with 1 sigma of the mean; the widest scope also without suffix."""
+    labels = labels_of((probe.name, probe.scope) for probe in start.probes)
+    measured: list[str] = []
+    for (probe, scope), label in labels.items():
+        if not all(label in entry.energy for run in runs for entry in run):
+            told = (entry.missing[label].reason for run in runs for entry in run if label in entry.missing)
+            reason = next(told, f"{probe} did not measure all phases of compressing")
+            missing[f"{name}.{label}"] = Missing(reason=reason)
             continue
-        measured.add(scope)
-        parts = [[entry.energy[scope] for entry in run] for run in runs]
+        measured.append(label)
+        parts = [[entry.energy[label] for entry in run] for run in runs]
         sigma = math.hypot(*(part.uncertainty_j for run in parts for part in run)) / len(runs)
-        found[f"{name}.{scope}"] = metric_from_runs(
+        found[f"{name}.{label}"] = metric_from_runs(
             name,
             [[sum(part.energy_j for part in run)] for run in parts],
             scope=scope,
-            probe=parts[0][0].probe,
+            probe=probe,
             uncertainty=sigma,
         )
-    if widest := widest_scope(measured):
-        found[name] = found[f"{name}.{widest}"]
+    if (label_of_all := widest(measured)) is not None:
+        found[name] = found[f"{name}.{label_of_all}"]
         return
-    missing[name] = missing[f"{name}.{scopes[0]}"] if scopes else no_source(start)
+    missing[name] = missing[f"{name}.{next(iter(labels.values()))}"] if labels else no_source(start)

@@ -16,7 +16,8 @@ from edgebench.report.metric import (
     metric_from_runs,
     widest,
 )
-from edgebench.report.model import Closure, Metering, Metric, Missing
+from edgebench.report.model import Closure, Metering
+from edgebench.report.quantity import Metric, Missing
 from edgebench.report.records import of_kind
 from edgebench_probes.base import WindowEnergy
 from edgebench_probes.closure import MIN_WINDOWS, closure

@@ -10,8 +10,8 @@ from edgebench.measure.results import InferenceResult
 from edgebench.report.figures.energy import energy
 from edgebench.report.figures.given import Figures, Given
 from edgebench.report.figures.quality import accuracy, quality_metrics
-from edgebench.report.metric import Metrics, Reasons, metric_from_runs, single_value, widest_scope
-from edgebench.report.model import Missing, Passes
+from edgebench.report.metric import Metrics, Reasons, metric_from_runs, single_value, widest
+from edgebench.report.quantity import Missing, Passes
 from edgebench.report.records import of_kind
 
 if TYPE_CHECKING:
@@ -97,17 +97,22 @@ def _of_artifact(cell: Benchmark, artifact: ArtifactRecord, found: Metrics, miss
     if not compressing:
         return
     found["compress_s"] = single_value("compress_s", sum(phase.seconds for phase in compressing))
-    scopes = set.intersection(*(set(phase.energy) for phase in compressing))
-    for scope in sorted(scopes):
-        parts = [phase.energy[scope] for phase in compressing]
-        found[f"compress_energy_j.{scope}"] = single_value(
+    labels = sorted(set.intersection(*(set(phase.energy) for phase in compressing)))
+    summed = []
+    for label in labels:
+        parts = [phase.energy[label] for phase in compressing]
+        if len({part.probe for part in parts}) > 1:
+            continue  # phases of several sessions, each with a probe of its own: their sum is nobody's figure
+        summed.append(label)
+        found[f"compress_energy_j.{label}"] = single_value(
             "compress_energy_j",
             sum(part.energy_j for part in parts),
-            scope=scope,
+            scope=label.partition(":")[0],
+            probe=parts[0].probe,
             uncertainty=math.hypot(*(part.uncertainty_j for part in parts)),
         )
-    if widest := widest_scope(scopes):
-        found["compress_energy_j"] = found[f"compress_energy_j.{widest}"]
+    if (label_of_all := widest(summed)) is not None:
+        found["compress_energy_j"] = found[f"compress_energy_j.{label_of_all}"]
     else:
         missing["compress_energy_j"] = Missing(
             reason="no probe measured all phases of compressing", fix="see what is missing under probes_missing"

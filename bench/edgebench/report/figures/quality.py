@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgebench.report.metric import Metrics, Reasons, single_value
-from edgebench.report.model import Missing
+from edgebench.report.quantity import Missing
 
 if TYPE_CHECKING:
     from edgebench.measure.results import Quality, TaskQuality

@@ -9,13 +9,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from edgebench.measure.results import SustainedResult
+from edgebench.report.course import Change, Sustained
 from edgebench.report.figures.energy import energy, joules_a_pass, whole_window
 from edgebench.report.figures.given import Figures, Given
 from edgebench.report.figures.inference import of_process
 from edgebench.report.figures.throttling import Evidence, Verdict, judge, ratio
 from edgebench.report.figures.timeline import Line, binned
 from edgebench.report.metric import metric_from_runs, single_value
-from edgebench.report.model import Change, Missing, Sustained
+from edgebench.report.quantity import Missing
 from edgebench.report.records import of_kind
 from edgebench_probes.labels import labels_of
 from edgebench_probes.window import per_inference

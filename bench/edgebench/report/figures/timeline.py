@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgebench.measure.ledger import CompressResult
 from edgebench.measure.messages import Clock
 from edgebench.measure.results import InferenceResult
+from edgebench.report.course import Resources, ResourceSeries, ResourceSpan, ResourceSummary
 from edgebench.report.metric import metric_from_runs
-from edgebench.report.model import Missing, Resources, ResourceSeries, ResourceSpan, ResourceSummary
+from edgebench.report.quantity import Missing
 from edgebench.report.records import (
     DiscardedRecord,
     EndRecord,
@@ -26,7 +27,7 @@ from edgebench_probes.labels import labels_of
 
 if TYPE_CHECKING:
     from edgebench.report.log import Log
-    from edgebench.report.model import Metric
+    from edgebench.report.quantity import Metric
     from edgebench.report.records import AnyRecord, RunResult
 
 # Points a series at most, whatever the session's length; and spans, as pages and readers have to draw them.

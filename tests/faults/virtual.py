@@ -19,7 +19,7 @@ from edgebench_probes import counter as counter_module
 from edgebench_probes import edges as edges_module
 from edgebench_probes.base import ProbeError, Scope, WindowInvalid
 from edgebench_probes.counter import Counter, CounterProbe
-from edgebench_probes.sampling.watcher import LONGEST_NS, SHARE, SHORTEST_NS, Event, Tick, Told
+from edgebench_probes.sampling.watcher import Event, Tick, Told, interval_ns
 
 STEP_UJ = 61.035
 RANGE_UJ = 262_143_328_850
@@ -120,6 +120,7 @@ class VirtualWatch:
     counter: VirtualCounter
     rng: random.Random
     marks: list[int]
+    expected_ns: int
 
     def open(self) -> None: ...
 
@@ -139,7 +140,7 @@ class VirtualWatch:
         events: list[Event] = []
         for upcoming in [*self.marks, self.clock.now]:
             while True:
-                due = t + min(max((t - marked) // SHARE, SHORTEST_NS), LONGEST_NS)
+                due = t + interval_ns(t - marked, self.expected_ns)
                 if due >= upcoming:
                     break
                 t = due + round(self.rng.expovariate(1 / 80_000))
@@ -159,9 +160,11 @@ class VirtualWatch:
 
 
 @contextmanager
-def virtual_probe(clock: Clock, counter: VirtualCounter, rng: random.Random) -> Iterator[CounterProbe]:
+def virtual_probe(
+    clock: Clock, counter: VirtualCounter, rng: random.Random, expected_ns: int
+) -> Iterator[CounterProbe]:
     """Open a probe of one virtual counter, with the modules' clock and watch replaced."""
-    watch: Any = VirtualWatch(clock, counter, rng, [])
+    watch: Any = VirtualWatch(clock, counter, rng, [], expected_ns)
     with (
         mock.patch.object(counter_module, "WATCH", watch),
         mock.patch.object(counter_module, "time", clock),

@@ -26,7 +26,6 @@ from edgebench.session.options import Options, Progress
 from edgebench.session.preparation import prepare_all
 from edgebench.session.rounds import measure_all
 from edgebench.session.sampler import recorded
-from edgebench_probes.base import ProbeError
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Plan
@@ -112,7 +111,7 @@ def _run(plan: Plan, options: Options, log: Log, progress: Progress) -> _End:
         idle(plan, options, log, progress, "after")
     except KeyboardInterrupt:
         return _End(interrupted=True, stopped="interrupted")
-    except (EdgebenchError, ProbeError, OSError) as error:
+    except (EdgebenchError, OSError) as error:
         return _End(stopped=str(error).rstrip("."))
     return _End(complete=log.finished(plan))
 

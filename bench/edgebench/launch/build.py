@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,7 +17,6 @@ from pathlib import Path
 from edgebench.errors import ContainerDiedError, ContainerError, UsageError
 from edgebench.launch.images import REPORT_LABEL
 from edgebench.launch.profile import Profile
-from edgebench.machine.claims import scratch
 from edgebench.report.migrate import CURRENT
 
 # pip's settings that say where packages come from; what else it may be told does not matter to a build.
@@ -53,7 +53,7 @@ def build(request: BuildRequest, on_line: Callable[[str], None]) -> None:
     """Build the image; `on_line` gets docker's progress. Raises ContainerError."""
     program = _builder()
     with ExitStack() as stack:
-        folder = stack.enter_context(scratch())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgebench-")))
         secrets = [*own_secrets(folder, os.environ, request.secrets), *request.secrets]
         words = build_line(request, secrets, source_facts(request.source))
         environment = {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}

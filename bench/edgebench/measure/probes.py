@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebench.errors import ProbeGoneError
 from edgebench.measure.ledger import MissingProbe, ProbeFacts
 from edgebench.measure.messages import ProbeSettings
 from edgebench.measure.results import place
+from edgebench_probes.base import ProbeError
 from edgebench_probes.catalogue.discover import open_probes
 from edgebench_probes.sampling.probe import SampledProbe
 from edgebench_probes.summed import CounterProbe
@@ -34,9 +36,12 @@ def open_all(settings: ProbeSettings, workload_cpus: Sequence[int] = ()) -> tupl
 
 @contextlib.contextmanager
 def opened(settings: ProbeSettings, workload_cpus: Sequence[int] = ()) -> Iterator[list[Probe]]:
-    """Open the probes for a block and close them after it."""
+    """Open the probes for a block and close them after it. Raises ProbeGoneError for one that was asked for."""
     with contextlib.ExitStack() as stack:
-        probes, _ = open_all(settings, workload_cpus)
+        try:
+            probes, _ = open_all(settings, workload_cpus)
+        except ProbeError as error:
+            raise ProbeGoneError(str(error)) from None
         for probe in probes:
             stack.callback(probe.close)
         yield probes

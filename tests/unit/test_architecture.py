@@ -28,7 +28,7 @@ ARROWS = {
     "commands": "ab render session compare launch artifacts report measure plan machine probes suites version errors",
     "ab": "session compare artifacts report measure plan machine probes suites version errors",
     "render": "compare artifacts report plan probes suites errors",
-    "session": "artifacts report measure plan backends machine probes suites version errors",
+    "session": "artifacts report measure plan backends machine suites version errors",
     "compare": "report plan errors",
     "launch": "report plan machine probes version errors",
     "artifacts": "report measure plan backends machine compress probes suites version errors",

@@ -11,13 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from edgebench.artifacts.store import META_FILE, Artifact, Store
+from edgebench.artifacts.store import META_FILE, Store, content_digest
+from edgebench.report.records import ArtifactRecord
 
 
-def made(store: Store, key: str) -> Artifact:
+def made(store: Store, key: str) -> ArtifactRecord:
     with store.building(key) as folder:
         (folder / "model.onnx").write_bytes(b"a model")
-        return store.commit(folder, key, file="model.onnx", format="onnx", ledger=())
+        digest = content_digest(folder)
+        record = ArtifactRecord(
+            key=key, folder=str(folder), file="model.onnx", format="onnx", digest=digest, size_bytes=7
+        )
+        return store.commit(folder, record)
 
 
 @pytest.mark.parametrize("file", ["../other/model.onnx", "/etc/passwd", "missing.onnx"])
@@ -26,7 +31,7 @@ def test_an_artifact_whose_file_was_edited_to_lie_elsewhere_is_made_again(tmp_pa
     made(store, "other")
     artifact = made(store, "key")
     assert store.find("key") == artifact
-    meta = artifact.folder / META_FILE
+    meta = Path(artifact.folder, META_FILE)
     meta.write_text(json.dumps({**json.loads(meta.read_text(encoding="utf-8")), "file": file}), encoding="utf-8")
     assert store.find("key") is None
     assert made(store, "key") == artifact

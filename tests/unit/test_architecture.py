@@ -30,7 +30,7 @@ ARROWS = {
     "render": "compare artifacts report plan probes suites errors",
     "session": "artifacts report measure plan backends machine suites version errors",
     "compare": "report plan errors",
-    "launch": "report plan machine probes version errors",
+    "launch": "report plan probes version errors",
     "artifacts": "report measure plan backends machine compress probes suites version errors",
     "report": "measure plan machine probes version errors",
     "measure": "backends machine probes suites errors",

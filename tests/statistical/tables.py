@@ -147,11 +147,10 @@ def as_markdown(curve: dict[str, dict[str, list[float]]], table: dict[str, dict[
     return "\n".join(lines) + "\n"
 
 
-def in_docs(text: str, tables: str) -> str:
-    """Return the documentation with these tables between its markers."""
-    return re.sub(
-        r"(<!-- tables -->\n).*?(<!-- /tables -->)", lambda found: found[1] + tables + found[2], text, flags=re.DOTALL
-    )
+def between(text: str, name: str, tables: str) -> str:
+    """Return the documentation with these tables between its markers of that name."""
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+    return re.sub(pattern, lambda found: found[1] + tables + found[2], text, flags=re.DOTALL)
 
 
 def main() -> None:
@@ -159,7 +158,9 @@ def main() -> None:
     curve, table = power_curve(), side_by_side()
     if "--write" in sys.argv:
         GOLDEN.write_text(json.dumps({"curve": curve, "side_by_side": table}, indent=1) + "\n", encoding="utf-8")
-        DOCS.write_text(in_docs(DOCS.read_text(encoding="utf-8"), as_markdown(curve, table)), encoding="utf-8")
+        DOCS.write_text(
+            between(DOCS.read_text(encoding="utf-8"), "tables", as_markdown(curve, table)), encoding="utf-8"
+        )
     sys.stdout.write(as_markdown(curve, table))
 
 

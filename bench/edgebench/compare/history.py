@@ -130,7 +130,7 @@ def _make_model(metrics: tuple[str, ...]) -> type[BaseModel]:
     tails = {name.partition(".")[0] for name in metrics if name.partition(".")[2] in PERCENTILES}
     names = sorted({name for name in metrics if name.partition(".")[2] not in PERCENTILES} | tails)
     passes = _part(Passes, "p50 p90 p95 p99")
-    plain = _part(Metric, "unit better mean value runs scope probe")
+    plain = _part(Metric, "unit better median value runs scope probe")
     with_passes = create_model("LeanMetric", __base__=plain, passes=(passes | None, None))
     fields: dict[str, Any] = {
         f"m{index}": ((with_passes if name in tails else plain) | None, Field(default=None, alias=name))
@@ -139,11 +139,11 @@ def _make_model(metrics: tuple[str, ...]) -> type[BaseModel]:
     wanted = create_model("LeanMetrics", __base__=_Metrics, **fields)
     wanted.keys = {name: f"m{index}" for index, name in enumerate(names)}
     benchmark = _part(
-        Benchmark, "name kind status reason params missing", metrics=(wanted, Field(default_factory=wanted))
+        Benchmark, "name kind status reason params missing warnings", metrics=(wanted, Field(default_factory=wanted))
     )
     return _part(
         Report,
-        "schema_ id created status platform fingerprint",
+        "schema_ id created status platform fingerprint warnings",
         generator=(_part(Generator, "version"), ...),
         suite=(_part(Suite, "name"), ...),
         image=(_part(Image, "name digest") | None, None),

@@ -96,6 +96,16 @@ def ours(series: list[list[float]]) -> list[Sequence[int]]:
     return [change_points(one) for one in series]
 
 
+def still_share(rho: float, series: int) -> float:
+    """Return the share of series without a change in which `trend` sees one."""
+    return _share(ours(still(rho, series)))
+
+
+def hits(series: int) -> float:
+    """Return the share of steps that `trend` finds near their place."""
+    return float(np.mean([any(abs(point - PLACE) <= NEAR for point in points) for points in ours(stepped(series))]))
+
+
 def table(peers: str | None) -> Iterator[tuple[str, dict[str, float]]]:
     """Yield the rows, the peers' where their interpreter is given."""
     yield "edgebench trend", scores(ours)

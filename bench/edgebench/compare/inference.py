@@ -22,6 +22,8 @@ _SHARED_DF = (10.0, 4.0)
 _DEPARTED_P = 0.001
 # Differences of a pair below this (1 sigma, relative) are the clock's, not the machine's.
 PAIR_FLOOR = 1e-4
+# So many sessions have a median run-to-run variance.
+_MANY = 5
 # A median of sessions is this much less certain than their mean (pi/2 for a normal distribution and many of them).
 _MEDIAN = math.pi / 2
 
@@ -196,18 +198,28 @@ def quantile(df: Array, p: float) -> Array:
 
 
 def _run_variance(sessions: Sequence[RunStats]) -> tuple[Array, Array]:
-    """Run-to-run variance within sessions, pooled over the sessions and shrunk across cells; NaN where unknown."""
-    squares = np.sum([np.nan_to_num(entry.squares) for entry in sessions], axis=0)
-    df = np.sum([np.maximum(entry.count - 1, 0) for entry in sessions], axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        own: Array = np.where(df > 0, squares / df, np.nan)
+    """Run-to-run variance within sessions, pooled over the sessions and shrunk across cells; NaN where unknown.
+
+    Of many sessions it is their median one, which a single outlier does not move, and worth half as much.
+    """
+    freedoms = np.array([np.maximum(entry.count - 1, 0) for entry in sessions])
+    squares = np.array([np.nan_to_num(entry.squares) for entry in sessions])
+    df = freedoms.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        own: Array = np.where(df > 0, squares.sum(axis=0) / df, np.nan)
+        # The median of chi-squared over its degrees of freedom (Wilson and Hilferty 1931, PNAS 17:684).
+        single = np.where(freedoms > 0, squares / freedoms / (1 - 2 / (9 * freedoms)) ** 3, np.nan)
+        many = np.isfinite(single).sum(axis=0) >= _MANY
+        own = np.where(many, np.nanmedian(single, axis=0), own)
+    df = np.where(many, df / 2, df)
     prior = fit_prior(own, df)
     if prior is not None:
         # Quiet and noisy cells are two crowds rather than one: at full weight the noisy ones' intervals are too short.
         return shrink(own, df, Prior(prior.variance, prior.df / 2))
     # Too few cells to shrink: a cell of one run borrows the others' pooled variance.
     if (total := float(df.sum())) > 0:
-        own = np.where(df > 0, own, squares.sum() / total)
+        own = np.where(df > 0, own, np.nansum(own * df) / total)
         df = np.where(df > 0, df, total)
     return own, df
 

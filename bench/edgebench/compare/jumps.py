@@ -33,13 +33,16 @@ class Jumps:
     def share(self, sizes: Array) -> Array:
         """Return for each cell the share of runs that jump by such a size or more; what was never seen is rare, not 0.
 
-        A cell's own runs count as they are, those of all cells as twenty of its own.
+        What all cells say counts as twenty of a cell's own runs, where these jump less; where they jump more, they
+        have to do so by more than chance (two standard deviations of a count).
         """
         above = len(self.sizes) - np.searchsorted(self.sizes, sizes, side="left")
         pooled = (above + 0.5) / (len(self.sizes) + 1)
         # Nothing is no jump: a change of zero is explained by every run, not by the padding.
         seen = ((self.own >= sizes[:, None]) & (self.own >= 0)).sum(axis=1)
-        found: Array = (seen + _WEIGHT * pooled) / (self.count + _WEIGHT)
+        blended = (seen + _WEIGHT * pooled) / (self.count + _WEIGHT)
+        surely = (seen - 2 * np.sqrt(seen)) / np.maximum(self.count, 1.0)
+        found: Array = np.maximum(np.minimum(blended, pooled), surely)
         return found
 
 

@@ -239,7 +239,7 @@ def _remarks(values: Sequence[float]) -> Iterator[Remark]:
         return
     few = min(low, count - low)
     change = math.exp(gap) - 1
-    if few <= max(1, count // 4):
+    if few <= max(1, count // 8):
         which = "faster or lower" if few == low and low < count - low else "slower or higher"
         told = f"{few} of {count} runs {'lies' if few == 1 else 'lie'} {change:.0%} or more apart, {which}"
         yield Remark("outlying", told)

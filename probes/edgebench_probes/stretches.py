@@ -142,7 +142,8 @@ def _join_late(line: list[Stretch], offset: int, behind: int, scale: Scale) -> l
             noise_w = (whole.power_w * 2 * whole.slack_s + 2 * scale.step_j) / whole.seconds
             low = max(sides, default=math.inf) * (1 - LIKE) - noise_w
             high = min(sides, default=0.0) * (1 + LIKE) + noise_w
-            if line[index].power_w < low <= whole.power_w <= high < line[last].power_w:
+            stood = all(stretch.power_w <= LIKE * whole.power_w for stretch in line[index + 1 : last])
+            if stood and line[index].power_w < low <= whole.power_w <= high < line[last].power_w:
                 line[index : last + 1] = [whole]
                 break
         index += 1

@@ -214,7 +214,7 @@ def test_resume_refuses_other_ground_and_keeps_every_journal(
     assert journal.read_bytes() == before
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(0)], id="long")])
+@pytest.mark.parametrize("kills", [6, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(0)], id="long")])
 def test_kills_at_random_points_lose_nothing_and_leave_nothing(
     marked: dict[str, str], suite: Path, tmp_path: Path, kills: int
 ) -> None:

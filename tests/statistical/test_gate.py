@@ -49,7 +49,7 @@ def test_unchanged_suites_hardly_ever_regress_whatever_runs_do(world: str) -> No
     assert alarms <= 6
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("runs", [2, 5, 10])
 @pytest.mark.parametrize("history", [0, 2, 10, 30])
@@ -92,7 +92,7 @@ def curve() -> dict[str, dict[str, list[float]]]:
     return power_curve()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_power_is_what_the_golden_curve_says() -> None:
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))["curve"]
     found = curve()
@@ -102,7 +102,7 @@ def test_the_power_is_what_the_golden_curve_says() -> None:
             assert found[name][kind] == pytest.approx(rates, abs=0.09), (name, kind)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_side_by_side_is_what_the_golden_table_says() -> None:
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
     found = side_by_side()

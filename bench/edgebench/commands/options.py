@@ -32,7 +32,7 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
     measuring.add_argument(
         "--isa", choices=("avx2", "avx2_vnni", "avx512_core", "avx512_core_vnni"), help="ISA ceiling"
     )
-    add_probe_options(suite)
+    add_energy_options(suite)
 
 
 def add_training_options(group: Any) -> None:
@@ -46,6 +46,16 @@ def add_training_options(group: Any) -> None:
         help="CIFAR-10, or a folder of images (EDGEBENCH_DATA)",
     )
     group.add_argument("--weights", metavar="FILE", type=Path, help="a state dict for the suite's model")
+
+
+def add_energy_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a command takes that measures a model's energy: which probes, and whether it may do without them."""
+    add_probe_options(parser)
+    parser.add_argument(
+        "--probe-optional",
+        action="store_true",
+        help="measure without a named probe that cannot be used here, instead of refusing",
+    )
 
 
 def add_probe_options(parser: argparse.ArgumentParser, *, inherited: bool = False) -> None:

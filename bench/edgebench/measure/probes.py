@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.errors import ProbeGoneError
+from edgebench.errors import ProbeGoneError, UsageError
 from edgebench.measure.ledger import MissingProbe, ProbeFacts
 from edgebench.measure.messages import ProbeSettings
 from edgebench.measure.results import place
@@ -32,6 +32,20 @@ def open_all(settings: ProbeSettings, workload_cpus: Sequence[int] = ()) -> tupl
         for found in findings
     ]
     return probes, missing
+
+
+def require(settings: ProbeSettings) -> None:
+    """Raise UsageError unless each probe that was asked for by name opens here: found before anything runs."""
+    for spec in settings.specs:
+        try:
+            probes, findings = open_probes((spec,), Path(settings.sysfs))
+        except ProbeError as error:
+            raise UsageError(f"--probe {spec}: {error}") from None
+        for probe in probes:
+            probe.close()
+        if not probes:
+            why = ProbeError(findings[0].reason or "it cannot be used here", findings[0].fix)
+            raise UsageError(f"--probe {spec}: {why} (--probe-optional measures without it)")
 
 
 @contextlib.contextmanager

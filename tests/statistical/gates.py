@@ -12,7 +12,7 @@ from edgebench.compare.inference import Estimates, holm, joined_estimates, paire
 from edgebench.compare.judge import Pair, tails
 from edgebench.compare.paired import INTERIM_ALPHA, flagged
 from edgebench.compare.policy import STORED_ALPHA, UNMEASURED_SD, Limits
-from edgebench.compare.whole import whole_of
+from edgebench.compare.whole import apart_from, whole_of
 from tests.statistical.noise import SESSION_SD, Array, Flags, Places, runs_of
 from tests.statistical.worlds import World, jumps_in, sessions_of, stats_of
 
@@ -76,7 +76,8 @@ def stored_suite(
         jumps, ones = jumps_in(logs), np.ones(CELLS)
         if history:
             estimates = predicted(base, head, earlier, [0] * history, SESSION_SD)
-            evidence = from_history(ones, margin, head, base, estimates, jumps)
+            apart = apart_from(base, head, earlier, [0] * history, SESSION_SD)
+            evidence = from_history(ones, margin, head, base, estimates, jumps, apart)
         else:
             estimates = stored(base, head, SESSION_SD)
             evidence = without_history(

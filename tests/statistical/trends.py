@@ -1,7 +1,8 @@
 """The table of `trend` in docs/compare.md: false changes, hits and delay, ours beside Apache Otava's and asv's.
 
 `python -m tests.statistical.trends` prints it; `--write` puts it into the golden file and the documentation.
-`--peers PYTHON` runs the peers in another environment, which has apache-otava, asv and numpy.
+`--peers PYTHON` runs the peers in another environment, which has apache-otava, asv and numpy; without it their rows are
+those of the golden file.
 """
 
 from __future__ import annotations
@@ -135,7 +136,8 @@ def as_markdown(rows: Mapping[str, Mapping[str, float]]) -> str:
 def main() -> None:
     """Print the table, or write it where it belongs."""
     peers = sys.argv[sys.argv.index("--peers") + 1] if "--peers" in sys.argv else None
-    rows = dict(table(peers))
+    rows = json.loads(GOLDEN.read_text(encoding="utf-8")) if GOLDEN.is_file() else {}
+    rows |= dict(table(peers))
     text = as_markdown(rows)
     if "--write" in sys.argv:
         GOLDEN.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

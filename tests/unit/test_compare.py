@@ -228,12 +228,12 @@ def test_what_cannot_be_compared_says_why_and_the_rest_is(
 
 
 def test_one_run_only_is_incomparable(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    reports = [suite(seed, cells=1) for seed in (1, 2)]
-    for data in reports:
-        metrics = data["benchmarks"][0]["metrics"]
+    reports = [suite(seed, cells=2) for seed in (1, 2)]
+    for benchmark in (benchmark for data in reports for benchmark in data["benchmarks"]):
+        metrics = benchmark["metrics"]
         for metric in metrics.values():
             metric["runs"] = metric["runs"][:1] if "runs" in metric else None
-        data["benchmarks"][0]["metrics"] = {
+        benchmark["metrics"] = {
             name: {key: value for key, value in metric.items() if value is not None} for name, metric in metrics.items()
         }
     code, data = verdict(capsys, write("a.json", reports[0]), write("b.json", reports[1]))

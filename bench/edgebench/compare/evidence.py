@@ -96,16 +96,32 @@ def joined(parts: Sequence[Evidence]) -> Evidence:
 
 
 def from_history(
-    sign: Array, margin: Array, head: RunStats, base: RunStats, estimates: Estimates, jumps: Jumps
+    sign: Array,
+    margin: Array,
+    head: RunStats,
+    base: RunStats,
+    estimates: Estimates,
+    jumps: Jumps,
+    apart: Estimates | None = None,
 ) -> Evidence:
-    """Return the evidence against the level that a history has measured."""
+    """Return the evidence against the level that a history has measured.
+
+    `apart` are the same estimates without what all cells of a session share: a cell may be proven worse by itself, or
+    by standing out from the others.
+    """
     alone = np.where(estimates.sessions < 2, base.count, np.inf)
-    worse, better = (_against(way, head, estimates.log_ratio) for way in (sign, -sign))
-    tails = [upper_tail((side - margin) / estimates.se, estimates.df) for side in (worse, better)]
     doubts = Doubts(jumps, head.count, alone)
-    chances = [doubts.of(side) for side in (worse, better)]
-    p_worse, p_better = (np.minimum(tail + chance, 1.0) for tail, chance in zip(tails, chances, strict=True))
-    return Evidence(p_worse, p_better, estimates.se, estimates.df, ((len(worse), doubts),))
+    found = []
+    for way in (sign, -sign):
+        side = _against(way, head, estimates.log_ratio)
+        chance = upper_tail((side - margin) / estimates.se, estimates.df)
+        if apart is not None:
+            far = upper_tail((_against(way, head, apart.log_ratio) - margin) / apart.se, apart.df)
+            # Two ways to a proof are two chances of a false one.
+            chance = 2 * np.fmin(chance, np.where(chance <= _PLAUSIBLE, far, 1.0))
+        found.append(np.minimum(chance + doubts.of(side), 1.0))
+    nearer = estimates if apart is None else apart
+    return Evidence(found[0], found[1], nearer.se, nearer.df, ((len(sign), doubts),))
 
 
 def without_history(

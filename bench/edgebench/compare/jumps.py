@@ -48,23 +48,26 @@ class Jumps:
 
 def jumps_of(sessions: Sequence[Sequence[Sequence[float]]]) -> Jumps:
     """Return the jumps of sessions, each of them the runs of every cell; a cell of one run tells nothing of jumps."""
-    rows = []
+    rows: list[list[float]] = []
     for runs in zip(*sessions, strict=True):
-        found = [_sizes(np.log(np.asarray(values, dtype=np.float64))) for values in runs if len(values) > 1]
-        rows.append(np.concatenate(found) if found else np.empty(0))
-    width = max(map(len, rows), default=0)
-    own = np.full((len(rows), width), -1.0)
+        row: list[float] = []
+        for values in runs:
+            if len(values) > 1:
+                row += _sizes(values)
+        rows.append(row)
+    own = np.full((len(rows), max(map(len, rows), default=0)), -1.0)
     for place, row in enumerate(rows):
         own[place, : len(row)] = row
     return Jumps(np.sort(own[own >= 0]), own, np.array([float(len(row)) for row in rows]))
 
 
-def _sizes(logs: Array) -> Array:
+def _sizes(values: Sequence[float]) -> list[float]:
     """Return how far each run is from the middle; of two, one stays and the other is as far as they are apart."""
+    logs = sorted(map(math.log, values))
     if len(logs) == 2:
-        return np.array([0.0, abs(float(logs[1] - logs[0]))])
-    found: Array = np.abs(logs - np.median(logs))
-    return found
+        return [0.0, logs[1] - logs[0]]
+    middle = (logs[(len(logs) - 1) // 2] + logs[len(logs) // 2]) / 2
+    return [abs(log - middle) for log in logs]
 
 
 def explained(jumps: Jumps, change: Array, runs: Array) -> Array:

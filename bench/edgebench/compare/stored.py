@@ -17,7 +17,7 @@ from edgebench.compare.jumps import jumps_of
 from edgebench.compare.pairing import cautions_about, cautions_of, paired_up, probes_apart, systems_apart
 from edgebench.compare.policy import Policy, gauge_of
 from edgebench.compare.verdict import Comparison, Finding, Side
-from edgebench.compare.whole import NAME, Whole, whole_of
+from edgebench.compare.whole import NAME, Whole, apart_from, whole_of
 
 _COMMON = ("model", "backend", "precision", "batch", "threads", "isa", "image_size", "width")
 
@@ -158,7 +158,8 @@ def _measured(
     doubt = np.where(warned, DOUBT, 1.0)
     if earlier:
         estimates = predicted(first, second, earlier, groups, prior)
-        evidence = from_history(sign, margin, second, first, estimates, jumps)
+        apart = apart_from(first, second, earlier, groups, prior)
+        evidence = from_history(sign, margin, second, first, estimates, jumps, apart)
         sentences = _of_history(metric, pairs, estimates, groups, prior)
     else:
         estimates = stored(first, second, prior)

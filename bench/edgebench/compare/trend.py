@@ -20,10 +20,10 @@ MIN_SEGMENT = 3
 # Steps smaller than this (as a log ratio) are not worth anybody's time.
 MIN_STEP = 0.01
 # Two levels are told apart at this chance, as many places are looked at; two boundaries at once have many more.
-_P_VALUE, _P_VALUE_OF_TWO = 3.5e-3, 1e-6
+_P_VALUE, _P_VALUE_OF_TWO = 4.5e-3, 1e-6
 # The correlation that is left is too low, as the levels have followed it: a factor, and a share by the length
 # (chosen by simulated series, python -m tests.statistical.trends).
-_BIAS = (1.7, 3.0)
+_BIAS = (1.8, 2.0)
 # Reports repeat to no better than this (1 sigma, a log ratio).
 _LEAST_SIGMA = 1e-4
 
@@ -130,7 +130,7 @@ def change_points(values: Sequence[float]) -> list[int]:
     """Return the places (from 1) where the level of a positive series changes, by least squares on its logarithms.
 
     Levels have at least three reports; single outliers are drawn in first. The best boundary, or the best pair of
-    them, is added as long as a t-test of every two neighbouring levels is sure (p < 0.0035) and their step above 1 %.
+    them, is added as long as a t-test of every two neighbouring levels is sure (p < 0.0045) and their step above 1 %.
     Reports that follow each other are alike, more or less: what is left of a series within its levels tells by how
     much (its lag-one correlation), and the error of a level grows by (1 + rho) / (1 - rho) (Bayley and Hammersley
     1946, Supplement to the Journal of the Royal Statistical Society 8:184).

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from edgebench.compare.evidence import CELLS_NEEDED, Evidence
-from edgebench.compare.inference import PRIOR_DF, Estimates, RunStats, upper_tail
+from edgebench.compare.inference import PRIOR_DF, Estimates, RunStats, predicted, upper_tail
 from edgebench.compare.shrink import MOST_DF, Array
 
 NAME: Final = "all benchmarks"
@@ -48,7 +48,7 @@ def whole_of(
     doubt: float,
     of_runs: Array,
 ) -> Whole | None:
-    """Return the evidence of all cells together; None of fewer than two.
+    """Return the evidence of all cells together; None of fewer than two, or where nothing tells how runs differ.
 
     `sd` is what a proof has to stand where no history measures sessions, `prior_sd` what they are said to differ by;
     `doubt` multiplies the uncertainty, and `of_runs` is what each cell's difference varies by because of its runs.
@@ -57,10 +57,12 @@ def whole_of(
     if int(usable.sum()) < _LEAST_CELLS:
         return None
     if not history:
+        if not np.isfinite(of_runs[usable]).any():
+            return None
         differences = (head.middle - base.middle)[usable]
         return _alone(differences, of_runs[usable], sign, margin, prior_sd, max(sd, prior_sd), doubt)
     middles = np.array([base.middle, *(entry.middle for entry in history)])[:, usable]
-    return _among(middles, head.middle[usable], np.array([0, *groups]), sign, margin, prior_sd)
+    return _among(middles, head.middle[usable], np.array([0, *groups]), sign, margin, prior_sd, sd)
 
 
 def drawn_in(values: Array) -> Array:
@@ -69,6 +71,24 @@ def drawn_in(values: Array) -> Array:
     reach = _DRAWN_IN * _MAD * np.nanmedian(np.abs(values - middle), axis=-1, keepdims=True)
     found: Array = np.nanmean(np.clip(values, middle - reach, middle + reach), axis=-1)
     return found
+
+
+def without_shift(stats: RunStats, base: RunStats) -> RunStats:
+    """Return a session without what all its cells differ by from the base's; NaN of one that has too few of them."""
+    known = stats.middle - base.middle
+    known = known[np.isfinite(known)]
+    shift = float(drawn_in(known)) if len(known) >= CELLS_NEEDED else math.nan
+    return RunStats(stats.middle - shift, stats.low - shift, stats.high - shift, stats.count, stats.squares)
+
+
+def apart_from(
+    base: RunStats, head: RunStats, history: Sequence[RunStats], groups: Sequence[int], prior_sd: float
+) -> Estimates | None:
+    """Return the estimates of cells by what they differ from the others of their session; None of too few cells."""
+    if int((np.isfinite(base.middle) & np.isfinite(head.middle)).sum()) < CELLS_NEEDED:
+        return None
+    past = [without_shift(entry, base) for entry in history]
+    return predicted(base, without_shift(head, base), past, groups, prior_sd * math.sqrt(1 - _SHARED))
 
 
 def _alone(
@@ -88,8 +108,8 @@ def _alone(
     return _whole(*one, departed=False, spread=math.sqrt(variance), sign=sign, margin=margin)
 
 
-def _among(middles: Array, head: Array, groups: Array, sign: float, margin: float, prior_sd: float) -> Whole:
-    """Judge the head among the sessions of a history."""
+def _among(middles: Array, head: Array, groups: Array, sign: float, margin: float, prior_sd: float, sd: float) -> Whole:
+    """Judge the head among the sessions of a history; of few sessions, what a proof has to stand counts as well."""
     level = np.nanmedian(middles[groups == 0], axis=0)
     means = np.empty(len(middles))
     for group in np.unique(groups):
@@ -105,8 +125,12 @@ def _among(middles: Array, head: Array, groups: Array, sign: float, margin: floa
             centre, known, departed, variance, df = float(own[0]), 1, True, rest, rest_df
     log_ratio = float(drawn_in(head - level)) - centre
     se = math.sqrt(variance * (1 + 1 / known))
+    sessions = float(len(means) - len(np.unique(groups)))
+    unknown = max(0.0, PRIOR_DF - sessions)
+    cautious = (sessions * variance + unknown * _SHARED * sd**2) / max(PRIOR_DF, sessions)
+    strict = math.sqrt(max(variance, cautious) * (1 + 1 / known))
     spread = math.sqrt(2 * variance)
-    return _whole(log_ratio, se, se, df, known, departed=departed, spread=spread, sign=sign, margin=margin)
+    return _whole(log_ratio, se, strict, df, known, departed=departed, spread=spread, sign=sign, margin=margin)
 
 
 def _spread(means: Array, groups: Array, prior_sd: float) -> tuple[float, float]:

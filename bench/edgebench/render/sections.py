@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgebench.plan.kinds import KINDS
 from edgebench.render import cells
 from edgebench.render.columns import column, common_note, energy_column, measured, name_column
-from edgebench.plan.kinds import KINDS
 from edgebench.render.compress import break_even_section, compression_section, making_section
 from edgebench.render.energy import idle_section, probes_section
 from edgebench.render.operators import operators_section

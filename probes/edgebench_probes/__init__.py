@@ -65,7 +65,7 @@ __all__ = [
 
 _HOMES = {
     "base": ("Mark", "Probe", "ProbeError", "ProbeInfo", "Scope", "WindowEnergy", "WindowInvalid"),
-    "counter": ("Counter", "CounterProbe"),
+    "counter": ("Counter",),
     "finding": ("Finding",),
     "measuring": ("MeasuredFunction", "Measurement", "measure"),
     "opening": ("OpenProbes", "open", "probes"),
@@ -73,6 +73,7 @@ _HOMES = {
     "reading": ("Idle", "Measured", "Reading"),
     "sampling.source": ("PolledSource", "Sample", "Source", "SourceInfo", "SourceLost"),
     "spec": ("Spec",),
+    "summed": ("CounterProbe",),
 }
 
 if not TYPE_CHECKING:  # to a type checker every other name is an error

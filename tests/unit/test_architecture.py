@@ -6,6 +6,7 @@ An import inside a function and one for type checkers only bind two rooms as muc
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -171,6 +172,12 @@ def test_arrows_are_the_picture_and_all_of_them_are_used() -> None:
         unwanted = [why for target, why in used[name].items() if target not in allowed.split()]
         assert not unwanted, f"{name} has no arrow there: {unwanted}"
         assert set(allowed.split()) <= set(used[name]), f"arrows of {name} that nobody uses"
+
+
+def test_the_picture_in_the_docs_has_the_same_arrows() -> None:
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|[^|]+\| ([^|]+) \|$", text, re.MULTILINE)
+    assert [(name, " ".join(re.findall(r"\w+", below))) for name, below in rows] == list(ARROWS.items())
 
 
 def test_no_arrow_goes_back_up() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from edgebench_probes.catalogue.lookup import CATALOGUE
 from edgebench_probes.catalogue.names import ALIASES, no_such, resolved
 from edgebench_probes.host import Host
 from edgebench_probes.meters import METERS
+from edgebench_probes.meters.known import ROWS, MeterRow
 from edgebench_probes.spec import Spec, parse_spec
 
 METAL = Host(machine="x86_64", vendor="GenuineIntel", virtual=False, container=False, paranoid=2, perfmon=False)
@@ -78,3 +80,12 @@ def test_any_other_name_is_one_sentence(name: str) -> None:
     error = no_such(name, CATALOGUE)
     assert error.reason == f"there is no probe named {name!r}"
     assert "choose one of" in (error.fix or "")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_meter_s_row_names_its_code_and_has_its_line_in_the_docs(row: MeterRow) -> None:
+    if row.source is not None:
+        module, _, name = row.source.partition(":")
+        assert callable(getattr(import_module(module), name))
+    page = Path(__file__).parents[2] / "docs" / "meters.md"
+    assert f"\n| `{row.name}` |" in page.read_text(encoding="utf-8")

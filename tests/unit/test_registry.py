@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import math
 import os
 import subprocess
@@ -16,6 +17,7 @@ from edgebench.backends.base import LoadSpec
 from edgebench.backends.families import FAMILIES, SUFFIXES
 from edgebench.backends.fitness import Asked, can_hold, why_not
 from edgebench.backends.registry import BACKENDS, PLATFORMS, get_backend, resolve, row_of
+from edgebench.commands import export, judging
 from edgebench.commands.main import build_parser
 from edgebench.compress.steps import STEPS
 from edgebench.errors import BackendError
@@ -107,6 +109,13 @@ def test_a_quantised_variant_needs_the_familys_tool_and_the_backends_arithmetic(
     assert able["fp16"] == ["torch-cuda", "openvino", "onnxruntime", "onnxruntime-cuda", "litert", "tensorrt"]
 
 
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_names_the_work_that_its_place_in_the_chain_calls(name: str) -> None:
+    step = STEPS[name]
+    given = ["chain", "parent"] if step.final else ["chain", "parent", "family"] if step.lowered else ["task"]
+    assert list(inspect.signature(resolve(step.work)).parameters)[: len(given)] == given
+
+
 def test_a_step_that_trains_names_a_field_of_the_recipe() -> None:
     trains = {name: step.epochs for name, step in STEPS.items() if "training" in step.needs}
     assert trains == {name: step.epochs for name, step in STEPS.items() if step.epochs}
@@ -144,6 +153,11 @@ def test_the_command_line_offers_what_the_rows_have() -> None:
 
     assert choices("prepare", "platform") == [*PLATFORMS, "any"]
     assert ["none", *choices("suite", "isa")] == list(ISA_ENVIRONMENT)
+
+
+@pytest.mark.parametrize("name", [*export.FORMATS.values(), *judging.FORMATS.values()])
+def test_a_format_names_a_function_of_what_it_shows(name: str) -> None:
+    assert len(inspect.signature(resolve(name)).parameters) == 1
 
 
 @pytest.mark.parametrize("page", TABLES)

@@ -19,9 +19,10 @@ from jsonschema import Draft202012Validator
 
 from edgebench.errors import ReportError
 from edgebench.report import io, schema
+from edgebench.report.catalogue import METRICS
 from edgebench.report.intervals import interval
 from edgebench.report.io import dumps, parse_report, read_report, reserve, write_report
-from edgebench.report.metric import METRICS, mean_interval, metric_from_runs, single_value
+from edgebench.report.metric import mean_interval, metric_from_runs, single_value
 from edgebench.report.model import Report
 from edgebench.report.quantity import Metric, Passes
 

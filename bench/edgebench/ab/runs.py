@@ -21,8 +21,9 @@ from edgebench.machine.child import run_child
 from edgebench.machine.state import disturbance, read_state
 from edgebench.measure.messages import Answer
 from edgebench.measure.results import InferenceResult
+from edgebench.report.catalogue import info_of
 from edgebench.report.figures.energy import joules_a_pass
-from edgebench.report.metric import info_of, widest
+from edgebench.report.metric import widest
 from edgebench.session.jobs import child_environment, run_job
 from edgebench_probes.labels import labels_of
 

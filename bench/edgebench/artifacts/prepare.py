@@ -20,10 +20,10 @@ from edgebench.artifacts.links import runtimes as links
 from edgebench.artifacts.links.baseline import baseline
 from edgebench.artifacts.links.own import make_own
 from edgebench.artifacts.links.reference import reference
-from edgebench.artifacts.links.runtimes import weights_int8
-from edgebench.artifacts.links.training import compressed, quantisation_aware
+from edgebench.artifacts.links.training import compressed
 from edgebench.artifacts.messages import Prepared, PrepareJob
 from edgebench.backends.families import FAMILIES
+from edgebench.backends.registry import resolve
 from edgebench.compress.steps import Step, parse_variant
 from edgebench.measure.messages import Clock
 from edgebench.measure.probes import opened
@@ -62,11 +62,11 @@ def make(chain: Chain) -> tuple[ArtifactRecord, ArtifactRecord | None]:
         return make_own(chain, own, quantise=variant == "ptq-static", halve=variant == "fp16"), None
     current = full_precision = baseline(chain)
     for step in steps:
-        if step.kind.kind == "qat":
-            return quantisation_aware(chain, current), reference(chain, full_precision)
+        if step.kind.final:
+            return resolve(step.kind.work)(chain, current), reference(chain, full_precision)
         if not step.kind.lowered and family not in step.kind.lowered_in:
             current = compressed(chain, current, step)
-            if step.kind.kind != "ptq-dynamic":
+            if step.kind.precision is None:
                 full_precision = current
     return _lowered(chain, current, steps), reference(chain, full_precision)
 
@@ -83,8 +83,7 @@ def _lowered(chain: Chain, current: ArtifactRecord, steps: Sequence[Step]) -> Ar
     if FAMILIES[family].local:
         return links.engine(chain, current, lowered_step(chain.job.variant))
     if last is not None and last.lowered:
-        lower = {"fp16": links.halved, "weights-int8": weights_int8}.get(last.kind, links.static)
-        current = lower(chain, current, family)
+        current = resolve(last.work)(chain, current, family)
     return current
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias, cast
 
 from edgebench.errors import UsageError
@@ -12,6 +13,7 @@ from edgebench.report.text import clean_lines
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
     from pathlib import Path
 
     from rich.console import Console, RenderableType
@@ -52,6 +54,13 @@ def say(text: str) -> None:
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"{clean_lines(text)}\n")
+
+
+def load(name: str) -> Callable[..., Any]:
+    """Import the function that ``module:function`` names."""
+    module, _, function = name.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), function)
+    return found
 
 
 def fill_closed() -> None:

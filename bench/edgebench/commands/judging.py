@@ -5,15 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import captured
+from edgebench.commands.console import captured, load
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from rich.console import RenderableType
+
     from edgebench.compare.policy import Policy
     from edgebench.compare.verdict import Comparison
 
+# Each a function that takes a comparison and returns text or what rich draws, imported when it is asked for.
+FORMATS = {
+    "table": "edgebench.render.verdicts.table:verdict_table",
+    "json": "edgebench.render.verdicts.json:verdict_json",
+    "markdown": "edgebench.render.verdicts.markdown:markdown",
+    "junit": "edgebench.render.verdicts.junit:junit",
+}
 # Of files that are no reports, so many are named.
 _NAMED = 5
 
@@ -21,7 +30,7 @@ _NAMED = 5
 def add_verdict_options(parser: argparse.ArgumentParser) -> None:
     """Add what `compare` and `ab` have in common."""
     group = parser.add_argument_group("verdict")
-    group.add_argument("--format", choices=("table", "json", "markdown", "junit"), default="table")
+    group.add_argument("--format", choices=FORMATS, default="table")
     group.add_argument("-o", "--output", metavar="FILE", type=Path, help="a file instead of standard output")
     group.add_argument(
         "--budget",
@@ -54,21 +63,8 @@ def policy_asked(arguments: argparse.Namespace) -> tuple[Policy, tuple[str, ...]
 
 def rendered(comparison: Comparison, form: str) -> str:
     """Return a verdict in one of the formats of ``--format``."""
-    if form == "json":
-        from edgebench.render.verdicts.json import verdict_json
-
-        return verdict_json(comparison)
-    if form == "markdown":
-        from edgebench.render.verdicts.markdown import markdown
-
-        return markdown(comparison)
-    if form == "junit":
-        from edgebench.render.verdicts.junit import junit
-
-        return junit(comparison)
-    from edgebench.render.verdicts.table import verdict_table
-
-    return captured(verdict_table(comparison))
+    shown: RenderableType = load(FORMATS[form])(comparison)
+    return shown if isinstance(shown, str) else captured(shown)
 
 
 def left_out(refused: Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from edgebench.report.catalogue import METRICS, Gauge
+
 ALPHA = 0.05
 # The chance that stored reports of an unchanged system give any REGRESSED.
 STORED_ALPHA = 0.01
@@ -13,39 +15,8 @@ STORED_ALPHA = 0.01
 UNMEASURED_SD = 0.03
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
-    """How one metric is judged.
-
-    `session_sd` is the stated prior of the relative standard deviation between sessions of one unchanged system, used
-    until a history tells better (docs/compare.md says where each comes from). `exact` metrics do not vary from session
-    to session and are compared as they are. `budget` is relative, or `absolute` in the metric's own unit.
-    """
-
-    budget: float
-    session_sd: float = 0.0
-    exact: bool = False
-    absolute: bool = False
-
-
-GAUGES: Mapping[str, Gauge] = {
-    "latency_s": Gauge(budget=0.05, session_sd=0.01),
-    "throughput_per_s": Gauge(budget=0.05, session_sd=0.01),
-    "energy_gross_j": Gauge(budget=0.05, session_sd=0.015),
-    "energy_net_j": Gauge(budget=0.05, session_sd=0.03),
-    "power_w": Gauge(budget=0.05, session_sd=0.015),
-    "peak_memory_bytes": Gauge(budget=0.05, session_sd=0.005),
-    "load_s": Gauge(budget=0.25, session_sd=0.05),
-    "compile_s": Gauge(budget=0.25, session_sd=0.05),
-    "first_inference_s": Gauge(budget=0.25, session_sd=0.05),
-    "size_bytes": Gauge(budget=0.01, exact=True),
-    "macs": Gauge(budget=0.01, exact=True),
-    "accuracy_top1": Gauge(budget=0.01, exact=True, absolute=True),
-    "loss": Gauge(budget=0.05, exact=True),
-    "map50": Gauge(budget=0.01, exact=True, absolute=True),
-    "miou": Gauge(budget=0.01, exact=True, absolute=True),
-    "agreement_top1": Gauge(budget=0.02, exact=True, absolute=True),
-}
+# Those that can be judged; each stands in its metric's row.
+GAUGES: Mapping[str, Gauge] = {name: info.gauge for name, info in METRICS.items() if info.gauge is not None}
 # The tails of single passes vary more between sessions than their middle does.
 _TAIL = Gauge(budget=0.10, session_sd=0.03)
 PERCENTILES = ("p50", "p90", "p95", "p99")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.compress.quiet import quiet
-from edgebench.compress.transforms import apply_transform
+from edgebench.compress.transforms import TRANSFORMS
 from edgebench.errors import CompressionError
 from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.zoo import MODELS, architecture
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.pt"
-TRANSFORMS = ("transfer", "channels", "ptq-dynamic", "ptq-static")
 MAX_CLASSES = 100_000
 _MAX_JSON_BYTES = 100_000
 # VGG19, the largest of the zoo, takes 0.56 GB.
@@ -77,7 +76,7 @@ def load_checkpoint(folder: Path) -> tuple[nn.Module, CheckpointSpec]:
     try:
         module = architecture(spec.model, num_classes=spec.num_classes, width_mult=spec.width_mult).eval()
         for kind in spec.transforms:
-            module = apply_transform(kind, module, state)
+            module = TRANSFORMS[kind](module, state)
         module.load_state_dict(state)
     except SuiteDataError as error:
         raise CompressionError(f"{folder / MODEL_FILE}: {error}") from None

@@ -16,6 +16,11 @@ MAX_PERCENT = 95
 class StepKind:
     """One kind of step. `rank` orders them: a variant's steps have strictly rising ranks.
 
+    `work` names what does it (``module:function`` of an upper room, which this one does not import). In torch it is
+    ``work(task, module, spec)``, which returns the changed module and its spec (`TorchTask` in
+    artifacts/links/training.py); for a `lowered` step ``work(chain, parent, family)``, which returns the artifact;
+    for a `final` one ``work(chain, parent)``, which makes the runtime's file itself, so that no export follows.
+
     `precision` is what the result computes in, and such a step needs a tool of the artifact family's own
     (backends/families.py says which have one); None: it is done to the torch model, whatever runs the result.
     `lowered`: applied by each backend's own quantiser or converter to what that backend opens (for torch to the torch
@@ -28,8 +33,10 @@ class StepKind:
     kind: str
     rank: int
     summary: str
+    work: str
     precision: str | None = None
     lowered: bool = False
+    final: bool = False
     lowered_in: tuple[str, ...] = ()
     takes_percent: bool = False
     whole: bool = False
@@ -46,6 +53,7 @@ STEPS: dict[str, StepKind] = {
             0,
             "trains a narrower model of the zoo on the teacher's softened answers (Hinton et al. 2015, "
             "arXiv:1503.02531)",
+            work="edgebench.artifacts.links.training:distilled",
             whole=True,
             epochs="distil_epochs",
             needs="training",
@@ -55,6 +63,7 @@ STEPS: dict[str, StepKind] = {
             1,
             "removes NN % of the channels with their dependants (torch-pruning, arXiv:2301.12900, group L1 norm, "
             "widths rounded up to 8), re-estimates batch norms, fine-tunes",
+            work="edgebench.artifacts.links.training:without_channels",
             takes_percent=True,
             whole=True,
             epochs="finetune_epochs",
@@ -65,6 +74,7 @@ STEPS: dict[str, StepKind] = {
             2,
             "zeroes the NN % smallest weights of every convolution (`torch.nn.utils.prune.l1_unstructured`), then one "
             "recovery round; the zeros hold",
+            work="edgebench.artifacts.links.training:pruned",
             takes_percent=True,
             epochs="epochs",
             needs="training",
@@ -73,6 +83,7 @@ STEPS: dict[str, StepKind] = {
             "fp16",
             3,
             "half-precision weights; inputs and outputs stay FP32",
+            work="edgebench.artifacts.links.runtimes:halved",
             precision="fp16",
             lowered=True,
         ),
@@ -80,6 +91,7 @@ STEPS: dict[str, StepKind] = {
             "ptq-dynamic",
             3,
             "INT8 weights, activations quantised as they come: linear layers in torch, convolutions too in LiteRT",
+            work="edgebench.artifacts.links.training:quantised",
             precision="int8",
             lowered_in=("tflite",),
         ),
@@ -87,6 +99,7 @@ STEPS: dict[str, StepKind] = {
             "ptq-static",
             3,
             "INT8 weights and activations, calibrated on training images, by each runtime's own quantiser",
+            work="edgebench.artifacts.links.runtimes:static",
             precision="int8",
             lowered=True,
             needs="calibration",
@@ -95,6 +108,7 @@ STEPS: dict[str, StepKind] = {
             "weights-int8",
             3,
             "weights of matrix products in INT8, activations come and go in FP32 (docs/tasks.md)",
+            work="edgebench.artifacts.links.runtimes:weights_int8",
             precision="int8",
             lowered=True,
         ),
@@ -102,6 +116,8 @@ STEPS: dict[str, StepKind] = {
             "qat",
             3,
             "NNCF's fake quantisers, trained, then lowered",
+            work="edgebench.artifacts.links.training:quantisation_aware",
+            final=True,
             precision="int8",
             whole=True,
             epochs="qat_epochs",

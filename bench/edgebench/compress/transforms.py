@@ -8,25 +8,28 @@ from edgebench.compress import quantise
 from edgebench_suites.transfer import convolutional_base, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import nn
 
 
-def apply_transform(kind: str, module: nn.Module, state: dict[str, Any]) -> nn.Module:
-    """Return `module` after transform `kind` with the tensor shapes of `state`; its values are not loaded."""
-    if kind == "transfer":
-        width, features = _weight_shape(state, "head.1", 2)
-        return joined(convolutional_base(module), features, width, _weight_shape(state, "head.4", 2)[0])
-    if kind == "channels":
-        resize(module, state)
-        return module
+def _transfer(module: nn.Module, state: dict[str, Any]) -> nn.Module:
+    width, features = _weight_shape(state, "head.1", 2)
+    return joined(convolutional_base(module), features, width, _weight_shape(state, "head.4", 2)[0])
 
-    if kind == "ptq-dynamic":
-        return quantise.dynamic(module)
-    if kind == "ptq-static":
-        return quantise.static_torch(module, [])
-    raise ValueError(kind)
+
+def _channels(module: nn.Module, state: dict[str, Any]) -> nn.Module:
+    resize(module, state)
+    return module
+
+
+# Each returns the module after the transform, with the tensor shapes of a state dict; its values are not loaded.
+TRANSFORMS: Mapping[str, Callable[[nn.Module, dict[str, Any]], nn.Module]] = {
+    "transfer": _transfer,
+    "channels": _channels,
+    "ptq-dynamic": lambda module, _state: quantise.dynamic(module),
+    "ptq-static": lambda module, _state: quantise.static_torch(module, []),
+}
 
 
 def resize(module: nn.Module, state: dict[str, Any]) -> None:

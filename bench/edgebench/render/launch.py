@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+
+from edgebench.render.live import LiveBlock
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-class BoardLines:
+class BoardLines(LiveBlock):
     """One board: its lines as they come. Several: on a terminal the last line of each, else each with its board."""
 
     def __init__(self, console: Console, names: Sequence[str]) -> None:
-        self._console = console
+        super().__init__(console, wanted=len(names) > 1)
         self._names = list(names)
         self._last = ["connecting"] * len(names)
         self._lock = threading.Lock()
-        self._live = Live(console=console, auto_refresh=False) if len(names) > 1 and console.is_terminal else None
-
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def tell(self, index: int, line: str) -> None:
         """Show a board's latest line; may be called from any thread."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from edgebench.render.live import LiveBlock
 from edgebench.render.units import quantity
 from edgebench.report.text import json_text
 
@@ -53,23 +52,13 @@ def _usable(found: Finding) -> str:
     return "\n".join([", ".join(parts), *([found.reason] if found.reason else []), *(found.notes or {}).values()])
 
 
-class Watch:
+class Watch(LiveBlock):
     """Live power of some probes: a sparkline each on a terminal, a line a value elsewhere."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        super().__init__(console)
         self._history: dict[tuple[str, str], deque[float | None]] = {}
         self._reasons: dict[tuple[str, str], str | None] = {}
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def add(self, name: str, scope: str, watts: float | None, reason: str | None) -> None:
         """Show one more value; None with its reason."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgebench.plan.kinds import KINDS
 from edgebench.render import cells
 from edgebench.render.columns import column, common_note, energy_column, measured, name_column
 from edgebench.render.compress import break_even_section, compression_section, making_section
@@ -19,13 +20,15 @@ from edgebench.render.tables import Column, Section
 from edgebench.report.model import Benchmark, Contrast, Report
 
 _CLOSING_ROWS = 40
+# Kinds that are shown in another way than by latency and energy of a pass.
+_OWN_SECTION = frozenset({"sustained", "operator", "compress"})
 
 
 def sections(report: Report, *, sparks: bool = True) -> list[Section]:
     """Return every section that has something to say, in order; `sparks` are series as lines of characters."""
     study = study_of(report)
     found = [
-        _inference("Inference", measured(report, "inference")),
+        *(_inference(kind.capitalize(), measured(report, kind)) for kind in KINDS if kind not in _OWN_SECTION),
         sustained_section(report, sparks=sparks),
         operators_section(report),
         making_section(report),

@@ -1,79 +1,22 @@
-"""Metrics: the registry of names, and from measured runs to the figures of a report."""
+"""From measured runs to the figures of a report; names and units stand in catalogue.py."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from edgebench.report.catalogue import METRICS, info_of
 from edgebench.report.intervals import interval, middle, run_medians
-from edgebench.report.quantity import Better, Metric, Missing, Passes
+from edgebench.report.quantity import Metric, Missing, Passes
 
 # Fewer values than this leave nothing beyond a percentile to estimate it from.
 _VALUES_NEEDED = {"p90": (90, 10), "p95": (95, 20), "p99": (99, 100)}
 
 
-@dataclass(frozen=True, slots=True)
-class MetricInfo:
-    """Unit and direction of a metric. Units: s, J, W, B, 1/s, B/s, % and 1 (a share or a count)."""
-
-    unit: str
-    better: Better
-
-
-METRICS: Mapping[str, MetricInfo] = {
-    "latency_s": MetricInfo("s", "lower"),
-    "throughput_per_s": MetricInfo("1/s", "higher"),
-    "energy_gross_j": MetricInfo("J", "lower"),
-    "energy_net_j": MetricInfo("J", "lower"),
-    "power_w": MetricInfo("W", "lower"),
-    "peak_memory_bytes": MetricInfo("B", "lower"),
-    "load_s": MetricInfo("s", "lower"),
-    "compile_s": MetricInfo("s", "lower"),
-    "first_inference_s": MetricInfo("s", "lower"),
-    "size_bytes": MetricInfo("B", "lower"),
-    "accuracy_top1": MetricInfo("1", "higher"),
-    "loss": MetricInfo("1", "lower"),
-    "agreement_cosine": MetricInfo("1", "higher"),
-    "agreement_top1": MetricInfo("1", "higher"),
-    "agreement_map50": MetricInfo("1", "higher"),
-    "map50": MetricInfo("1", "higher"),
-    "miou": MetricInfo("1", "higher"),
-    "pixel_accuracy": MetricInfo("1", "higher"),
-    "postprocess_s": MetricInfo("s", "lower"),
-    "tokens_per_s": MetricInfo("1/s", "higher"),
-    "compress_s": MetricInfo("s", "lower"),
-    "compress_energy_j": MetricInfo("J", "lower"),
-    # A benchmark of kind compress: each of its two phases alone.
-    "export_s": MetricInfo("s", "lower"),
-    "build_s": MetricInfo("s", "lower"),
-    "export_energy_j": MetricInfo("J", "lower"),
-    "build_energy_j": MetricInfo("J", "lower"),
-    "export_peak_memory_bytes": MetricInfo("B", "lower"),
-    "build_peak_memory_bytes": MetricInfo("B", "lower"),
-    "cpu_percent": MetricInfo("%", "lower"),
-    "gpu_percent": MetricInfo("%", "lower"),
-    "memory_percent": MetricInfo("%", "lower"),
-    "macs": MetricInfo("1", "lower"),
-    "roofline_fraction": MetricInfo("1", "higher"),
-    "operations_per_s": MetricInfo("1/s", "higher"),
-    "bytes_per_s": MetricInfo("B/s", "higher"),
-    "onset_s": MetricInfo("s", "higher"),
-}
-
-
 # Widest first: the energy metric without a scope in its name is that of the first one here that was measured.
 SCOPES_BY_WIDTH = ("wall_ac", "board_dc", "module", "psys", "package", "gpu", "core", "uncore", "dram")
-
-
-def info_of(name: str) -> MetricInfo:
-    """Return unit and direction of a metric; a scope suffix (``energy_gross_j.package``) is allowed.
-
-    Raises KeyError for a name that is not registered.
-    """
-    return METRICS[name.partition(".")[0]]
 
 
 def metric_from_runs(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Part, Table, Text
-
-Better = Literal["lower", "higher"]
+from edgebench.report.catalogue import Better
 
 
 class Notice(Part):

@@ -1,7 +1,7 @@
 """External meters: one file a protocol, and which of them are plugged in.
 
-`METERS` makes a source of a specification; what a meter needs (a package, a node, a right) is asked for when it is
-opened. A POWER-Z KM002C or KM003C has a driver in the kernel: it is read by the probe `hwmon`.
+`METERS` makes a source of a specification, by the rows in known.py; what a meter needs (a package, a node, a right) is
+asked for when it is opened. A POWER-Z KM002C or KM003C has a driver in the kernel: it is read by the probe `hwmon`.
 """
 
 from __future__ import annotations
@@ -9,40 +9,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from edgebench_probes.base import ProbeError
 from edgebench_probes.finding import Finding
-from edgebench_probes.meters import usbmeters
 from edgebench_probes.meters.fnirsi import MODELS
-from edgebench_probes.meters.joulescope import JoulescopeSource
-from edgebench_probes.meters.plugs import PlugSource
-from edgebench_probes.meters.ppk2 import Ppk2Source
-from edgebench_probes.meters.scpi import ScpiSource
+from edgebench_probes.meters.known import ROWS
 from edgebench_probes.meters.usb import Plugged, missing, plugged
-from edgebench_probes.remote.source import RemoteSource
 from edgebench_probes.sampling.integrate import SMOOTHINGS
 from edgebench_probes.sampling.source import Source, SourceLost
 from edgebench_probes.spec import Spec
 from edgebench_probes.window import shortest_window_s
 
-METERS: dict[str, Callable[[Spec], Source]] = {
-    "fnirsi": usbmeters.fnirsi_source,
-    "shizuku": usbmeters.shizuku_source,
-    "rd_um": usbmeters.rd_um_source,
-    "tc66": usbmeters.tc66_source,
-    "yzx": usbmeters.yzx_source,
-    "witrn": usbmeters.witrn_source,
-    "joulescope": JoulescopeSource,
-    "ppk2": Ppk2Source,
-    "scpi": ScpiSource,
-    "shelly": PlugSource,
-    "tasmota": PlugSource,
-    "tcp": RemoteSource,
-}
+
+def _made(source: str, spec: Spec) -> Source:
+    module, _, name = source.partition(":")
+    made: Source = getattr(import_module(module), name)(spec)
+    return made
+
+
+METERS: dict[str, Callable[[Spec], Source]] = {row.name: partial(_made, row.source) for row in ROWS if row.source}
 FIRST_S = 3.0
 TARGET = 0.01  # relative uncertainty that the shortest window is stated for
-NEEDS = {"ppk2": "voltage=5"}  # what a specification that is proposed must have
 
 
 def find_meters(sysfs: Path = Path("/sys"), dev: Path = Path("/dev")) -> list[Finding]:
@@ -64,27 +53,27 @@ def find_meters(sysfs: Path = Path("/sys"), dev: Path = Path("/dev")) -> list[Fi
 
 
 def _finding(meter: Plugged) -> Finding:
-    known, node = meter.known, meter.node
-    make = partial(Finding, known.meter, f"{known.title} ({meter.vendor:04x}:{meter.product:04x}) at {node}")
-    if known.meter == "hwmon":
+    name, device, node = meter.meter.name, meter.device, meter.node
+    make = partial(Finding, name, f"{device.title} ({meter.vendor:04x}:{meter.product:04x}) at {node}")
+    if name == "hwmon":
         module = "`sudo modprobe powerz` (in Linux since 6.7)" if node is None else "use the probe `hwmon`"
         reason = "the kernel has loaded no driver for it" if node is None else "it is read through its driver"
         return make(usable=False, reason=reason, fix=module)
     if node is None:
-        driver = {"tty": "cdc_acm", "hidraw": "usbhid"}.get(known.kind, "usbcore")
+        driver = {"tty": "cdc_acm", "hidraw": "usbhid"}.get(device.kind, "usbcore")
         return make(
-            usable=False, reason=f"the kernel made no {known.kind} node for it", fix=f"`sudo modprobe {driver}`"
+            usable=False, reason=f"the kernel made no {device.kind} node for it", fix=f"`sudo modprobe {driver}`"
         )
     if not node.exists():
         error = missing(node)
         return make(usable=False, reason=error.reason, fix=error.fix)
-    text = f"{known.meter}:{node}"
-    if known.meter in NEEDS:
-        return make(usable=False, reason="it needs an option", fix=f"name it as `{text}?{NEEDS[known.meter]}`")
+    text = f"{name}:{node}"
+    if meter.meter.needs is not None:
+        return make(usable=False, reason="it needs an option", fix=f"name it as `{text}?{meter.meter.needs}`")
     options = {"model": model} if (model := _model(meter)) else {}
     source: Source | None = None
     try:
-        source = METERS[known.meter](Spec(known.meter, None if known.kind == "usb" else str(node), options))
+        source = METERS[name](Spec(name, None if device.kind == "usb" else str(node), options))
         source.open()
         power_w = _first_reading(source)
     except ProbeError as error:

@@ -7,47 +7,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from edgebench_probes import engines
 from edgebench_probes.base import ProbeError
 from edgebench_probes.host import in_container, inside
-from edgebench_probes.meters import fnirsi, shizuku, tc66, witrn, yzx
+from edgebench_probes.meters.known import ROWS, Device, Kind, MeterRow
 
 RULES = "/etc/udev/rules.d/70-edgebench-meters.rules"
-Kind = Literal["tty", "hidraw", "usb", "hwmon"]
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A meter of the catalogue by its USB identity; `product` None: all of the vendor's."""
-
-    meter: str
-    title: str
-    kind: Kind
-    vendor: int
-    product: int | None = None
-
-
-KNOWN = (
-    *(Known("fnirsi", model.title, "hidraw", *model.usb) for model in fnirsi.MODELS.values()),
-    *(Known("shizuku", "Shizuku YK001, AVHzY CT-3 or KT002", "tty", *usb) for usb in shizuku.USB),
-    Known("tc66", "RuiDeng TC66", "tty", tc66.VENDOR),
-    Known("yzx", "YZXStudio meter, or another device with a WCH serial chip", "tty", yzx.VENDOR),
-    Known("witrn", "WITRN meter", "hidraw", witrn.VENDOR),
-    Known("joulescope", "Joulescope JS110", "usb", 0x1FC9, 0xFC93),
-    Known("joulescope", "Joulescope JS220", "usb", 0x16D0, 0x10BA),
-    Known("ppk2", "Nordic Power Profiler Kit II", "tty", 0x1915, 0xC00A),
-    Known("hwmon", "POWER-Z KM002C", "hwmon", 0x5FC9, 0x0061),
-    Known("hwmon", "POWER-Z KM003C", "hwmon", 0x5FC9, 0x0063),
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Plugged:
     """A known meter on the bus; `node` None: the kernel made none of the kind it needs."""
 
-    known: Known
+    meter: MeterRow
+    device: Device
     vendor: int
     product: int
     node: Path | None
@@ -60,16 +34,17 @@ def plugged(sysfs: Path = Path("/sys"), dev: Path = Path("/dev")) -> list[Plugge
         identity = _identity(device)
         if identity is None:
             continue
-        for known in KNOWN:
-            if identity[0] == known.vendor and known.product in (None, identity[1]):
-                found.append(Plugged(known, *identity, _node(device, known.kind, dev)))
+        known = ((row, one) for row in ROWS for one in row.usb)
+        for row, one in known:
+            if identity[0] == one.vendor and one.product in (None, identity[1]):
+                found.append(Plugged(row, one, *identity, _node(device, one.kind, dev)))
                 break
     return found
 
 
 def address_of(meter: str, sysfs: Path = Path("/sys"), dev: Path = Path("/dev")) -> Path:
     """Node of the only meter of this kind; raises ProbeError when there is none or more than one."""
-    nodes = [p.node for p in plugged(sysfs, dev) if p.known.meter == meter and p.node is not None]
+    nodes = [p.node for p in plugged(sysfs, dev) if p.meter.name == meter and p.node is not None]
     if not nodes:
         raise ProbeError(f"no {meter} meter is on the USB buses", f"plug it in, or name its node as in `{meter}:NODE`")
     if len(nodes) > 1:

@@ -5,18 +5,17 @@ What a channel covers stands in `chips.py`.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter as Tally
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from edgebench_probes.base import ProbeError, Scope, WindowInvalid
-from edgebench_probes.counter import Counter
+from edgebench_probes.base import ProbeError, Scope
 from edgebench_probes.sampling.source import SourceLost
 from edgebench_probes.sources.chips import DIRECTED, OWN, PAIRS, REPEATED, Meaning, meaning
 from edgebench_probes.sources.rails import MICRO, MILLI, Measuring, Rail, RailSource, interval_s, text
+from edgebench_probes.sources.sysfs import FileCounter
 
 Key = tuple[str, str]  # chip, as `amdgpu` or `amdgpu@0000:03:00.0`, and channel
 RATE_HZ = {"powerz": 50.0}  # the driver asks the meter at each read
@@ -188,37 +187,11 @@ def _device(folder: Path) -> str:
     return (folder / "device").resolve().name if (folder / "device").exists() else folder.name
 
 
-class EnergyCounter(Counter):
+class EnergyCounter(FileCounter):
     """A hwmon `energyN_input`, in uJ: the driver extends it to 64 bits, so it does not wrap in practice."""
 
-    joules = 1e-6
-
     def __init__(self, file: Path) -> None:
-        self.name = f"{text(file.parent / 'name')}/{file.name.removesuffix('_input')}"
-        self._file = file
-        self._fd = -1
-
-    def open(self) -> None:
-        """Open the counter; raises ProbeError."""
-        try:
-            self._fd = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise ProbeError(
-                f"{self._file} cannot be opened: {error.strerror}", f"run as root, or `sudo chmod o+r {self._file}`"
-            ) from None
-
-    def close(self) -> None:
-        """Close it."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def read(self) -> int:
-        """Present reading in uJ; raises WindowInvalid."""
-        try:
-            return int(os.pread(self._fd, 32, 0))
-        except (OSError, ValueError) as error:
-            raise WindowInvalid(f"{self.name}: the counter could not be read: {error}") from None
+        super().__init__(f"{text(file.parent / 'name')}/{file.name.removesuffix('_input')}", file)
 
     def learn(self) -> None:
         """Take the smallest step seen as the LSB."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgebench_probes.base import ProbeError, Scope, WindowInvalid
+from edgebench_probes.base import ProbeError, Scope
 from edgebench_probes.counter import Counter
+from edgebench_probes.sources.sysfs import FileCounter
 
 CONTROL_TYPE = "intel-rapl"  # the MSR and TPMI drivers, on AMD too; intel-rapl-mmio repeats package-0
 COUNTS_32 = 2**32 - 1
@@ -82,31 +82,27 @@ def step_nj(range_uj: int, values_uj: list[int]) -> int | None:
     return None
 
 
-class ZoneCounter(Counter):
-    """The counter of one zone, in uJ, read through a descriptor that stays open."""
-
-    joules = 1e-6
+class ZoneCounter(FileCounter):
+    """The counter of one zone."""
 
     def __init__(self, zone: Zone) -> None:
-        self.name = zone.name
+        super().__init__(zone.name, zone.path / "energy_uj")
         self._zone = zone
-        self._fd = -1
         self.max_power_w = plausible_power_w(zone) or Counter.max_power_w
+
+    def fix(self) -> str:
+        """`edgebench probes` knows which of several causes it is."""
+        return "see `edgebench probes`"
 
     def open(self) -> None:
         """Open the counter and read its range; raises ProbeError."""
-        counter = self._zone.path / "energy_uj"
-        try:
-            fd = os.open(counter, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise ProbeError(f"{counter} cannot be opened: {_why(error)}", "see `edgebench probes`") from None
+        super().open()
         try:
             self._range_uj = self._range()
             self._set_step(step_nj(self._range_uj, []))
         except BaseException:
-            os.close(fd)
+            self.close()
             raise
-        self._fd = fd
 
     def _range(self) -> int:
         """Range of the counter in uJ; raises ProbeError, as without it a wrap cannot be told from a reset."""
@@ -117,7 +113,9 @@ class ZoneCounter(Counter):
         except FileNotFoundError:
             raise ProbeError(f"the zone {self.name} has no range ({file} is not there)", fix) from None
         except (OSError, ValueError) as error:
-            raise ProbeError(f"the range of the zone {self.name} cannot be read: {_why(error)} ({file})", fix) from None
+            raise ProbeError(
+                f"the range of the zone {self.name} cannot be read: {self.why(error)} ({file})", fix
+            ) from None
         if not 0 < found < 2**64:
             raise ProbeError(f"the zone {self.name} states a range of {str(found)[:24]} uJ ({file})", fix)
         return found
@@ -131,26 +129,11 @@ class ZoneCounter(Counter):
         if step_nj(self._range_uj, []) is None:
             self._set_step(step_nj(self._range_uj, self.sample()))
 
-    def close(self) -> None:
-        """Close the descriptor."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def read(self) -> int:
-        """Present reading in uJ; raises WindowInvalid: a failed read is no zero."""
-        try:
-            return int(os.pread(self._fd, 32, 0))
-        except (OSError, ValueError) as error:
-            raise WindowInvalid(f"{self.name}: the counter could not be read: {_why(error)}") from None
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, OSError):
-        if error.errno in (errno.ENODEV, errno.ENOENT):
+    def why(self, error: Exception) -> str:
+        """Say what an error means; a zone can go."""
+        if isinstance(error, OSError) and error.errno in (errno.ENODEV, errno.ENOENT):
             return "the zone has vanished"
-        return error.strerror or "it failed"
-    return "it holds no number"
+        return super().why(error)
 
 
 def plausible_power_w(zone: Zone) -> float | None:

@@ -30,8 +30,8 @@ from tests.statistical.worlds import WORLDS
 ZERO = np.zeros(len(PAIRS_OF_CELLS))
 EVERYTHING = np.full(len(PAIRS_OF_CELLS), np.log1p(0.05))
 Suite = Callable[[np.random.Generator], Outcome]
-# Everything here, at once: in a minute; a share of it in the tests that always run.
-SHORT, LONG = 25, 1000
+# Suites a case: in the tests that always run, and in those that take minutes (`-m slow`).
+SHORT, LONG = 25, 200
 
 
 def unchanged(rng: np.random.Generator, *, suites: int, **how: Any) -> list[Outcome]:
@@ -40,7 +40,7 @@ def unchanged(rng: np.random.Generator, *, suites: int, **how: Any) -> list[Outc
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_unchanged_suites_hardly_ever_regress_whatever_runs_do(world: str) -> None:
-    """By the tables (marked slow) no world has more than 1 %; here a fault that makes many alarms is found at once."""
+    """By the tables no world has more than 1 %; here a fault that makes many alarms is found at once."""
     rng = np.random.default_rng(2)
     alarms = 0
     for runs, history, spread in ((2, 0, 0.03), (2, 10, 0.01), (3, 2, 0.03), (5, 10, 0.03), (10, 10, 0.01)):
@@ -53,11 +53,11 @@ def test_unchanged_suites_hardly_ever_regress_whatever_runs_do(world: str) -> No
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("runs", [2, 5, 10])
 @pytest.mark.parametrize("history", [0, 2, 10, 30])
-def test_false_alarms_by_the_thousand(world: str, runs: int, history: int) -> None:
+def test_false_alarms_at_length(world: str, runs: int, history: int) -> None:
     for spread in (0.005, 0.01, 0.03):
         rng = np.random.default_rng(3)
         found = unchanged(rng, suites=LONG, runs=runs, history=history, spread=spread, world=WORLDS[world])
-        assert sum(outcome.alarm for outcome in found) <= 0.02 * LONG, "1 %, and what a thousand suites tell of it"
+        assert sum(outcome.alarm for outcome in found) <= 0.03 * LONG, "1 %, and how well 200 suites tell it"
 
 
 @pytest.mark.parametrize(("history", "runs"), [(0, 10), (2, 10), (10, 10), (10, 3)])

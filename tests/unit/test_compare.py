@@ -182,6 +182,7 @@ def test_cells_that_came_went_or_failed_are_named_and_never_pass(
     code, data = verdict(capsys, write("a.json", suite(1)), write("b.json", head))
     assert (code, data["added"], data["removed"]) == (3, ["new"], ["cell0"])
     assert "no memory" in found(data, "cell1", "*")["reason"]
+    assert verdict(capsys, "a.json", "b.json", "--allow", "removed")[0] == 3, "what failed is not gone"
 
 
 def change(metric: str, **fields: Any) -> Callable[[dict[str, Any]], None]:

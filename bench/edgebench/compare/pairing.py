@@ -52,7 +52,7 @@ def paired_up(base: Session, head: Session, policy: Policy) -> Paired:
             both = "in both" if second.status != "ok" else "in base, measured in head"
             without.setdefault(f"{first.status} {both} ({first.why})", []).append(name)
         elif second.status != "ok":
-            found.findings.append(incomparable(name, "*", f"{second.status} in head: {second.why}", lost=True))
+            found.findings.append(incomparable(name, "*", f"{second.status} in head: {second.why}"))
         elif different := differences(first.hard, second.hard):
             found.findings.append(incomparable(name, "*", "; ".join(map(_told, different[:3]))))
         else:

@@ -33,9 +33,10 @@ class Finding:
     confidence interval in the same measure, not corrected for the number of cells. `p` is Holm's adjusted p-value of
     being worse than the margin, `detectable` the change that would have been found in 80 % of such comparisons; `worse`
     marks a PASS that is surely worse than the margin, and surely inside the budget; `covered` an INCONCLUSIVE whose
-    estimate is inside the budget where three times the budget would have been found; `lost` what only the base has.
-    `sessions` is the number of sessions behind the base's level; with a history, `level` is that level, `level_change`
-    the head against it, and these decide. `cautions` are the codes of the reports' own warnings about this cell.
+    estimate is inside the budget where three times the budget would have been found; `lost` a metric that only the
+    base has. `sessions` is the number of sessions behind the base's level; with a history, `level` is that level,
+    `level_change` the head against it, and these decide. `cautions` are the codes of the reports' own warnings about
+    this cell.
     A field is None where there is no such thing, never zero.
     """
 

@@ -44,6 +44,7 @@ def add(commands: Subparsers) -> None:
         threads=None,
         isa=None,
         resources_hz=None,
+        time_limit=None,
     )
 
 

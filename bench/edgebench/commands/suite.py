@@ -174,6 +174,7 @@ def make_plan(arguments: argparse.Namespace, suite: Suite, *, dataset: str | Non
         arguments.isa,
         arguments.passes,
         arguments.resources_hz,
+        arguments.time_limit,
     )
     own = _own_model(arguments.model, arguments.shape)
     return load_plan(suite, dataset=dataset, cores=cores, overrides=overrides, own=own)

@@ -29,10 +29,10 @@ class Outcome:
     cpu_s: float
     tail: tuple[str, ...]
 
-    def failure(self, limit_s: float) -> str | None:
-        """Why the child failed, in words, or None when it ended well."""
+    def failure(self, limit_s: float, longer: str = "") -> str | None:
+        """Why the child failed, in words, or None when it ended well; `longer` says how a limit is raised."""
         if self.timed_out:
-            return f"no result within the time limit of {limit_s:g} s"
+            return f"no result within the time limit of {limit_s:g} s" + (longer and f": {longer}")
         if self.returncode < 0:
             name = signal.Signals(-self.returncode).name
             hint = " (out of memory?)" if name == "SIGKILL" else ""

@@ -98,7 +98,7 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None) -> in
         bundle=bundle,
     )
     units, seconds = work(plan, prepared=prepared), total_seconds(plan, prepared=prepared)
-    live = LiveProgress(console, units, seconds) if console.is_terminal else PlainProgress(console)
+    live = LiveProgress(console, units, seconds) if console.is_terminal else PlainProgress(console, units, seconds)
     with live as progress:
         if bundle is not None:
             progress.step("prepare", f"checking the bundle {bundle.folder}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgebench.commands.console import captured, write_text
 from edgebench.commands.judging import left_out
 from edgebench.errors import EXIT_OK, UsageError
+from edgebench.machine.advice import extra
 
 if TYPE_CHECKING:
     import argparse
@@ -39,7 +40,7 @@ def _trend(arguments: argparse.Namespace) -> int:
     from edgebench.render.verdicts.trend import trend_json, trend_table
 
     if find_spec("ruptures") is None:
-        raise UsageError("trend needs the package ruptures: pip install 'edgebench[trend]'")
+        raise UsageError(f"trend needs the package ruptures: {extra('trend')}")
     policy = policy_of(BudgetFile(), metrics=arguments.metric)
     found = read_folder(arguments.folder, policy.metrics)
     if not found.sessions:

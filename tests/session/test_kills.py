@@ -237,7 +237,8 @@ def test_kills_at_random_points_lose_nothing_and_leave_nothing(
                 before = whole(before, records(folder))
             _, stderr = process.communicate(timeout=300)
             assert "fault" not in stderr
-            assert "Traceback" not in stderr
+            # While Python itself starts, it answers ctrl-C in its own words.
+            assert "Traceback" not in stderr or " s] " not in stderr, stderr
             until(lambda: not processes(mark), 30)
             if target.exists():
                 report = read_report(target)

@@ -24,6 +24,9 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
     measuring = suite.add_argument_group("measuring")
     measuring.add_argument("--processes", metavar="N", type=count, help="runs (worker processes) a benchmark")
     measuring.add_argument("--values", metavar="N", type=count, help="timed values a run")
+    measuring.add_argument(
+        "--time-limit", metavar="SECONDS", type=seconds, help="how long a run may take, then it is killed"
+    )
     measuring.add_argument("--passes", metavar="N", type=count, help="timed passes a run (and at most as many before)")
     measuring.add_argument("--threads", metavar="N", type=count, help="threads (default: usable physical cores)")
     measuring.add_argument(

@@ -44,6 +44,7 @@ def add(commands: Subparsers) -> None:
         threads=None,
         isa=None,
         resources_hz=None,
+        time_limit=None,
     )
 
 
@@ -78,7 +79,8 @@ def _prepare(arguments: argparse.Namespace) -> int:
         weights=arguments.weights,
     )
     weights = {name: seconds for name, seconds in work(plan).items() if name.startswith("prepare ")}
-    live = LiveProgress(console, weights, sum(weights.values())) if console.is_terminal else PlainProgress(console)
+    progress_of = LiveProgress if console.is_terminal else PlainProgress
+    live = progress_of(console, weights, sum(weights.values()))
     with live as progress:
         manifest = make_bundle(plan, options, arguments.platform, folder, extend=arguments.force, progress=progress)
     plain(console, f"bundle: {folder}: {summary(manifest)}")

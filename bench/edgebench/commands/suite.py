@@ -99,7 +99,7 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
         bundle=bundle,
     )
     units, seconds = work(plan, prepared=prepared), total_seconds(plan, prepared=prepared)
-    live = LiveProgress(console, units, seconds) if console.is_terminal else PlainProgress(console)
+    live = LiveProgress(console, units, seconds) if console.is_terminal else PlainProgress(console, units, seconds)
     with live as progress:
         if bundle is not None:
             progress.step("prepare", f"checking the bundle {bundle.folder}")
@@ -175,6 +175,7 @@ def make_plan(arguments: argparse.Namespace, suite: Suite, *, dataset: str | Non
         arguments.isa,
         arguments.passes,
         arguments.resources_hz,
+        arguments.time_limit,
     )
     own = _own_model(arguments.model, arguments.shape)
     return load_plan(suite, dataset=dataset, cores=cores, overrides=overrides, own=own)

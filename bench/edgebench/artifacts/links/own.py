@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from edgebench.artifacts.chain import Content
 from edgebench.artifacts.convert import export as lower
 from edgebench.artifacts.convert.build import halve_file, quantise_file
 from edgebench.artifacts.families import FILES
+from edgebench.artifacts.store import META_FILE
 from edgebench.backends.boundary import refusals
 from edgebench.backends.describe import read_inputs
 from edgebench.backends.openvino import read_model
@@ -38,10 +40,15 @@ def make_own(chain: Chain, own: OwnModel, *, quantise: bool, halve: bool = False
         target = folder / ("plain" if quantise or halve else "") / (file or FILES[family])
         target.parent.mkdir(exist_ok=True)
         if (form, family) in {("onnx", "onnx"), ("pt2", "torch"), ("tflite", "tflite")}:
-            shutil.copyfile(path, target)
+            _copy(path, own.beside, target)
         else:
-            with phase("export", ledger, chain.probes):
-                _convert(path, form, family, target)
+            with phase("export", ledger, chain.probes), tempfile.TemporaryDirectory(dir=folder) as scratch:
+                source = path
+                if form == "onnx" and own.beside:
+                    # Runtimes refuse data behind a link that leads out of the folder, as those of model hubs do.
+                    source = Path(scratch, path.name)
+                    _copy(path, own.beside, source)
+                _convert(source, form, family, target)
         if quantise:
             note = "calibrated on standard normal inputs, as a file brings no images"
             with phase("quantise", ledger, chain.probes, note):
@@ -55,6 +62,17 @@ def make_own(chain: Chain, own: OwnModel, *, quantise: bool, halve: bool = False
         return Content(notes=ArtifactNotes(weights=f"file {path.name}", trained=True, shapes=shapes))
 
     return chain.link("own", family, None, facts, work, file=file, form="pt2" if file else None)
+
+
+def _copy(path: Path, beside: Sequence[str], target: Path) -> None:
+    """Copy a model to `target` and its other files to where it will look for them; links become files."""
+    shutil.copyfile(path, target)
+    for name in beside:
+        place = target.parent / name
+        if place == target or name == META_FILE:
+            raise CompressionError(f"{path.name}: keeps weights in {name}, a name that edgebench uses: export it anew")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path.parent / name, place)
 
 
 def fixed_shapes(inputs: Sequence[ModelInput], given: Shapes, path: Path) -> dict[str, tuple[int, ...]]:

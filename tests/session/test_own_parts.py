@@ -33,16 +33,20 @@ backend = ["openvino", "onnxruntime"]
 """
 
 
-def network(weight: float) -> Any:
+def network(weight: float, *, outlier: float = 1.0, last: str = "Relu") -> Any:
+    """A small image network; `outlier` scales a channel that the answer does not use."""
     from onnx import TensorProto, helper, numpy_helper
 
     generator = np.random.default_rng(0)
     kernel = (generator.standard_normal((8, 3, 3, 3)) * weight).astype(np.float32)
     head = generator.standard_normal((8, 10)).astype(np.float32)
+    if outlier != 1.0:
+        kernel[0] *= outlier
+        head[0] = 0.0
     graph = helper.make_graph(
         [
             helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]),
-            helper.make_node("Relu", ["c"], ["r"]),
+            helper.make_node(last, ["c"], ["r"]),
             helper.make_node("GlobalAveragePool", ["r"], ["g"]),
             helper.make_node("Flatten", ["g"], ["f"]),
             helper.make_node("MatMul", ["f", "head"], ["y"]),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.report.intervals import Estimate, exact_ratio, paired_difference, paired_ratio
 from edgebench.report.model import Benchmark, BreakEven, Contrast, Metric, Missing
+from edgebench.report.wrong import answers_wrongly
 
 if TYPE_CHECKING:
     from edgebench.measure.results import Evaluation
@@ -104,7 +105,9 @@ def with_break_even(report: Report) -> Iterator[Benchmark]:
             yield cell
             continue
         own, base = cell.metrics.get("energy_gross_j"), baseline.metrics.get("energy_gross_j")
-        if spent is None or own is None or base is None or not own.scope == base.scope == spent.scope:
+        if answers_wrongly(cell):
+            why = Missing(reason="its outputs are not those of the baseline, so nothing repays it: see its warnings")
+        elif spent is None or own is None or base is None or not own.scope == base.scope == spent.scope:
             why = Missing(reason="needs joules of compressing and of inference, of the same scope")
         elif (saving := _saving(base, own)) is None:
             why = Missing(reason=f"cannot tell: its energy is not surely below that of {baseline.name}")

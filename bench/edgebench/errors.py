@@ -24,6 +24,10 @@ class BundleError(EdgebenchError):
     """A bundle cannot be made, or is not whole, not of this version, or not for this suite."""
 
 
+class ProbeGoneError(EdgebenchError):
+    """A probe that the session was asked for does not open (any more)."""
+
+
 class BackendError(EdgebenchError):
     """A runtime is missing, or refuses an artifact or a setting."""
 

@@ -18,6 +18,7 @@ from edgebench_probes.window import AGE_S, counter_delta
 EXPECTED_STEPS = 10  # an unmoved counter that should have moved this many steps meanwhile is frozen, not idle
 OUTSTANDING = 0.05  # an excess above this share of the window's energy is a fault; below, it is in the uncertainty
 LIKE = 0.1  # powers this near are taken for the same when a late value is looked for
+SEEN = 0.25  # powers this near to one of another time are no surprise: a burst may fill a part of a stretch
 LATE, SIDE = 6, 4  # stretches that a late value may cut, and that tell the power on either side of them
 SURE = 4.0  # an excess below this many times the noise is none
 
@@ -123,7 +124,7 @@ def _seen_elsewhere(line: Sequence[Stretch], run: Excess) -> bool:
     """Whether the load had such a power at another time too: then it can have had it here."""
     power_w = _whole(line[run.first : run.last + 1]).power_w
     others = [s.power_w for s in [*line[: max(0, run.first - 1)], *line[run.last + 2 :]]]
-    return bool(others) and min(others) * (1 - LIKE) <= power_w <= max(others) * (1 + LIKE)
+    return bool(others) and min(others) * (1 - SEEN) <= power_w <= max(others) * (1 + SEEN)
 
 
 def _join_late(line: list[Stretch], offset: int, behind: int, scale: Scale) -> list[Stretch]:
@@ -141,7 +142,8 @@ def _join_late(line: list[Stretch], offset: int, behind: int, scale: Scale) -> l
             noise_w = (whole.power_w * 2 * whole.slack_s + 2 * scale.step_j) / whole.seconds
             low = max(sides, default=math.inf) * (1 - LIKE) - noise_w
             high = min(sides, default=0.0) * (1 + LIKE) + noise_w
-            if line[index].power_w < low <= whole.power_w <= high < line[last].power_w:
+            stood = all(stretch.power_w <= LIKE * whole.power_w for stretch in line[index + 1 : last])
+            if stood and line[index].power_w < low <= whole.power_w <= high < line[last].power_w:
                 line[index : last + 1] = [whole]
                 break
         index += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import random
@@ -13,7 +14,7 @@ from statistics import fmean, stdev
 import numpy as np
 from scipy.stats import t
 
-from edgebench_probes.base import Scope
+from edgebench_probes.base import Scope, WindowInvalid
 from edgebench_probes.sampling.watch import WATCH
 from edgebench_probes.sources.perf import Event, perf_event_open
 from edgebench_probes.sources.powercap import Zone, ZoneCounter
@@ -54,9 +55,13 @@ def test_the_watch_costs_a_workload_on_its_own_processor(tmp_path: Path, figure:
         with CounterProbe("bench", "bench", Scope.PACKAGE, [ZoneCounter(zone)]) as probe:
             assert WATCH._process is not None
             os.sched_setaffinity(WATCH._process.pid, {cpu})  # else it keeps off the workload's processor
-            probe.mark()
+            start = probe.mark()
             spent = passes(number)
             shares.append(WATCH.share())
+            with contextlib.suppress(
+                WindowInvalid
+            ):  # the file stands still; asking tells the length of the next window
+                probe.energy(start, probe.mark())
         return spent
 
     shares: list[float] = []

@@ -199,7 +199,7 @@ def window(kind: Kind, load: Load, seed: int, *, late: float = 0.002) -> Outcome
     kind(counter, fault)
     outcome = Outcome(kind.__name__, detail=f"seed {seed}, {seconds:.3f} s, fault at {(at - origin) / 1e9:.3f} s")
     try:
-        with virtual_probe(clock, counter, rng) as probe:
+        with virtual_probe(clock, counter, rng, rng.choice([0, round(seconds * rng.uniform(0.8, 1.2) * 1e9)])) as probe:
             start = probe.mark()
             clock.now = max(clock.now, origin + round(seconds * 1e9))
             end = probe.mark()

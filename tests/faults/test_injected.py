@@ -116,7 +116,7 @@ LONG: dict[str, Long] = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("what", LONG)
 def test_the_long_form(what: str, tmp_path: Path) -> None:
     assert LONG[what](tmp_path)["wrong"] == 0 or what == "samples of a load that changes"

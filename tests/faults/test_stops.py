@@ -133,7 +133,7 @@ FEW = ("signal", "short signal", "process group", "freezer v2, as docker pause d
 
 
 @pytest.mark.parametrize("kind", ["counter", "sampled"])
-@pytest.mark.parametrize("stop", [pytest.param(stop, marks=() if stop in FEW else pytest.mark.slow) for stop in STOPS])
+@pytest.mark.parametrize("stop", [pytest.param(stop, marks=() if stop in FEW else pytest.mark.long) for stop in STOPS])
 def test_a_stop_voids_its_window_and_no_other(tree: Path, kind: str, stop: str) -> None:
     stopped, seconds = STOPS[stop]
     process = subprocess.Popen(

@@ -19,7 +19,7 @@ from edgebench_probes import edges as edges_module
 from edgebench_probes import summed as summed_module
 from edgebench_probes.base import ProbeError, Scope, WindowInvalid
 from edgebench_probes.counter import Counter
-from edgebench_probes.sampling.watcher import LONGEST_NS, SHARE, SHORTEST_NS, Event, Tick, Told
+from edgebench_probes.sampling.watcher import Event, Tick, Told, interval_ns
 from edgebench_probes.summed import CounterProbe
 
 STEP_UJ = 61.035
@@ -121,6 +121,7 @@ class VirtualWatch:
     counter: VirtualCounter
     rng: random.Random
     marks: list[int]
+    expected_ns: int
 
     def open(self) -> None: ...
 
@@ -140,7 +141,7 @@ class VirtualWatch:
         events: list[Event] = []
         for upcoming in [*self.marks, self.clock.now]:
             while True:
-                due = t + min(max((t - marked) // SHARE, SHORTEST_NS), LONGEST_NS)
+                due = t + interval_ns(t - marked, self.expected_ns)
                 if due >= upcoming:
                     break
                 t = due + round(self.rng.expovariate(1 / 80_000))
@@ -160,9 +161,11 @@ class VirtualWatch:
 
 
 @contextmanager
-def virtual_probe(clock: Clock, counter: VirtualCounter, rng: random.Random) -> Iterator[CounterProbe]:
+def virtual_probe(
+    clock: Clock, counter: VirtualCounter, rng: random.Random, expected_ns: int
+) -> Iterator[CounterProbe]:
     """Open a probe of one virtual counter, with the modules' clock and watch replaced."""
-    watch: Any = VirtualWatch(clock, counter, rng, [])
+    watch: Any = VirtualWatch(clock, counter, rng, [], expected_ns)
     with (
         mock.patch.object(summed_module, "WATCH", watch),
         mock.patch.object(summed_module, "time", clock),

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebench.compare.cells import Sample
-from edgebench.compare.inference import Estimates, RunStats, holm, paired, predicted, quantile, stored
+from edgebench.compare.evidence import Evidence, from_history, joined, without_history
+from edgebench.compare.inference import Estimates, holm, joined_estimates, paired, predicted, quantile, stored
 from edgebench.compare.judge import Pair, tails
 from edgebench.compare.paired import INTERIM_ALPHA, flagged
-from edgebench.compare.policy import Limits
-from tests.statistical.noise import Array, Flags, Places, drift, runs_of
+from edgebench.compare.policy import STORED_ALPHA, UNMEASURED_SD, Limits
+from edgebench.compare.whole import apart_from, whole_of
+from tests.statistical.noise import SESSION_SD, Array, Flags, Places, runs_of
+from tests.statistical.worlds import World, jumps_in, sessions_of, stats_of
 
 CELLS, METRICS, RUNS, PAIRS = 60, 2, 10, 10
 NOISY_CELLS = np.arange(CELLS) % 2 == 0
@@ -26,12 +29,26 @@ PAIRS_OF_CELLS = [
 NOISY_PAIRS = np.tile(NOISY_CELLS, METRICS)
 
 
+def runs_world(rng: np.random.Generator, size: tuple[int, ...]) -> Array:
+    """Return medians of runs whose values are correlated, with outliers among them (`noise`)."""
+    return np.array([runs_of(NOISY_CELLS, size[-1], rng) for _ in range(size[0])])
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a gate said of one suite: which pairs REGRESSED, and whether each 95 % interval holds the truth."""
+    """What a gate said of one suite: which pairs REGRESSED, and whether each 95 % interval holds the truth.
+
+    `whole` tells of the lines of all benchmarks whether one REGRESSED.
+    """
 
     regressed: Flags
     covered: Flags
+    whole: bool = False
+
+    @property
+    def alarm(self) -> bool:
+        """Whether anything REGRESSED."""
+        return self.whole or bool(self.regressed.any())
 
 
 def stored_suite(
@@ -41,25 +58,50 @@ def stored_suite(
     history: int,
     shared: float = 0.5,
     runs: int = RUNS,
-    drift_scale: float = 1.0,
+    spread: float = SESSION_SD,
+    world: World = runs_world,
 ) -> Outcome:
-    """Judge stored reports: base, head (changed by `change`, log, a pair) and `history` more of the base."""
-    parts = []
-    drifts = [
-        drift_scale * np.concatenate([drift(CELLS, shared, rng) for _ in range(METRICS)]) for _ in range(history + 2)
-    ]
+    """Judge stored reports: base, head (changed by `change`, log, a pair) and `history` more of the base.
+
+    Sessions differ by `spread`, half of it the machine's; `world` is how runs do.
+    """
+    every: list[Estimates] = []
+    proofs: list[Evidence] = []
+    wholes: list[Evidence] = []
+    margin = np.full(CELLS, np.log1p(0.01))
     for metric in range(METRICS):
-        part = slice(metric * CELLS, (metric + 1) * CELLS)
-        sessions = [_stats(runs_of(NOISY_CELLS, runs, rng) + drifts[k][part, None]) for k in range(history + 2)]
-        base, head, *earlier = sessions
-        head = RunStats(head.mean + change[part], head.count, head.squares)
+        logs = sessions_of(world, rng, history + 2, CELLS, runs, spread, shared)
+        logs[1] += change[metric * CELLS : (metric + 1) * CELLS, None]
+        base, head, *earlier = (stats_of(session) for session in logs)
+        jumps, ones = jumps_in(logs), np.ones(CELLS)
         if history:
-            parts.append(predicted(base, head, earlier, [0] * history, 0.01))
+            estimates = predicted(base, head, earlier, [0] * history, SESSION_SD)
+            apart = apart_from(base, head, earlier, [0] * history, SESSION_SD)
+            evidence = from_history(ones, margin, head, base, estimates, jumps, apart)
         else:
-            parts.append(stored(base, head, 0.01))
-    estimates = _joined(parts)
-    p_values = holm(tails(PAIRS_OF_CELLS, estimates).p_worse)
-    return Outcome(p_values <= ALPHA, covers(estimates, change))
+            estimates = stored(base, head, SESSION_SD)
+            evidence = without_history(
+                ones, margin, head, base, estimates, jumps, sd=UNMEASURED_SD, assumed_sd=SESSION_SD, doubt=ones
+            )
+        whole = whole_of(
+            base,
+            head,
+            earlier,
+            [0] * history,
+            sign=1.0,
+            margin=float(margin[0]),
+            prior_sd=SESSION_SD,
+            sd=UNMEASURED_SD,
+            doubt=1.0,
+            of_runs=np.maximum(estimates.spread**2 - 2 * SESSION_SD**2, 0.0),
+        )
+        assert whole is not None
+        every.append(estimates)
+        proofs.append(evidence)
+        wholes.append(whole.evidence)
+    regressed = holm(joined(proofs).p_worse) <= STORED_ALPHA
+    whole_regressed = holm(joined(wholes).p_worse) <= STORED_ALPHA
+    return Outcome(regressed, covers(joined_estimates(every), change), bool(whole_regressed.any()))
 
 
 def ab_suite(rng: np.random.Generator, *, change: Array, pairs: int = PAIRS) -> Outcome:
@@ -84,11 +126,6 @@ def covers(estimates: Estimates, truth: Array) -> Flags:
     return found
 
 
-def _stats(runs: Array) -> RunStats:
-    mean = runs.mean(axis=1)
-    return RunStats(mean, np.full(len(runs), float(runs.shape[1])), ((runs - mean[:, None]) ** 2).sum(axis=1))
-
-
 def _log_ratios(rng: np.random.Generator, pairs: int, change: Array) -> Array:
     sides = [np.concatenate([runs_of(NOISY_CELLS, pairs, rng) for _ in range(METRICS)]) for _ in range(2)]
     found: Array = (sides[1] - sides[0]).T + change
@@ -96,15 +133,10 @@ def _log_ratios(rng: np.random.Generator, pairs: int, change: Array) -> Array:
 
 
 def _paired(ratios: Array) -> Estimates:
-    return _joined([paired(ratios[:, metric * CELLS : (metric + 1) * CELLS]) for metric in range(METRICS)])
+    return joined_estimates([paired(ratios[:, metric * CELLS : (metric + 1) * CELLS]) for metric in range(METRICS)])
 
 
 def _by_metric(ratios: Array, marks: Places) -> Estimates:
-    return _joined(
+    return joined_estimates(
         [paired(ratios[:, part]) for m in range(METRICS) if (part := np.flatnonzero(marks // CELLS == m)).size]
     )
-
-
-def _joined(parts: list[Estimates]) -> Estimates:
-    names = ("log_ratio", "se", "df", "sessions", "departed")
-    return Estimates(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "verdict-power.json"
 DOCS = ROOT / "docs" / "compare.md"
 CHANGES = (0.01, 0.02, 0.03, 0.05, 0.07, 0.10)
-CURVE_SUITES, NULL_SUITES, SIDE_SUITES = 300, 2000, 150
+CURVE_SUITES, NULL_SUITES, SIDE_SUITES = 150, 500, 100
 COUNT = CELLS * METRICS
 
 Gate = Callable[[Array, Array], Any]
@@ -94,8 +94,11 @@ def side_by_side() -> dict[str, dict[str, float]]:
     }
     for name, gate in ours.items():
         rng = np.random.default_rng(5)
-        null = np.array([gate(rng, np.zeros(COUNT)).regressed for _ in range(NULL_SUITES)])
-        row = {"cell": float(null.mean()), "suite": float(null.any(axis=1).mean())}
+        null = [gate(rng, np.zeros(COUNT)) for _ in range(NULL_SUITES)]
+        row = {
+            "cell": float(np.mean([outcome.regressed for outcome in null])),
+            "suite": float(np.mean([outcome.alarm for outcome in null])),
+        }
         for change in (0.05, 0.07):
             changes = np.zeros(COUNT)
             changes[:2] = np.log1p(change)
@@ -147,11 +150,10 @@ def as_markdown(curve: dict[str, dict[str, list[float]]], table: dict[str, dict[
     return "\n".join(lines) + "\n"
 
 
-def in_docs(text: str, tables: str) -> str:
-    """Return the documentation with these tables between its markers."""
-    return re.sub(
-        r"(<!-- tables -->\n).*?(<!-- /tables -->)", lambda found: found[1] + tables + found[2], text, flags=re.DOTALL
-    )
+def between(text: str, name: str, tables: str) -> str:
+    """Return the documentation with these tables between its markers of that name."""
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+    return re.sub(pattern, lambda found: found[1] + tables + found[2], text, flags=re.DOTALL)
 
 
 def main() -> None:
@@ -159,7 +161,9 @@ def main() -> None:
     curve, table = power_curve(), side_by_side()
     if "--write" in sys.argv:
         GOLDEN.write_text(json.dumps({"curve": curve, "side_by_side": table}, indent=1) + "\n", encoding="utf-8")
-        DOCS.write_text(in_docs(DOCS.read_text(encoding="utf-8"), as_markdown(curve, table)), encoding="utf-8")
+        DOCS.write_text(
+            between(DOCS.read_text(encoding="utf-8"), "tables", as_markdown(curve, table)), encoding="utf-8"
+        )
     sys.stdout.write(as_markdown(curve, table))
 
 

@@ -26,8 +26,8 @@ from edgebench.plan.plan import Benchmark, Params
 from edgebench.plan.suitefile import Measure, Recipe
 from edgebench.plan.targets import carried, carried_target_of, target_of
 from edgebench.report.records import ArtifactRecord, PreparedOn
+from edgebench.session.ground import same_bundle
 from edgebench.session.options import Options
-from edgebench.session.session import same_bundle
 from edgebench_suites.data.dataset import Dataset, arrays_digest
 from edgebench_suites.data.load import load_data
 from edgebench_suites.data.saved import save_data

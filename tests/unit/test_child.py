@@ -35,7 +35,7 @@ def test_a_good_child_has_no_reason_and_its_lines_arrive_in_order() -> None:
     [
         ("raise ValueError('the width is odd')", "ValueError: the width is odd"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended by SIGSEGV"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "out of memory"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "ended by SIGKILL"),
         ("raise SystemExit(3)", "said nothing"),
     ],
 )
@@ -44,6 +44,27 @@ def test_a_failed_child_has_its_reason_in_words(code: str, words: str) -> None:
     assert reason is not None
     assert words in reason
     assert "Traceback" not in reason
+
+
+@pytest.mark.parametrize(
+    ("limit", "rise", "words"),
+    [
+        ("536870912", 1, "it needed more memory than its limit of 512 MiB allows: raise the limit"),
+        ("max", 1, "it needed more memory than this machine has: add swap"),
+        ("536870912", 0, "ended by SIGKILL from outside"),
+        ("536870912", None, "(out of memory?, the limit is 512 MiB)"),
+    ],
+)
+def test_a_killed_child_names_the_memory_that_it_had(tmp_path: Path, limit: str, rise: int | None, words: str) -> None:
+    # Stands where the kernel's files do; the child counts itself as the kernel would.
+    events = tmp_path / "memory.events"
+    (tmp_path / "memory.max").write_text(f"{limit}\n", encoding="utf-8")
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    if rise is not None:
+        events.write_text("low 0\noom 4\noom_kill 3\n", encoding="utf-8")
+        code = f"open({str(events)!r}, 'w').write('low 0\\noom 5\\noom_kill {3 + rise}\\n'); {code}"
+    outcome = run_child([sys.executable, "-c", code], environment=os.environ, limit_s=60, cgroup=tmp_path)
+    assert words in str(outcome.failure(60))
 
 
 def test_a_hanging_child_is_killed_with_its_own_children(tmp_path: Path) -> None:

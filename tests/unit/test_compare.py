@@ -17,6 +17,7 @@ from tests.unit.reports import HARD, suite
 
 from edgebench.commands.main import main
 from edgebench.render.verdicts import json as verdict_json
+from edgebench.report.intervals import middle
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 Write = Callable[[str, dict[str, Any]], str]
@@ -67,6 +68,101 @@ def test_without_history_the_prior_is_stated(write: Write, capsys: pytest.Captur
     assert any("latency_s" in line and "1.0%" in line and "stated prior" in line for line in data["assumptions"])
 
 
+def test_columns_and_change_are_what_show_prints_and_history_is_told_apart(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(8):
+        write(f"history/{index}.json", suite(index))
+    reports = [suite(20), suite(21, slower={2: 1.04})]
+    base, head = (write(f"{name}.json", data) for name, data in zip(("base", "head"), reports, strict=True))
+    for arguments in ([base, head], [base, head, "--history", "history"]):
+        _, data = verdict(capsys, *arguments)
+        one = found(data, "cell2", "latency_s")
+        values = [middle(report["benchmarks"][2]["metrics"]["latency_s"]["runs"]) for report in reports]
+        assert [one["base"], one["head"]] == values
+        assert one["change"] == values[1] / values[0] - 1
+        assert one["interval"][0] < one["change"] < one["interval"][1]
+    assert one["level"] == pytest.approx(0.01, rel=0.01)
+    assert one["level_change"] == pytest.approx(one["head"] / one["level"] - 1)
+    assert one["level_change"] != one["change"]
+    main(["compare", base, head, "--history", "history", "--format", "markdown"])
+    assert "vs history" in capsys.readouterr().out
+
+
+def test_worse_inside_a_wider_budget_passes_and_says_so(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    for index in range(10):
+        write(f"history/{index}.json", suite(index))
+    head = write("head.json", suite(21, slower=dict.fromkeys(range(4), 1.097)))
+    arguments = [write("base.json", suite(20)), head, "--history", "history", "--metric", "latency_s"]
+    assert verdict(capsys, *arguments)[0] == 1
+    code, data = verdict(capsys, *arguments, "--budget", "15%")
+    assert (code, data["verdict"], data["counts"]["PASS"]) == (0, "PASS", 4)
+    assert all(one["worse"] for one in data["findings"])
+    assert main(["compare", *arguments, "--budget", "15%"]) == 0
+    shown = capsys.readouterr().out
+    assert "PASS (worse)" in shown
+    assert "4 of them worse, inside the budget" in " ".join(shown.split())
+
+
+def test_everything_a_little_slower_is_found_by_the_line_of_all(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(10):
+        write(f"history/{index}.json", suite(index, cells=12))
+    head = write("head.json", suite(21, cells=12, slower=dict.fromkeys(range(12), 1.05)))
+    code, data = verdict(capsys, write("base.json", suite(20, cells=12)), head, "--history", "history")
+    assert code == 1
+    lines = {line["metric"]: line for line in data["whole"]}
+    assert lines["latency_s"]["verdict"] == "REGRESSED"
+    assert lines["latency_s"]["change"] == pytest.approx(0.05, abs=0.006)
+    assert lines["load_s"]["verdict"] == "PASS"
+
+
+def test_the_reports_own_warnings_are_named_and_raise_the_bar(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    def reports(*codes: str) -> list[str]:
+        warnings = [{"code": code, "text": "t"} for code in codes]
+        both = suite(1), suite(2, slower={0: 1.17})
+        return [write(f"{place}.json", data | {"warnings": warnings}) for place, data in enumerate(both)]
+
+    options = ("--metric", "latency_s")
+    assert verdict(capsys, *reports(), *options)[0] == 1
+    code, data = verdict(capsys, *reports("virtualised", "other-load", "few-runs"), *options)
+    assert (code, data["verdict"]) == (4, "INCONCLUSIVE")
+    assert data["cautions"] == ["a virtual machine in base and head", "other load in base and head"]
+    assert found(data, "cell0", "latency_s")["cautions"] == ["virtualised", "other-load"]
+    main(["compare", "0.json", "1.json", *options])
+    first = capsys.readouterr().out.split("\n\n")[0]
+    assert "warn of a virtual machine" in " ".join(first.split())
+
+
+def test_what_neither_side_has_takes_nothing_from_the_rest(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    reports = [suite(1), suite(2)]
+    for data in reports:
+        data["benchmarks"][1] |= {"status": "failed", "reason": "no memory", "metrics": {}}
+    reports[0]["benchmarks"][2]["metrics"].pop("energy_gross_j")
+    code, data = verdict(capsys, *(write(f"{place}.json", report) for place, report in enumerate(reports)))
+    assert data["counts"]["INCOMPARABLE"] == 0
+    assert code in {0, 4}
+    assert any("cell1: failed in both (no memory)" in note for note in data["notes"])
+    assert any("cell2: energy_gross_j is in head only" in note for note in data["notes"])
+
+
+def test_a_probe_that_one_side_lacks_leaves_latency_comparable(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = suite(2, fingerprint={"hard": {**HARD, "probes": []}, "soft": {}})
+    for benchmark in head["benchmarks"]:
+        benchmark["metrics"].pop("energy_gross_j")
+    arguments = [write("a.json", suite(1)), write("b.json", head)]
+    code, data = verdict(capsys, *arguments)
+    assert (code, "hard" in data and data["hard"]) == (3, [])
+    assert found(data, "cell0", "latency_s")["verdict"] == "PASS"
+    assert found(data, "cell0", "energy_gross_j")["lost"]
+    code, data = verdict(capsys, *arguments, "--allow", "removed")
+    assert code in {0, 4}
+    assert any(entry["field"] == "probes" for entry in data["soft"])
+
+
 def test_hard_fields_make_it_incomparable_with_both_values(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     other = suite(2, fingerprint={"hard": {**HARD, "cpu": "Another CPU"}, "soft": {"kernel": "6.2"}})
     code, data = verdict(capsys, write("a.json", suite(1)), write("b.json", other))
@@ -86,6 +182,7 @@ def test_cells_that_came_went_or_failed_are_named_and_never_pass(
     code, data = verdict(capsys, write("a.json", suite(1)), write("b.json", head))
     assert (code, data["added"], data["removed"]) == (3, ["new"], ["cell0"])
     assert "no memory" in found(data, "cell1", "*")["reason"]
+    assert verdict(capsys, "a.json", "b.json", "--allow", "removed")[0] == 3, "what failed is not gone"
 
 
 def change(metric: str, **fields: Any) -> Callable[[dict[str, Any]], None]:
@@ -132,12 +229,12 @@ def test_what_cannot_be_compared_says_why_and_the_rest_is(
 
 
 def test_one_run_only_is_incomparable(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    reports = [suite(seed, cells=1) for seed in (1, 2)]
-    for data in reports:
-        metrics = data["benchmarks"][0]["metrics"]
+    reports = [suite(seed, cells=2) for seed in (1, 2)]
+    for benchmark in (benchmark for data in reports for benchmark in data["benchmarks"]):
+        metrics = benchmark["metrics"]
         for metric in metrics.values():
             metric["runs"] = metric["runs"][:1] if "runs" in metric else None
-        data["benchmarks"][0]["metrics"] = {
+        benchmark["metrics"] = {
             name: {key: value for key, value in metric.items() if value is not None} for name, metric in metrics.items()
         }
     code, data = verdict(capsys, write("a.json", reports[0]), write("b.json", reports[1]))

@@ -23,6 +23,8 @@ from edgebench_probes.sources.rapl import RaplProbe, mirrored, zones_by_scope
 AMD = Host(machine="x86_64", vendor="AuthenticAMD", virtual=False, container=False, paranoid=2, perfmon=False)
 ZONES = "devices/virtual/powercap/intel-rapl"
 
+pytestmark = pytest.mark.quiet
+
 
 @contextmanager
 def package(root: Path, offsets_uj: list[int], watts: float = 68.0) -> Iterator[Path]:

@@ -22,12 +22,14 @@ from edgebench.errors import ReportError
 from edgebench.render import units
 from edgebench.render.csv import rows
 from edgebench.render.html import page
+from edgebench.render.probes import probes_table
 from edgebench.render.pyperf import suite_json
 from edgebench.render.studies.common import judge
 from edgebench.render.studies.n150 import METRICS, published_effect, study_of
 from edgebench.render.terminal import closing, show
 from edgebench.report.io import dumps, parse_report, read_report
 from edgebench.report.model import Report
+from edgebench_probes.catalogue.discover import Finding
 
 GOLDEN = SAMPLE.parent
 ESCAPES = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -293,3 +295,15 @@ def test_a_quantity_says_the_value_to_three_digits(value: float, unit: str) -> N
     number, _, prefixed = units.quantity(value, unit).partition(" ")
     scale = {"p": 1e-12, "n": 1e-9, "µ": 1e-6, "m": 1e-3, "": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
     assert float(number) * scale[prefixed.removesuffix(unit)] == pytest.approx(value, rel=6e-3)
+
+
+def test_the_flags_that_the_doctor_gives_are_whole_in_a_narrow_terminal() -> None:
+    flag = "-v /sys/class/powercap/intel-rapl/intel-rapl:0/energy_uj:/sys/class/powercap/energy_uj:ro"
+    found = Finding(
+        name="rapl", source="powercap", scope=None, usable=False, reason="cannot be read", fix=f"add `{flag}`"
+    )
+    console = Console(width=40, file=io.StringIO())
+    with console.capture() as capture:
+        console.print(probes_table([found]))
+    assert "…" not in capture.get()
+    assert flag.replace(" ", "") in "".join(capture.get().split())

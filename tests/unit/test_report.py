@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import statistics
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from jsonschema import Draft202012Validator
 from edgebench.errors import ReportError
 from edgebench.report import io, schema
 from edgebench.report.catalogue import METRICS
+from edgebench.report.intervals import interval
 from edgebench.report.io import dumps, parse_report, read_report, reserve, write_report
 from edgebench.report.metric import mean_interval, metric_from_runs, single_value
 from edgebench.report.model import Report
@@ -259,7 +259,7 @@ def test_the_figures_of_a_metric_agree_with_numpy(runs: list[list[float]]) -> No
     metric = metric_from_runs("energy_gross_j.package", runs, scope="package")
     values = np.concatenate([np.asarray(run) for run in runs])
     assert metric.count == values.size
-    assert metric.median == pytest.approx(np.median(values))
+    assert metric.median == pytest.approx(np.median([np.median(run) for run in runs]))
     assert metric.mean == pytest.approx(values.mean())
     assert (metric.stdev is None) == (values.size == 1)
     if metric.p90 is not None:
@@ -268,14 +268,16 @@ def test_the_figures_of_a_metric_agree_with_numpy(runs: list[list[float]]) -> No
     assert Metric.model_validate(metric.model_dump(mode="json")) == metric
 
 
-def test_the_interval_is_students_over_the_medians_of_the_runs() -> None:
-    runs = [[1.0, 1.1, 9.0], [1.2, 1.3, 1.4], [1.0, 1.2, 1.4]]
+def test_the_interval_is_that_of_the_median_of_the_runs_and_fewer_than_five_have_none() -> None:
+    runs = [[1.0, 1.1, 9.0], [1.2, 1.3, 1.4], [1.0, 1.2, 1.4], [1.15, 1.15, 1.15], [1.0, 1.25, 1.5]]
     metric = metric_from_runs("latency_s", runs)
-    middles = [1.1, 1.3, 1.2]
-    half = 4.302652729911275 * statistics.stdev(middles) / math.sqrt(3)  # t(0.975, 2) of any table
-    assert metric.ci95 == pytest.approx((1.2 - half, 1.2 + half))
+    assert metric.median == 1.2
+    assert metric.ci95 == interval([1.1, 1.3, 1.2, 1.15, 1.25])
+    assert metric.ci95 is not None
+    assert 1.0 < metric.ci95[0] < 1.1
+    assert 1.3 < metric.ci95[1] < 1.4
     assert metric.p95 is None, "values are means over loops: no percentile of single passes can come from them"
-    assert metric_from_runs("latency_s", runs[:1]).ci95 is None
+    assert metric_from_runs("latency_s", runs[:4]).ci95 is None
     assert mean_interval([2.0, 2.0, 2.0]) is None
 
 

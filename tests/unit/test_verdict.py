@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from edgebench.compare.cells import Sample, sample_of
+from edgebench.compare.evidence import from_history
 from edgebench.compare.fingerprint import Difference, differences
 from edgebench.compare.inference import holm, paired, predicted, run_stats, stored
-from edgebench.compare.judge import Pair, exact, judge
+from edgebench.compare.judge import Pair, exact, judge, margins
+from edgebench.compare.jumps import explained, jumps_of
 from edgebench.compare.paired import Stage, decided, estimates_of, flagged, judge_stages
 from edgebench.compare.policy import Limits, Policy, Rule
 from edgebench.compare.shrink import MOST_DF, fit_prior, shrink
@@ -72,6 +75,41 @@ def test_pairs_agree_with_scipy() -> None:
         test = stats.ttest_1samp(ratios[:, cell], 0, nan_policy="omit")
         assert found.log_ratio[cell] / found.se[cell] == pytest.approx(test.statistic)
         assert found.df[cell] == test.df
+
+
+def test_jumps_explain_what_few_runs_can_show() -> None:
+    rng = np.random.default_rng(7)
+    sessions = [[rng.lognormal(0, 0.005, 5).tolist() for _ in range(20)] for _ in range(2)]
+    quiet = jumps_of(sessions)
+    five = np.full(20, 5.0)
+    assert (explained(quiet, np.full(20, 0.1), five) < 1e-5).all()
+    assert (explained(quiet, np.full(20, 0.1), np.ones(20)) == 1).all(), "one run proves nothing"
+    for cells in sessions:
+        for cell in cells[::4]:
+            cell[0] *= 1.3
+    jumping = jumps_of(sessions)
+    shares = jumping.share(np.full(20, 0.2))
+    assert shares == pytest.approx(np.full(20, 0.05), abs=0.02)
+    assert (explained(jumping, np.full(20, 0.3), five) > 2e-4).all()
+    two = jumps_of([[[1.0, 1.3], [1.0, 1.0]]])
+    assert two.share(np.full(2, 0.2)) == pytest.approx([1.5 / 5, 1.5 / 5 * 20 / 22], rel=0.2)
+
+
+@pytest.mark.parametrize("runs", [2, 3, 5])
+def test_outlying_runs_of_a_head_are_no_regression(runs: int) -> None:
+    rng = np.random.default_rng(8)
+
+    def session() -> list[list[float]]:
+        return [rng.lognormal(0, 0.005, runs).tolist() for _ in range(6)]
+
+    past, head = [session() for _ in range(8)], session()
+    head[0][0] *= 1.4
+    pairs = [pair(f"cell{index}") for index in range(6)]
+    stats_of = [run_stats(one) for one in past]
+    estimates = predicted(stats_of[0], run_stats(head), stats_of[1:], [0] * 7, 0.01)
+    ones = np.ones(6)
+    evidence = from_history(ones, margins(pairs), run_stats(head), stats_of[0], estimates, jumps_of([*past, head]))
+    assert Verdict.REGRESSED not in {finding.verdict for finding in judge(pairs, estimates, 0.01, evidence)}
 
 
 def test_without_run_to_run_noise_only_the_stated_prior_is_left() -> None:
@@ -205,6 +243,21 @@ def test_the_whole_verdict_is_the_worst_and_a_gap_is_no_pass() -> None:
     assert whole(passed, removed=("gone",)) == (Verdict.INCOMPARABLE, 3)
     assert whole(passed, removed=("gone",), allowed=("removed",)) == (passed, 0)
     assert whole() == (Verdict.INCOMPARABLE, 3)
+
+
+def test_a_few_cells_that_cannot_be_told_do_not_take_a_pass_from_all() -> None:
+    passed = Finding("a", "latency_s", Verdict.PASS)
+    unsure = Finding("b", "latency_s", Verdict.INCONCLUSIVE, covered=True)
+    line = Finding("all benchmarks", "latency_s", Verdict.PASS)
+
+    def whole(*lines: Finding, findings: tuple[Finding, ...] = (passed, unsure)) -> Verdict:
+        return Comparison("stored", Side("a"), Side("b"), findings, whole=lines).verdict
+
+    assert whole(line) is Verdict.PASS
+    assert whole() is Verdict.INCONCLUSIVE
+    assert whole(replace(line, verdict=Verdict.REGRESSED)) is Verdict.REGRESSED
+    assert whole(replace(line, metric="load_s")) is Verdict.INCONCLUSIVE
+    assert whole(line, findings=(passed, replace(unsure, covered=False))) is Verdict.INCONCLUSIVE
 
 
 def test_later_rules_win_and_globs_reach_scopes() -> None:

@@ -13,6 +13,7 @@ from edgebench.backends.litert import open_file
 from edgebench.backends.openvino import declared_inputs, read_model
 from edgebench.backends.pt2 import inputs_of, load_program
 from edgebench.errors import BackendError
+from edgebench.machine.advice import extra
 
 
 def format_of(path: Path) -> str:
@@ -33,7 +34,7 @@ def read_inputs(path: Path) -> list[ModelInput]:
     check_file(path)
     if kind == "pt2":
         if find_spec("torch") is None:
-            raise BackendError(f"torch is needed to read {path}: pip install 'edgebench[torch]'")
+            raise BackendError(f"torch is needed to read {path}: {extra('torch')}")
 
         return inputs_of(load_program(path))
     if kind == "onnx" and find_spec("onnx") is not None:
@@ -42,7 +43,7 @@ def read_inputs(path: Path) -> list[ModelInput]:
         with refusals("litert", "to describe the inputs of", path):
             return litert_inputs(open_file(path, 1))
     if find_spec("openvino") is None:
-        raise BackendError(f"openvino is needed to read {path}: pip install 'edgebench[openvino]'")
+        raise BackendError(f"openvino is needed to read {path}: {extra('openvino')}")
 
     model = read_model(path)
     with refusals("openvino", "to describe the inputs of", path):

@@ -17,6 +17,7 @@ from edgebench.backends.inputs import ModelInput, fit_feeds, fix_shapes
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
+from edgebench.machine.advice import extra
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Array
@@ -37,7 +38,7 @@ class LiteRTBackend:
     def unavailable(self) -> str | None:
         """Say whether the package is missing."""
         if find_spec("ai_edge_litert") is None:
-            return "ai-edge-litert is not installed: pip install 'edgebench[litert]'"
+            return f"ai-edge-litert is not installed: {extra('litert')}"
         return None
 
     def versions(self) -> dict[str, str]:

@@ -21,6 +21,7 @@ from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
 from edgebench.compress.half import ONNX_MARK
 from edgebench.errors import BackendError
+from edgebench.machine.advice import extra
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Array
@@ -39,7 +40,7 @@ class OnnxRuntimeBackend:
     def unavailable(self) -> str | None:
         """Say whether the package is missing."""
         if find_spec("onnxruntime") is None:
-            return "onnxruntime is not installed: pip install 'edgebench[onnxruntime]'"
+            return f"onnxruntime is not installed: {extra('onnxruntime')}"
         return None
 
     def versions(self) -> dict[str, str]:

@@ -19,6 +19,7 @@ from edgebench.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeModel
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
+from edgebench.machine.advice import install
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Array
@@ -37,7 +38,7 @@ class OnnxRuntimeCudaBackend:
         """Say what is missing: the package, its CUDA provider, or a GPU."""
         spec = find_spec("onnxruntime")
         if spec is None:
-            return "onnxruntime is not installed: pip install onnxruntime-gpu (on a Jetson NVIDIA's own wheel)"
+            return f"onnxruntime is not installed: {install('onnxruntime-gpu')} (on a Jetson NVIDIA's own wheel)"
         folders = map(Path, spec.submodule_search_locations or ())
         if not any((folder / "capi" / "libonnxruntime_providers_cuda.so").is_file() for folder in folders):
             return "this onnxruntime has no CUDA provider: install onnxruntime-gpu (on a Jetson NVIDIA's own wheel)"

@@ -19,6 +19,7 @@ from edgebench.backends.inputs import MAX_RANK, ModelInput, fit_feeds, fix_shape
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
+from edgebench.machine.advice import extra
 from edgebench.machine.child import run_child
 from edgebench.machine.facts import ISA_ENVIRONMENT
 
@@ -45,7 +46,7 @@ class OpenVINOBackend:
     def unavailable(self) -> str | None:
         """Say whether the package is missing."""
         if find_spec("openvino") is None:
-            return "openvino is not installed: pip install 'edgebench[openvino]'"
+            return f"openvino is not installed: {extra('openvino')}"
         return None
 
     def versions(self) -> dict[str, str]:

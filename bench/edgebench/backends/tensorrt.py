@@ -23,6 +23,7 @@ from edgebench.backends.inputs import ONLY_INPUT, ModelInput, fit_feeds, fix_sha
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
+from edgebench.machine.advice import install
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Array
@@ -42,9 +43,9 @@ class TensorRTBackend:
     def unavailable(self) -> str | None:
         """Say what is missing: the bindings, the library, or a GPU."""
         if find_spec("tensorrt") is None:
-            return "tensorrt is not installed: use L4T's (python3-libnvinfer), or pip install tensorrt-cu12"
+            return f"tensorrt is not installed: use L4T's (python3-libnvinfer), or {install('tensorrt-cu12')}"
         if find_library("nvinfer") is None and find_spec("tensorrt_libs") is None:
-            return "tensorrt's library libnvinfer is not here: install L4T's libnvinfer, or pip install tensorrt-cu12"
+            return f"tensorrt's library libnvinfer is not here: install L4T's libnvinfer, or {install('tensorrt-cu12')}"
         return why_no_gpu()
 
     def versions(self) -> dict[str, str]:

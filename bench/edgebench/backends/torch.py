@@ -19,6 +19,7 @@ from edgebench.backends.packages import installed_versions
 from edgebench.backends.pt2 import inputs_of, load_program
 from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
+from edgebench.machine.advice import extra
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +46,7 @@ class TorchBackend:
     def unavailable(self) -> str | None:
         """Say what is missing: torch itself, or the C++ compiler that Inductor calls."""
         if find_spec("torch") is None:
-            return "torch is not installed: pip install 'edgebench[torch]'"
+            return f"torch is not installed: {extra('torch')}"
         if self.compiled and _compiler() is None:
             return "torch-compile needs a C++ compiler: install g++ (or set CXX)"
         return None

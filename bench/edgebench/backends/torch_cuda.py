@@ -16,6 +16,7 @@ from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
 from edgebench.backends.torch import dispatched, read_module, tensors_in
 from edgebench.errors import BackendError
+from edgebench.machine.advice import extra
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +33,7 @@ class TorchCudaBackend:
     def unavailable(self) -> str | None:
         """Say what is missing: torch, a build of it with CUDA, or a GPU."""
         if find_spec("torch") is None:
-            return "torch is not installed: pip install 'edgebench[torch]' (on a Jetson NVIDIA's own wheel)"
+            return f"torch is not installed: {extra('torch')} (on a Jetson NVIDIA's own wheel)"
         if installed_versions("torch").get("torch", "").endswith("+cpu"):
             return "this torch is the CPU build: install one with CUDA (on a Jetson NVIDIA's own wheel)"
         return why_no_gpu()

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import EPILOG_VERDICT, probe_specs, say, write_text
+from edgebench.commands.console import EPILOG_VERDICT, probes_asked, say, write_text
 from edgebench.commands.judging import add_verdict_options, policy_asked, rendered
-from edgebench.commands.options import add_probe_options, count
+from edgebench.commands.options import add_energy_options, count
 from edgebench.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def add(commands: Subparsers) -> None:
     ab.add_argument("--data", metavar="DIR", type=Path, help="CIFAR-10, or a folder of images (EDGEBENCH_DATA)")
     ab.add_argument("--seed", metavar="N", type=int, default=None, help="of the order (default: the suite's)")
     ab.add_argument("--dry-run", action="store_true", help="say how long it takes and what it can find, run nothing")
-    add_probe_options(ab)
+    add_energy_options(ab)
     add_verdict_options(ab)
     ab.set_defaults(command=_ab)
 
@@ -48,6 +48,7 @@ def _ab(arguments: argparse.Namespace) -> int:
     policy, allowed = policy_asked(arguments)
     if arguments.pairs < MIN_PAIRS:
         raise UsageError(f"--pairs {arguments.pairs}: fewer than {MIN_PAIRS} pairs find too little: give more")
+    probes = probes_asked(arguments)
     data = arguments.data or os.environ.get("EDGEBENCH_DATA")
     request = Request(
         suite=arguments.suite,
@@ -57,8 +58,8 @@ def _ab(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         data=Path(data) if data else None,
         seed=arguments.seed,
-        probes=probe_specs(arguments),
-        sysfs=arguments.sysfs,
+        probes=probes.specs,
+        sysfs=probes.sysfs,
     )
     base, head = environment_of(arguments.base), environment_of(arguments.head)
     watch = _Notes()

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
+    from edgebench.measure.messages import ProbeSettings
+
 EPILOG = "exit codes: 0 ok, 1 some benchmark failed or has runs missing, 2 usage or invalid input, 130 interrupted"
 EPILOG_VERDICT = "exit codes: 0 passed, 1 regressed, 2 usage or invalid input, 3 incomparable, 4 inconclusive"
 
@@ -114,6 +116,17 @@ def write_text(text: str, target: Path | None) -> None:
         target.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{target}: cannot be written ({error.strerror}): name another file") from None
+
+
+def probes_asked(arguments: argparse.Namespace) -> ProbeSettings:
+    """Return the probes to open; UsageError for a named one that cannot be used, unless it is optional."""
+    from edgebench.measure.messages import ProbeSettings
+    from edgebench.measure.probes import require
+
+    settings = ProbeSettings(probe_specs(arguments), arguments.sysfs)
+    if not arguments.probe_optional:
+        require(settings)
+    return settings
 
 
 def probe_specs(arguments: argparse.Namespace) -> tuple[str, ...]:

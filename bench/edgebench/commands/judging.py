@@ -37,7 +37,7 @@ def add_verdict_options(parser: argparse.ArgumentParser) -> None:
         metavar="[METRIC=]5%",
         action="append",
         default=[],
-        help="largest change for the worse that passes (default 5%%; see docs/compare.md)",
+        help="largest change for the worse that passes (default 5%%)",
     )
     group.add_argument("--margin", metavar="1%", help="a change up to this is no regression (default 1%%)")
     group.add_argument("--metric", metavar="NAME", action="append", default=[], help="compare only this, repeatable")

@@ -22,10 +22,10 @@ COMMANDS = (suite, prepare, run, image, probes, compare, trend, ab, show, valida
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code. Errors a user can cause end as one sentence on stderr."""
-    fill_closed()
-    arguments = build_parser().parse_args(argv)
     interrupts.install()
+    fill_closed()
     try:
+        arguments = build_parser().parse_args(argv)
         code: int = arguments.command(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -24,6 +24,9 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
     measuring = suite.add_argument_group("measuring")
     measuring.add_argument("--processes", metavar="N", type=count, help="runs (worker processes) a benchmark")
     measuring.add_argument("--values", metavar="N", type=count, help="timed values a run")
+    measuring.add_argument(
+        "--time-limit", metavar="SECONDS", type=seconds, help="how long a run may take, then it is killed"
+    )
     measuring.add_argument("--passes", metavar="N", type=count, help="timed passes a run (and at most as many before)")
     measuring.add_argument("--threads", metavar="N", type=count, help="threads (default: usable physical cores)")
     measuring.add_argument(
@@ -32,7 +35,7 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
     measuring.add_argument(
         "--isa", choices=("avx2", "avx2_vnni", "avx512_core", "avx512_core_vnni"), help="ISA ceiling"
     )
-    add_probe_options(suite)
+    add_energy_options(suite)
 
 
 def add_training_options(group: Any) -> None:
@@ -46,6 +49,16 @@ def add_training_options(group: Any) -> None:
         help="CIFAR-10, or a folder of images (EDGEBENCH_DATA)",
     )
     group.add_argument("--weights", metavar="FILE", type=Path, help="a state dict for the suite's model")
+
+
+def add_energy_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a command takes that measures a model's energy: which probes, and whether it may do without them."""
+    add_probe_options(parser)
+    parser.add_argument(
+        "--probe-optional",
+        action="store_true",
+        help="measure without a named probe that cannot be used here, instead of refusing",
+    )
 
 
 def add_probe_options(parser: argparse.ArgumentParser, *, inherited: bool = False) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import plain, probe_specs, stderr, stdout
-from edgebench.commands.options import add_probe_options, add_training_options
+from edgebench.commands.console import plain, probes_asked, stderr, stdout
+from edgebench.commands.options import add_energy_options, add_training_options
 from edgebench.commands.suite import make_plan
 from edgebench.errors import EXIT_FAILED, EXIT_OK, UsageError
 
@@ -32,7 +32,7 @@ def add(commands: Subparsers) -> None:
     prepare.add_argument("--force", action="store_true", help="add to a bundle of this suite that is there")
     prepare.add_argument("--check", metavar="DIR", type=Path, help="list a bundle and check every digest instead")
     add_training_options(prepare.add_argument_group("model and data"))
-    add_probe_options(prepare)
+    add_energy_options(prepare)
     # What only measuring asks for, so that both commands make their plan in the same way.
     prepare.set_defaults(
         command=_prepare,
@@ -44,6 +44,7 @@ def add(commands: Subparsers) -> None:
         threads=None,
         isa=None,
         resources_hz=None,
+        time_limit=None,
     )
 
 
@@ -59,7 +60,6 @@ def _prepare(arguments: argparse.Namespace) -> int:
         raise UsageError("name the board that the bundle is for with --platform pi, jetson, n150 or any")
     from edgebench.artifacts.store import cache_folder
     from edgebench.machine.facts import usable_cpus
-    from edgebench.measure.messages import ProbeSettings
     from edgebench.plan.estimate import work
     from edgebench.plan.suitefile import open_suite
     from edgebench.render.bundle import summary
@@ -74,12 +74,13 @@ def _prepare(arguments: argparse.Namespace) -> int:
         folder=folder,
         cache=cache_folder(),
         cpus=tuple(usable_cpus()),
-        probes=ProbeSettings(probe_specs(arguments), arguments.sysfs),
+        probes=probes_asked(arguments),
         data=arguments.data,
         weights=arguments.weights,
     )
     weights = {name: seconds for name, seconds in work(plan).items() if name.startswith("prepare ")}
-    live = LiveProgress(console, weights, sum(weights.values())) if console.is_terminal else PlainProgress(console)
+    progress_of = LiveProgress if console.is_terminal else PlainProgress
+    live = progress_of(console, weights, sum(weights.values()))
     with live as progress:
         manifest = make_bundle(plan, options, arguments.platform, folder, extend=arguments.force, progress=progress)
     plain(console, f"bundle: {folder}: {summary(manifest)}")

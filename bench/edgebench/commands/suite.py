@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import EPILOG, plain, probe_specs, stderr, stdout
+from edgebench.commands.console import EPILOG, plain, probes_asked, stderr, stdout
 from edgebench.commands.options import add_suite_options
 from edgebench.commands.targets import report_target, to_stdout
 from edgebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ReportError, UsageError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from edgebench.artifacts.bundle import Bundle
     from edgebench.commands.console import Subparsers
+    from edgebench.measure.messages import ProbeSettings
     from edgebench.plan.own import BringYourOwn
     from edgebench.plan.plan import Plan
     from edgebench.plan.suitefile import Suite
@@ -49,7 +50,8 @@ def _suite(arguments: argparse.Namespace) -> int:
     plan = make_plan(arguments, suite, dataset=None if bundle is None else bundle.manifest.suite.data)
     if bundle is not None:
         bundle.check(plan)
-    return _show(plan, bundle) if arguments.dry_run else _run(arguments, plan, bundle)
+    probes = probes_asked(arguments)
+    return _show(plan, bundle) if arguments.dry_run else _run(arguments, plan, bundle, probes)
 
 
 def _list() -> int:
@@ -73,12 +75,11 @@ def _show(plan: Plan, bundle: Bundle | None) -> int:
     return EXIT_OK
 
 
-def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None) -> int:
+def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probes: ProbeSettings) -> int:
     """Measure, and write the report."""
     target, folder = report_target(arguments.output, plan.name)
     from edgebench.artifacts.store import cache_folder
     from edgebench.machine.facts import usable_cpus
-    from edgebench.measure.messages import ProbeSettings
     from edgebench.plan.estimate import total_seconds, work
     from edgebench.render.progress import LiveProgress, PlainProgress
     from edgebench.render.terminal import closing
@@ -91,14 +92,14 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None) -> in
         folder=folder,
         cache=cache_folder(),
         cpus=tuple(usable_cpus()),
-        probes=ProbeSettings(probe_specs(arguments), arguments.sysfs),
+        probes=probes,
         data=arguments.data if bundle is None else bundle.data,
         weights=arguments.weights,
         resume=arguments.resume,
         bundle=bundle,
     )
     units, seconds = work(plan, prepared=prepared), total_seconds(plan, prepared=prepared)
-    live = LiveProgress(console, units, seconds) if console.is_terminal else PlainProgress(console)
+    live = LiveProgress(console, units, seconds) if console.is_terminal else PlainProgress(console, units, seconds)
     with live as progress:
         if bundle is not None:
             progress.step("prepare", f"checking the bundle {bundle.folder}")
@@ -174,6 +175,7 @@ def make_plan(arguments: argparse.Namespace, suite: Suite, *, dataset: str | Non
         arguments.isa,
         arguments.passes,
         arguments.resources_hz,
+        arguments.time_limit,
     )
     own = _own_model(arguments.model, arguments.shape)
     return load_plan(suite, dataset=dataset, cores=cores, overrides=overrides, own=own)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +37,6 @@ def _trend(arguments: argparse.Namespace) -> int:
     from edgebench.compare.trend import trend_of
     from edgebench.render.verdicts.trend import trend_json, trend_table
 
-    if find_spec("ruptures") is None:
-        raise UsageError("trend needs the package ruptures: pip install 'edgebench[trend]'")
     policy = policy_of(BudgetFile(), metrics=arguments.metric)
     found = read_folder(arguments.folder, policy.metrics)
     if not found.sessions:

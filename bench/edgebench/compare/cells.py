@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebench.compare.policy import PERCENTILES, gauge_of
+from edgebench.report.intervals import middle, run_medians
 
 if TYPE_CHECKING:
     from edgebench.report.model import Benchmark, Report
-    from edgebench.report.quantity import Metric
+    from edgebench.report.quantity import Metric, Notice
 
 # Parameters of a cell that must be equal to compare it; the counts of runs and passes may differ.
 HARD_PARAMS = (
     "model_digest", "model", "variant", "operator", "backend", "precision", "batch", "threads", "isa", "image_size",
     "width", "inputs",
 )  # fmt: skip
+# Warnings of a report that say its figures are less sure than their runs look, and what people call them.
+CAUTIONS: Mapping[str, str] = {
+    "noisy": "noisy runs",
+    "disturbed": "disturbed runs",
+    "other-load": "other load",
+    "throttled": "throttled",
+    "virtualised": "a virtual machine",
+    "emulated": "an emulated processor",
+}
 # Windows are as many as were valid; every other metric has the same number of values in every run.
 _WINDOWED = ("energy_", "power_")
 # What repeats to the last digit was not measured; bytes may repeat, as memory comes in pages.
@@ -55,22 +64,26 @@ class Cell:
     samples: Mapping[str, Sample]
     missing: Mapping[str, str]
     evaluated_on: str | None = None
+    cautions: tuple[str, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel between processes as arguments, as samples do."""
         parts = (self.name, self.status, self.why, self.hard, self.samples, self.missing, self.evaluated_on)
-        return Cell, parts
+        return Cell, (*parts, self.cautions)
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One report as far as comparing needs it. `hard` and `soft` are its fingerprint."""
+    """One report as far as comparing needs it. `hard` and `soft` are its fingerprint.
+
+    `cautions` are the codes of its own warnings about the whole session that make its figures less sure.
+    """
 
     label: str
     id: str
     created: str
     partial: bool
-    throttled: bool
+    cautions: tuple[str, ...]
     hard: Mapping[str, Any]
     soft: Mapping[str, Any]
     cells: Mapping[str, Cell]
@@ -90,7 +103,7 @@ def session_of(report: Report, label: str, metrics: Sequence[str]) -> Session:
         id=report.id,
         created=report.created,
         partial=report.status == "partial",
-        throttled=bool(report.machine.throttled),
+        cautions=_cautions(report.warnings, *(("throttled",) if report.machine.throttled else ())),
         hard=hard,
         soft=soft,
         cells=cells,
@@ -123,7 +136,14 @@ def _cell(benchmark: Benchmark, data: str | None, metrics: Sequence[str], texts:
         samples=samples,
         missing=missing,
         evaluated_on=None if data is None else shared(f"{data}, {trained or 'its own weights'}"),
+        cautions=_cautions(benchmark.warnings),
     )
+
+
+def _cautions(notices: Sequence[Notice], *more: str) -> tuple[str, ...]:
+    """Return the codes of warnings that make figures less sure, each once."""
+    codes = (*(notice.code for notice in notices), *more)
+    return tuple(dict.fromkeys(code for code in codes if code in CAUTIONS))
 
 
 def _sample(metrics: Mapping[str, Metric], name: str) -> Sample | None:
@@ -138,7 +158,7 @@ def _sample(metrics: Mapping[str, Metric], name: str) -> Sample | None:
     if metric is None:
         return None
     if gauge_of(name).exact:
-        value = metric.mean if metric.value is None else metric.value
+        value = metric.median if metric.value is None else metric.value
         return Sample(metric.unit, metric.better, (), value)
     return sample_of(name, metric.unit, metric.better, metric.runs or (), metric.scope, metric.probe)
 
@@ -151,7 +171,7 @@ def sample_of(
     scope: str | None = None,
     probe: str | None = None,
 ) -> Sample:
-    """Reduce every run to one number: the median of its values, or the mean of its energy windows."""
+    """Reduce every run to one number, the median of its values; the median over runs stands for all (`middle`)."""
     windowed = name.startswith(_WINDOWED)
     lengths = sorted({len(run) for run in runs})
 
@@ -164,10 +184,9 @@ def sample_of(
         return fault("a run holds no value")
     if len(lengths) > 1 and not windowed:
         return fault(f"its runs are of unequal length, {lengths[0]} to {lengths[-1]} values")
-    centre = statistics.fmean if windowed else statistics.median
-    numbers = tuple(float(centre(run)) for run in runs)
+    numbers = run_medians(runs)
     if min(numbers) <= 0 and (min(numbers), max(numbers)) != (0, 0):
         return fault("a run's value is zero or negative, so that a ratio means nothing")
     if len(numbers) > 1 and len(set(numbers)) == 1 and numbers[0] and unit in _NEVER_EQUAL:
         return fault(f"all {len(numbers)} runs gave exactly the same value, which no measurement does")
-    return Sample(unit, better, numbers, float(statistics.median(numbers)), scope, probe)
+    return Sample(unit, better, numbers, middle(runs), scope, probe)

@@ -131,7 +131,7 @@ def _make_model(metrics: tuple[str, ...]) -> type[BaseModel]:
     tails = {name.partition(".")[0] for name in metrics if name.partition(".")[2] in PERCENTILES}
     names = sorted({name for name in metrics if name.partition(".")[2] not in PERCENTILES} | tails)
     passes = _part(Passes, "p50 p90 p95 p99")
-    plain = _part(Metric, "unit better mean value runs scope probe")
+    plain = _part(Metric, "unit better median value runs scope probe")
     with_passes = create_model("LeanMetric", __base__=plain, passes=(passes | None, None))
     fields: dict[str, Any] = {
         f"m{index}": ((with_passes if name in tails else plain) | None, Field(default=None, alias=name))
@@ -140,11 +140,11 @@ def _make_model(metrics: tuple[str, ...]) -> type[BaseModel]:
     wanted = create_model("LeanMetrics", __base__=_Metrics, **fields)
     wanted.keys = {name: f"m{index}" for index, name in enumerate(names)}
     benchmark = _part(
-        Benchmark, "name kind status reason params missing", metrics=(wanted, Field(default_factory=wanted))
+        Benchmark, "name kind status reason params missing warnings", metrics=(wanted, Field(default_factory=wanted))
     )
     return _part(
         Report,
-        "id created status platform fingerprint",
+        "id created status platform fingerprint warnings",
         # A report that is written has its schema by default; one that is read has to say it.
         schema_=(Report.model_fields["schema_"].annotation, Field(alias="schema")),
         generator=(_part(Generator, "version"), ...),

@@ -6,6 +6,7 @@ Everything is on the natural logarithm; arrays have one entry a cell of one metr
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,13 +22,18 @@ _SHARED_DF = (10.0, 4.0)
 _DEPARTED_P = 0.001
 # Differences of a pair below this (1 sigma, relative) are the clock's, not the machine's.
 PAIR_FLOOR = 1e-4
+# So many sessions have a median run-to-run variance.
+_MANY = 5
+# A median of sessions is this much less certain than their mean (pi/2 for a normal distribution and many of them).
+_MEDIAN = math.pi / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """Log ratios head/base of the cells, with standard error and degrees of freedom; NaN where a cell gives none.
+    """Log ratios of the cells, head over the base's level, with standard error and degrees of freedom; NaN for none.
 
-    `sessions` is how many sessions the level of the base comes from; `departed` marks bases away from their history.
+    `sessions` is how many sessions the level comes from; with one it is the base itself. `departed` marks bases away
+    from their history. `spread` is the standard deviation between two sessions of one unchanged cell, runs included.
     """
 
     log_ratio: Array
@@ -35,23 +41,41 @@ class Estimates:
     df: Array
     sessions: Array
     departed: Flags
+    spread: Array
 
 
 @dataclass(frozen=True, slots=True)
 class RunStats:
-    """Runs of one session: mean of the logs, number of runs, sum of squares about the mean; one entry a cell."""
+    """Runs of one session, one entry a cell: log of the median run, number of runs, sum of squares of their logs.
 
-    mean: Array
+    `low` and `high` are the logs of the two middle runs, equal for an odd number: more than half of the runs are at
+    least as high as `low`, and as low as `high`.
+    """
+
+    middle: Array
+    low: Array
+    high: Array
     count: Array
     squares: Array
 
 
 def run_stats(runs: Sequence[Sequence[float]]) -> RunStats:
     """Return the statistics of the cells' runs; a cell without runs has NaN."""
-    logs = [np.log(np.asarray(cell, dtype=np.float64)) for cell in runs]
-    mean = np.array([cell.mean() if cell.size else math.nan for cell in logs])
-    squares = [float(((cell - cell.mean()) ** 2).sum()) if cell.size else 0.0 for cell in logs]
-    return RunStats(mean, np.array([float(cell.size) for cell in logs]), np.array(squares))
+    middle, low, high, squares = (np.full(len(runs), math.nan) for _ in range(4))
+    counts = np.array([float(len(cell)) for cell in runs])
+    for place, cell in enumerate(runs):
+        if not cell:
+            squares[place] = 0.0
+            continue
+        ordered = sorted(cell)
+        lower, upper = ordered[(len(cell) - 1) // 2], ordered[len(cell) // 2]
+        middle[place] = math.log((lower + upper) / 2)
+        low[place], high[place] = math.log(lower), math.log(upper)
+        # Many small lists: a thousand reports are half a million of them, and arrays of five values cost more.
+        logs = list(map(math.log, ordered))
+        mean = math.fsum(logs) / len(logs)
+        squares[place] = math.fsum((log - mean) ** 2 for log in logs)
+    return RunStats(middle, low, high, counts, squares)
 
 
 def stored(base: RunStats, head: RunStats, prior_sd: float) -> Estimates:
@@ -61,12 +85,20 @@ def stored(base: RunStats, head: RunStats, prior_sd: float) -> Estimates:
     run a side takes its run-to-run variance from the other cells; where no cell has two runs, there is none (NaN).
     """
     run_variance, run_df = _run_variance((base, head))
-    of_runs = run_variance * (1 / base.count + 1 / head.count)
+    of_runs = run_variance * (of_median(base.count) + of_median(head.count))
     variance = 2 * prior_sd**2 + of_runs
     with np.errstate(divide="ignore", invalid="ignore"):
         df = np.where(of_runs > 0, run_df * (variance / of_runs) ** 2, MOST_DF)
-    ones = np.ones_like(base.mean)
-    return Estimates(head.mean - base.mean, np.sqrt(variance), np.minimum(df, MOST_DF), ones, ones < 0)
+    ones = np.ones_like(base.middle)
+    se = np.sqrt(variance)
+    return Estimates(head.middle - base.middle, se, np.minimum(df, MOST_DF), ones, ones < 0, se)
+
+
+def of_median(count: Array) -> Array:
+    """Return the variance of the median of so many normal values, in units of theirs: 1 of one, pi/2n of many."""
+    with np.errstate(divide="ignore"):
+        found: Array = np.where(count > 0, math.pi / (2 * count + math.pi - 2), np.inf)
+    return found
 
 
 def predicted(
@@ -75,36 +107,46 @@ def predicted(
     """Compare with a history of earlier sessions: a predictive t of the head among the sessions of the base's level.
 
     `groups` numbers the software of each earlier session, 0 being the base's own: only group 0 tells the base's
-    level, and every group tells how sessions of one software differ. The variance of a session's mean is measured
-    against what prior and runs predict, shrunk across cells, and never trusted to be far below the prior while there
-    are few sessions. Sessions share what drifts in the machine, so more cells do not make up for few sessions.
+    level, the median of its sessions, and every group tells how sessions of one software differ. The variance of a
+    session is measured against what prior and runs predict, shrunk across cells, and never trusted to be far below
+    the prior while there are few sessions. Sessions share what drifts in the machine, so more cells do not make up
+    for few sessions.
     """
     run_variance, _ = _run_variance((base, head, *history))
     run_variance = np.nan_to_num(run_variance)
-    means = np.array([base.mean, *(entry.mean for entry in history)])
+    middles = np.array([base.middle, *(entry.middle for entry in history)])
     counts = np.array([base.count, *(entry.count for entry in history)])
     of = np.array([0, *groups])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        inverse = np.where(np.isfinite(means), 1 / counts, np.nan)
-    usual = np.nanmean(inverse, axis=0)
-    expected = prior_sd**2 + run_variance * usual
-    variance, df = _session_variance(means, of, expected)
-
-    level = means[of == 0]
-    known = np.isfinite(level).sum(axis=0).astype(np.float64)
-    centre = np.nanmean(level, axis=0)
-    reach = variance * (1 + 1 / known)
+    with warnings.catch_warnings():
+        # A cell that no session has is all NaN, and stays so.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        usual = np.nanmean(np.where(np.isfinite(middles), of_median(counts), np.nan), axis=0)
+        expected = prior_sd**2 + run_variance * usual
+        variance, df = _session_variance(middles, of, expected)
+        level = middles[of == 0]
+        known = np.isfinite(level).sum(axis=0).astype(np.float64)
+        centre = np.nanmedian(level, axis=0)
+        others = np.where(known > 1, np.nanmedian(level[1:], axis=0) if len(level) > 1 else math.nan, base.middle)
+    reach = variance * (1 + _of_level(known))
     # A base away from the rest of its level: the rest says how sessions spread, the base alone where it is.
-    others = np.nansum(level[1:], axis=0) / np.maximum(known - 1, 1)
-    spread_without, df_without = _session_variance(means[1:], of[1:], expected)
-    gap = np.abs(base.mean - others) / np.sqrt(spread_without * (1 + 1 / np.maximum(known - 1, 1)))
+    spread_without, df_without = _session_variance(middles[1:], of[1:], expected)
+    gap = np.abs(base.middle - others) / np.sqrt(spread_without * (1 + _of_level(known - 1)))
     departed = (known > 1) & (2 * upper_tail(gap, df_without) < _DEPARTED_P)
-    centre = np.where(departed, base.mean, centre)
+    centre = np.where(departed, base.middle, centre)
+    variance = np.where(departed, spread_without, variance)
     reach = np.where(departed, 2 * spread_without, reach)
     df = np.where(departed, df_without, df)
     # A head of fewer runs than the history's is less certain than the history's sessions were.
-    reach = reach + run_variance * np.maximum(0.0, 1 / head.count - usual)
-    return Estimates(head.mean - centre, np.sqrt(reach), df, np.where(departed, 1.0, known), departed)
+    more = run_variance * np.maximum(0.0, of_median(head.count) - usual)
+    sessions = np.where(departed, 1.0, known)
+    return Estimates(head.middle - centre, np.sqrt(reach + more), df, sessions, departed, np.sqrt(2 * variance + more))
+
+
+def _of_level(sessions: Array) -> Array:
+    """Return the variance of the median of sessions in units of theirs; that of two is their mean."""
+    count = np.maximum(sessions, 1.0)
+    found: Array = np.where(count > 2, _MEDIAN / count, 1 / count)
+    return found
 
 
 def paired(log_ratios: Array) -> Estimates:
@@ -121,7 +163,14 @@ def paired(log_ratios: Array) -> Estimates:
     variance = np.maximum(own, PAIR_FLOOR**2)
     none = np.zeros_like(mean)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return Estimates(mean, np.sqrt(variance / count), freedom, none, none > 0)
+        se = np.sqrt(variance / count)
+        return Estimates(mean, se, freedom, none, none > 0, se)
+
+
+def joined_estimates(parts: Sequence[Estimates]) -> Estimates:
+    """Return the estimates of several metrics as one."""
+    names = ("log_ratio", "se", "df", "sessions", "departed", "spread")
+    return Estimates(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def holm(p_values: Array) -> Array:
@@ -151,18 +200,28 @@ def quantile(df: Array, p: float) -> Array:
 
 
 def _run_variance(sessions: Sequence[RunStats]) -> tuple[Array, Array]:
-    """Run-to-run variance within sessions, pooled over the sessions and shrunk across cells; NaN where unknown."""
-    squares = np.sum([np.nan_to_num(entry.squares) for entry in sessions], axis=0)
-    df = np.sum([np.maximum(entry.count - 1, 0) for entry in sessions], axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        own: Array = np.where(df > 0, squares / df, np.nan)
+    """Run-to-run variance within sessions, pooled over the sessions and shrunk across cells; NaN where unknown.
+
+    Of many sessions it is their median one, which a single outlier does not move, and worth half as much.
+    """
+    freedoms = np.array([np.maximum(entry.count - 1, 0) for entry in sessions])
+    squares = np.array([np.nan_to_num(entry.squares) for entry in sessions])
+    df = freedoms.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        own: Array = np.where(df > 0, squares.sum(axis=0) / df, np.nan)
+        # The median of chi-squared over its degrees of freedom (Wilson and Hilferty 1931, PNAS 17:684).
+        single = np.where(freedoms > 0, squares / freedoms / (1 - 2 / (9 * freedoms)) ** 3, np.nan)
+        many = np.isfinite(single).sum(axis=0) >= _MANY
+        own = np.where(many, np.nanmedian(single, axis=0), own)
+    df = np.where(many, df / 2, df)
     prior = fit_prior(own, df)
     if prior is not None:
         # Quiet and noisy cells are two crowds rather than one: at full weight the noisy ones' intervals are too short.
         return shrink(own, df, Prior(prior.variance, prior.df / 2))
     # Too few cells to shrink: a cell of one run borrows the others' pooled variance.
     if (total := float(df.sum())) > 0:
-        own = np.where(df > 0, own, squares.sum() / total)
+        own = np.where(df > 0, own, np.nansum(own * df) / total)
         df = np.where(df > 0, df, total)
     return own, df
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebench.compare.cells import Sample
+from edgebench.compare.evidence import Evidence
 from edgebench.compare.inference import Estimates, holm, quantile, upper_tail
 from edgebench.compare.policy import Limits, Policy, gauge_of
 from edgebench.compare.shrink import Array
@@ -16,6 +17,8 @@ from edgebench.compare.verdict import Finding, Verdict
 
 # Powers of ten of a ratio that no honest pair of runs reaches; keeps exp finite.
 _WIDEST = 50.0
+# A cell that cannot be told is covered by the line of all benchmarks where so many budgets would have been found.
+_COVERED = 3.0
 _NO_SPREAD = "one run tells nothing of how runs differ, and no other run or history does: measure with --processes"
 
 
@@ -45,9 +48,9 @@ class Tails:
 
 
 def tails(pairs: Sequence[Pair], estimates: Estimates) -> Tails:
-    """Return the one-sided p-values against the margin, not yet corrected."""
+    """Return the one-sided p-values of interleaved pairs against the margin, not yet corrected."""
     worse = np.array([pair.sign for pair in pairs]) * estimates.log_ratio
-    margin = np.log1p([pair.limits.margin for pair in pairs])
+    margin = margins(pairs)
     return Tails(
         worse,
         upper_tail((worse - margin) / estimates.se, estimates.df),
@@ -55,37 +58,54 @@ def tails(pairs: Sequence[Pair], estimates: Estimates) -> Tails:
     )
 
 
-def judge(pairs: Sequence[Pair], estimates: Estimates, alpha: float) -> list[Finding]:
+def margins(pairs: Sequence[Pair]) -> Array:
+    """Return the margins of pairs as log ratios."""
+    return np.log1p([pair.limits.margin for pair in pairs])
+
+
+def judge(pairs: Sequence[Pair], estimates: Estimates, alpha: float, evidence: Evidence | None = None) -> list[Finding]:
     """Return a finding for every pair; all pairs of the comparison are one family of Holm's.
 
-    REGRESSED and IMPROVED: surely beyond the margin. PASS: the 95 % interval stays under the budget. Otherwise
-    INCONCLUSIVE, with what could have been found.
+    `evidence` is that of stored sessions; without it the estimates are of interleaved pairs and speak for themselves.
+    REGRESSED: surely worse than the margin, and not surely inside the budget. IMPROVED: surely better than the margin.
+    PASS: the 95 % interval stays under the budget. Otherwise INCONCLUSIVE, with what could have been found.
     """
-    evidence = tails(pairs, estimates)
+    if evidence is None:
+        found = tails(pairs, estimates)
+        evidence = Evidence(found.p_worse, found.p_better, estimates.se, estimates.df, ((len(pairs), None),))
+        stored = False
+    else:
+        stored = True
+    # The strictest step of Holm over the whole family is what a single changed cell has to pass.
+    reach = evidence.reach(margins(pairs), alpha, int(np.isfinite(evidence.p_worse).sum()))
+    adjusted = zip(holm(evidence.p_worse), holm(evidence.p_better), strict=True)
     return [
-        _finding(pair, estimates, place, evidence, alpha, adjusted)
-        for place, (pair, adjusted) in enumerate(
-            zip(pairs, zip(holm(evidence.p_worse), holm(evidence.p_better), strict=True), strict=True)
-        )
+        _finding(pair, estimates, place, alpha, p_values, float(reach[place]), stored=stored)
+        for place, (pair, p_values) in enumerate(zip(pairs, adjusted, strict=True))
     ]
 
 
 def _finding(
-    pair: Pair, estimates: Estimates, place: int, evidence: Tails, alpha: float, adjusted: tuple[float, float]
+    pair: Pair,
+    estimates: Estimates,
+    place: int,
+    alpha: float,
+    adjusted: tuple[float, float],
+    reach: float,
+    *,
+    stored: bool,
 ) -> Finding:
     se, df = float(estimates.se[place]), estimates.df[place]
     log_ratio = float(estimates.log_ratio[place])
     if not (math.isfinite(se) and math.isfinite(log_ratio) and df > 0):
         return incomparable(pair.cell, pair.metric, _NO_SPREAD, pair)
-    half = float(quantile(df, 0.975)) * se
-    low, high = _ratio(log_ratio - half), _ratio(log_ratio + half)
-    # The strictest step of Holm over the whole family is what a single changed cell has to pass.
-    family = int(np.isfinite(evidence.p_worse).sum())
-    reach = math.log1p(pair.limits.margin) + se * float(quantile(df, 1 - alpha / family) + quantile(df, 0.8))
-    detectable = _ratio(reach)
-    surely_below = float(evidence.worse[place]) + half < math.log1p(pair.limits.budget)
+    budget = pair.limits.budget
+    t = float(quantile(df, 0.975))
+    surely_below = bool(pair.sign * log_ratio + t * se < math.log1p(budget))
+    detectable = _ratio(reach) if math.isfinite(reach) else None
     reason: str | None = None
-    if adjusted[0] <= alpha:
+    proven = bool(adjusted[0] <= alpha)
+    if proven and not surely_below:
         verdict = Verdict.REGRESSED
     elif adjusted[1] <= alpha:
         verdict = Verdict.IMPROVED
@@ -93,31 +113,52 @@ def _finding(
         verdict = Verdict.PASS
     else:
         verdict = Verdict.INCONCLUSIVE
-        reason = "the change is too near the budget to tell on which side it lies: measure again with more runs"
-        if detectable > pair.limits.budget:
-            reason = (
-                f"could find {detectable:.1%} here, the budget is {pair.limits.budget:.1%}: "
-                "more runs find less, and of stored reports a history or 'edgebench ab' does"
-            )
+        reason = _unsure(detectable, budget)
+    near = detectable is not None and detectable <= _COVERED * budget
+    # What the two printed values say, and what a history adds, are told apart.
+    change = math.log(pair.head.value / pair.base.value) if stored else log_ratio
+    sessions = int(estimates.sessions[place])
+    level = sessions > 1
     return Finding(
         cell=pair.cell,
         metric=pair.metric,
         verdict=verdict,
+        worse=proven and verdict is Verdict.PASS,
+        covered=stored and near and verdict is Verdict.INCONCLUSIVE and pair.sign * log_ratio < math.log1p(budget),
         unit=pair.base.unit,
         base=pair.base.value,
         head=pair.head.value,
-        change=_ratio(log_ratio),
-        interval=(low, high),
-        p=adjusted[0],
+        change=pair.head.value / pair.base.value - 1 if stored else _ratio(log_ratio),
+        interval=_ends(change, t * float(estimates.spread[place])),
+        p=float(adjusted[0]),
         detectable=detectable,
-        budget=pair.limits.budget,
+        budget=budget,
         margin=pair.limits.margin,
-        base_runs=len(pair.base.runs),
-        head_runs=len(pair.head.runs),
-        sessions=int(estimates.sessions[place]) or None,
+        base_runs=len(pair.base.runs) or None,
+        head_runs=len(pair.head.runs) or None,
+        sessions=sessions or None,
+        level=pair.head.value / math.exp(log_ratio) if level else None,
+        level_change=_ratio(log_ratio) if level else None,
+        level_interval=_ends(log_ratio, t * se) if level else None,
         scope=pair.base.scope,
         reason=reason,
     )
+
+
+def _unsure(detectable: float | None, budget: float) -> str:
+    """Say why it cannot be told, and what to do."""
+    if detectable is None:
+        return "so few runs, or runs that jump so often, prove nothing: measure again with more runs (--processes)"
+    if detectable > budget:
+        return (
+            f"could find {detectable:.1%} here, the budget is {budget:.1%}: "
+            "more runs find less, and of stored reports a history or 'edgebench ab' does"
+        )
+    return "the change is too near the budget to tell on which side it lies: measure again with more runs"
+
+
+def _ends(log_ratio: float, half: float) -> tuple[float, float]:
+    return _ratio(log_ratio - half), _ratio(log_ratio + half)
 
 
 def exact(pair: Pair) -> Finding:
@@ -152,9 +193,10 @@ def exact(pair: Pair) -> Finding:
     )
 
 
-def incomparable(cell: str, metric: str, reason: str, pair: Pair | None = None) -> Finding:
-    """Return the finding of what cannot be compared, with the reason."""
+def incomparable(cell: str, metric: str, reason: str, pair: Pair | None = None, *, lost: bool = False) -> Finding:
+    """Return the finding of what cannot be compared, with the reason; `lost` where the base has it and head not."""
     return Finding(
+        lost=lost,
         cell=cell,
         metric=metric,
         verdict=Verdict.INCOMPARABLE,

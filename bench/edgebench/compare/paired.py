@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgebench.compare.inference import Estimates, holm, paired, quantile
+from edgebench.compare.inference import Estimates, holm, joined_estimates, paired, quantile
 from edgebench.compare.judge import Pair, judge, tails
 from edgebench.compare.shrink import Array, Flags
 from edgebench.compare.verdict import Finding, Verdict
@@ -45,11 +45,7 @@ def estimates_of(pairs: Sequence[Pair], stage: Stage) -> Estimates:
         paired(stage.of([pair for pair in pairs if pair.metric == metric]))
         for metric in dict.fromkeys(pair.metric for pair in pairs)
     ]
-
-    def join(name: str) -> np.ndarray:
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    return Estimates(*(join(name) for name in ("log_ratio", "se", "df", "sessions", "departed")))
+    return joined_estimates(parts)
 
 
 def flagged(pairs: Sequence[Pair], estimates: Estimates, alpha: float) -> Flags:

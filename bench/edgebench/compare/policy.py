@@ -9,6 +9,10 @@ from fnmatch import fnmatchcase
 from edgebench.report.catalogue import METRICS, Gauge
 
 ALPHA = 0.05
+# The chance that stored reports of an unchanged system give any REGRESSED.
+STORED_ALPHA = 0.01
+# Where nothing measures how sessions differ, a proof has to hold where they differ by this much (1 sigma, relative).
+UNMEASURED_SD = 0.03
 
 
 # Those that can be judged; each stands in its metric's row.
@@ -49,6 +53,7 @@ class Policy:
     rules: tuple[Rule, ...] = ()
     session_sd: Mapping[str, float] = field(default_factory=dict)
     alpha: float = ALPHA
+    stored_alpha: float = STORED_ALPHA
 
     def limits(self, cell: str, metric: str) -> Limits:
         """Return budget and margin of a cell's metric; an exact metric has no margin but its budget."""
@@ -64,6 +69,11 @@ class Policy:
         """Return the session-to-session standard deviation to assume for a metric, as a share."""
         given = self.session_sd.get(metric, self.session_sd.get(metric.partition(".")[0]))
         return gauge_of(metric).session_sd if given is None else given
+
+    def proof_sd(self, metric: str) -> float:
+        """Return the deviation between sessions that a proof has to stand without a history: 3 %, unless stated."""
+        stated = metric in self.session_sd or metric.partition(".")[0] in self.session_sd
+        return self.prior_sd(metric) if stated else max(self.prior_sd(metric), UNMEASURED_SD)
 
 
 def gauge_of(metric: str) -> Gauge:

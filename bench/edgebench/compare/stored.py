@@ -2,65 +2,79 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgebench.compare.cells import Cell, Session
-from edgebench.compare.fingerprint import Difference, differences
-from edgebench.compare.inference import Estimates, RunStats, predicted, run_stats, stored
-from edgebench.compare.judge import Pair, check, exact, incomparable, judge
+from edgebench.compare.cells import Cell, Sample, Session
+from edgebench.compare.evidence import CELLS_NEEDED, DOUBT, Evidence, from_history, joined, without_history
+from edgebench.compare.fingerprint import differences
+from edgebench.compare.inference import Estimates, joined_estimates, predicted, run_stats, stored
+from edgebench.compare.judge import Pair, exact, incomparable, judge, margins
+from edgebench.compare.jumps import jumps_of
+from edgebench.compare.pairing import cautions_about, cautions_of, paired_up, probes_apart, systems_apart
 from edgebench.compare.policy import Policy, gauge_of
 from edgebench.compare.verdict import Comparison, Finding, Side
+from edgebench.compare.whole import NAME, Whole, apart_from, whole_of
 
 _COMMON = ("model", "backend", "precision", "batch", "threads", "isa", "image_size", "width")
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
+    """One metric of all cells, and of them as one."""
+
     pairs: list[Pair]
     estimates: Estimates
+    evidence: Evidence
+    whole: Whole | None
+    sentences: list[str]
 
 
 def compare_stored(
     base: Session, head: Session, history: Sequence[Session], policy: Policy, allowed: Sequence[str] = ()
 ) -> Comparison:
     """Judge `head` against `base`; `history` are earlier sessions of the same system, other ones are left out."""
-    hard = differences(base.hard, head.hard)
+    hard = systems_apart(base.hard, head.hard)
     result = Comparison(
         mode="stored",
         base=Side(base.label, base.id, base.created),
         head=Side(head.label, head.id, head.created),
         findings=(),
         hard=hard,
-        soft=differences(base.soft, head.soft),
+        soft=(*probes_apart(base, head), *differences(base.soft, head.soft)),
         added=tuple(name for name in head.cells if name not in base.cells),
         removed=tuple(name for name in base.cells if name not in head.cells),
+        cautions=cautions_of(base, head),
         notes=tuple(_notes(base, head)),
         allowed=tuple(allowed),
     )
     if hard:
         return result
     fitting, notes = _fitting(base, head, history)
-    findings, pairs = _paired_up(base, head, policy)
-    findings += [_exact(pair, base, head) for pair in pairs if gauge_of(pair.metric).exact]
-    measured = [pair for pair in pairs if not gauge_of(pair.metric).exact]
+    found = paired_up(base, head, policy)
+    findings = found.findings + [_exact(pair, base, head) for pair in found.pairs if gauge_of(pair.metric).exact]
+    measured = [pair for pair in found.pairs if not gauge_of(pair.metric).exact]
     zeros = [pair for pair in measured if pair.base.value == 0 or pair.head.value == 0]
     findings += [_of_zero(pair) for pair in zeros]
     measured = [pair for pair in measured if pair not in zeros]
-    assumptions: list[str] = []
-    parts = []
-    for metric in dict.fromkeys(pair.metric for pair in measured):
-        chosen = [pair for pair in measured if pair.metric == metric]
-        estimates, sentences = _estimate(metric, chosen, base, fitting, policy)
-        parts.append(_Measured(chosen, estimates))
-        assumptions += sentences
+    parts = [
+        _measured(metric, [pair for pair in measured if pair.metric == metric], base, head, fitting, policy)
+        for metric in dict.fromkeys(pair.metric for pair in measured)
+    ]
+    assumptions = [sentence for part in parts for sentence in part.sentences]
+    whole: list[Finding] = []
     if parts:
-        findings += judge([pair for part in parts for pair in part.pairs], _joined(parts), policy.alpha)
+        estimates = joined_estimates([part.estimates for part in parts])
+        evidence = joined([part.evidence for part in parts])
+        told = judge([pair for part in parts for pair in part.pairs], estimates, policy.stored_alpha, evidence)
+        findings += [replace(one, cautions=cautions_about(one.cell, base, head)) for one in told]
+        whole = _whole_findings(parts, policy)
         assumptions.append(
-            f"all {len(measured)} measured comparisons are one family: with nothing changed, any REGRESSED "
-            f"among them has a chance of at most {policy.alpha:.0%} (Holm)"
+            f"all {len(measured)} measured comparisons are one family, the lines of all benchmarks another: with "
+            f"nothing changed, any REGRESSED in one has a chance of at most {policy.stored_alpha:.0%} (Holm)"
         )
     order = {name: place for place, name in enumerate(base.cells)}
     place_of = {name: place for place, name in enumerate(policy.metrics)}
@@ -68,9 +82,10 @@ def compare_stored(
     return replace(
         result,
         findings=tuple(findings),
+        whole=tuple(whole),
         common=common_of([cell for name, cell in base.cells.items() if name in head.cells]),
         assumptions=tuple(assumptions),
-        notes=(*result.notes, *notes),
+        notes=(*result.notes, *found.notes, *notes),
     )
 
 
@@ -88,8 +103,6 @@ def _notes(base: Session, head: Session) -> Iterator[str]:
     for session in (base, head):
         if session.partial:
             yield f"{session.label} is a partial report: its session ended early"
-        if session.throttled:
-            yield f"{session.label}: the processor throttled during the session"
     if base.id == head.id:
         yield f"{base.label} and {head.label} are the same session"
 
@@ -103,7 +116,7 @@ def _fitting(base: Session, head: Session, history: Sequence[Session]) -> tuple[
         if session.id in seen:
             continue
         seen.add(session.id)
-        if differences(base.hard, session.hard):
+        if systems_apart(base.hard, session.hard):
             others += 1
         else:
             fitting.append(session)
@@ -111,51 +124,6 @@ def _fitting(base: Session, head: Session, history: Sequence[Session]) -> tuple[
     if others:
         notes.append(f"{others} of {others + len(fitting)} history reports have another fingerprint and were left out")
     return fitting, notes
-
-
-def _paired_up(base: Session, head: Session, policy: Policy) -> tuple[list[Finding], list[Pair]]:
-    findings: list[Finding] = []
-    pairs: list[Pair] = []
-    for name, first in base.cells.items():
-        second = head.cells.get(name)
-        if second is None:
-            continue
-        if (reason := _whole_cell(first, second)) is not None:
-            findings.append(incomparable(name, "*", reason))
-            continue
-        for metric in policy.metrics:
-            found = _metric(first, second, metric, policy)
-            if isinstance(found, Pair):
-                pairs.append(found)
-            elif found is not None:
-                findings.append(found)
-    return findings, pairs
-
-
-def _whole_cell(base: Cell, head: Cell) -> str | None:
-    """Why a cell cannot be compared at all, or None."""
-    for side, cell in (("head", head), ("base", base)):
-        if cell.status != "ok":
-            return f"{cell.status} in {side}: {cell.why}"
-    if different := differences(base.hard, head.hard):
-        return "; ".join(_told(difference) for difference in different[:3])
-    return None
-
-
-def _told(difference: Difference) -> str:
-    return f"{difference.field} differs: {difference.base} and {difference.head}"
-
-
-def _metric(base: Cell, head: Cell, metric: str, policy: Policy) -> Pair | Finding | None:
-    first, second = base.samples.get(metric), head.samples.get(metric)
-    if first is None and second is None:
-        return None
-    if first is None or second is None:
-        side, cell = ("base", base) if first is None else ("head", head)
-        return incomparable(
-            base.name, metric, f"{side} does not have it: {cell.missing.get(metric, 'no reason given')}"
-        )
-    return check(base.name, metric, first, second, policy)
 
 
 def _exact(pair: Pair, base: Session, head: Session) -> Finding:
@@ -173,36 +141,97 @@ def _of_zero(pair: Pair) -> Finding:
     return incomparable(pair.cell, pair.metric, "it is zero on one side only: a ratio means nothing", pair)
 
 
-def _estimate(
-    metric: str, pairs: Sequence[Pair], base: Session, history: Sequence[Session], policy: Policy
-) -> tuple[Estimates, list[str]]:
-    first = run_stats([pair.base.runs for pair in pairs])
-    second = run_stats([pair.head.runs for pair in pairs])
+def _measured(
+    metric: str, pairs: list[Pair], base: Session, head: Session, history: Sequence[Session], policy: Policy
+) -> _Measured:
+    """Estimate one metric of all cells, say how sure it is, and what that rests on."""
+    sides = [[pair.base.runs for pair in pairs], [pair.head.runs for pair in pairs]]
+    first, second = (run_stats(side) for side in sides)
     prior = policy.prior_sd(metric)
-    earlier = [(session, _history_stats(session, base, pairs)) for session in history]
-    earlier = [(session, stats) for session, stats in earlier if np.isfinite(stats.mean).any()]
-    assumed = f"{metric}: sessions of an unchanged system are taken to differ by {prior:.1%} (1 sigma), a stated prior"
-    if not earlier:
-        return stored(first, second, prior), [f"{assumed}; give --history to measure it"]
-    groups = _groups(base, [session for session, _ in earlier])
-    estimates = predicted(first, second, [stats for _, stats in earlier], groups, prior)
+    past = [(session, _history_runs(session, base, pairs)) for session in history]
+    past = [(session, runs) for session, runs in past if any(runs)]
+    earlier = [run_stats(runs) for _, runs in past]
+    groups = _groups(base, [session for session, _ in past])
+    sign, margin = np.array([pair.sign for pair in pairs]), margins(pairs)
+    jumps = jumps_of([*sides, *(runs for _, runs in past)])
+    warned = [bool(cautions_about(pair.cell, base, head)) for pair in pairs]
+    doubt = np.where(warned, DOUBT, 1.0)
+    if earlier:
+        estimates = predicted(first, second, earlier, groups, prior)
+        apart = apart_from(first, second, earlier, groups, prior)
+        evidence = from_history(sign, margin, second, first, estimates, jumps, apart)
+        sentences = _of_history(metric, pairs, estimates, groups, prior)
+    else:
+        estimates = stored(first, second, prior)
+        sd = policy.proof_sd(metric)
+        evidence = without_history(sign, margin, second, first, estimates, jumps, sd=sd, assumed_sd=prior, doubt=doubt)
+        sentences = [_of_prior(metric, len(pairs), prior, sd, warned=any(warned))]
+    whole = whole_of(
+        first,
+        second,
+        earlier,
+        groups,
+        sign=pairs[0].sign,
+        margin=math.log1p(policy.limits(NAME, metric).margin),
+        prior_sd=prior,
+        sd=policy.proof_sd(metric),
+        doubt=float(doubt.max()),
+        of_runs=np.maximum(estimates.spread**2 - 2 * prior**2, 0.0),
+    )
+    return _Measured(pairs, estimates, evidence, whole, sentences)
+
+
+def _of_prior(metric: str, cells: int, prior: float, sd: float, *, warned: bool) -> str:
+    apart = ", or stand out from the other benchmarks" if cells >= CELLS_NEEDED else ""
+    more = f"; REGRESSED must hold for {sd:.1%}{apart}" if sd > prior else ""
+    doubted = f"; as the reports warn of their own figures, for {DOUBT:g} times as much" if warned else ""
+    return (
+        f"{metric}: sessions of an unchanged system are taken to differ by {prior:.1%} (1 sigma), a stated prior"
+        f"{more}{doubted}; give --history to measure it"
+    )
+
+
+def _of_history(metric: str, pairs: Sequence[Pair], found: Estimates, groups: Sequence[int], prior: float) -> list[str]:
     level = 1 + sum(group == 0 for group in groups)
     sentence = (
-        f"{metric}: how sessions differ is measured over {1 + len(earlier)} sessions and shrunk across cells; "
+        f"{metric}: how sessions differ is measured over {1 + len(groups)} sessions and shrunk across cells; "
         f"the base's level is that of {level} session{'s' if level > 1 else ''} of its software"
     )
-    if len(earlier) < 6:
+    if len(groups) < 6:
         sentence += f"; with so few, the stated prior of {prior:.1%} (1 sigma) counts as well"
     sentences = [sentence]
-    if departed := [pair.cell for pair, away in zip(pairs, estimates.departed, strict=True) if away]:
+    if departed := [pair.cell for pair, away in zip(pairs, found.departed, strict=True) if away]:
         sentences.append(
             f"{metric}: in {len(departed)} cell{'s' if len(departed) > 1 else ''} ({departed[0]}) the base is away "
             "from its history, so that the base alone counts there"
         )
-    return estimates, sentences
+    return sentences
 
 
-def _history_stats(session: Session, base: Session, pairs: Sequence[Pair]) -> RunStats:
+def _whole_findings(parts: Sequence[_Measured], policy: Policy) -> list[Finding]:
+    """Judge all cells of each metric as one; the lines are a family of their own."""
+    lines: list[Pair] = []
+    found: list[Whole] = []
+    for part in parts:
+        if part.whole is None:
+            continue
+        about = part.pairs[0]
+        base, head = (_geometric([getattr(pair, side).value for pair in part.pairs]) for side in ("base", "head"))
+        samples = [Sample(about.base.unit, about.base.better, (), value, about.base.scope) for value in (base, head)]
+        lines.append(Pair(NAME, about.metric, samples[0], samples[1], policy.limits(NAME, about.metric)))
+        found.append(part.whole)
+    if not lines:
+        return []
+    estimates = joined_estimates([whole.estimates for whole in found])
+    return judge(lines, estimates, policy.stored_alpha, joined([whole.evidence for whole in found]))
+
+
+def _geometric(values: Sequence[float]) -> float:
+    return math.exp(math.fsum(map(math.log, values)) / len(values))
+
+
+def _history_runs(session: Session, base: Session, pairs: Sequence[Pair]) -> list[tuple[float, ...]]:
+    """Return the runs of an earlier session, none where a cell of it is not the base's."""
     runs = []
     for pair in pairs:
         cell = session.cells.get(pair.cell)
@@ -216,7 +245,7 @@ def _history_stats(session: Session, base: Session, pairs: Sequence[Pair]) -> Ru
             and (sample.unit, sample.scope, sample.probe) == (pair.base.unit, pair.base.scope, pair.base.probe)
         )
         runs.append(sample.runs if sample is not None and usable else ())
-    return run_stats(runs)
+    return runs
 
 
 def _groups(base: Session, history: Sequence[Session]) -> list[int]:
@@ -228,10 +257,3 @@ def _groups(base: Session, history: Sequence[Session]) -> list[int]:
             known.append(session.soft)
         numbers.append(known.index(session.soft))
     return numbers
-
-
-def _joined(parts: Sequence[_Measured]) -> Estimates:
-    def join(name: str) -> np.ndarray:
-        return np.concatenate([getattr(part.estimates, name) for part in parts])
-
-    return Estimates(*(join(name) for name in ("log_ratio", "se", "df", "sessions", "departed")))

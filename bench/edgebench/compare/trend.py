@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,13 @@ MIN_REPORTS = 6
 MIN_SEGMENT = 3
 # Steps smaller than this (as a log ratio) are not worth anybody's time.
 MIN_STEP = 0.01
-# Two means are told apart at this level; there are as many questions as series and releases.
-_P_VALUE = 1e-4
-_PENALTY = 3.0
+# Two levels are told apart at this chance, as many places are looked at; two boundaries at once have many more.
+_P_VALUE, _P_VALUE_OF_TWO = 4.5e-3, 1e-6
+# The correlation that is left is too low, as the levels have followed it: a factor, and a share by the length
+# (chosen by simulated series, python -m tests.statistical.trends).
+_BIAS = (1.8, 2.0)
+# Reports repeat to no better than this (1 sigma, a log ratio).
+_LEAST_SIGMA = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,22 +127,25 @@ def trend_of(sessions: Sequence[Session], metrics: Sequence[str], only: str | No
 
 
 def change_points(values: Sequence[float]) -> list[int]:
-    """Return the places (from 1) where the level of a positive series changes, by penalised least squares on its logs.
+    """Return the places (from 1) where the level of a positive series changes, by least squares on its logarithms.
 
-    The optimal segmentation is that of ruptures' KernelCPD (PELT; Killick et al. 2012, JASA 107:1590) with segments
-    of at least three, scaled by a robust sigma of successive differences; single outliers are drawn in first. A
-    boundary stays only where a t-test between its two segments is sure (p < 0.0001) and the step above 1 %.
+    Levels have at least three reports; single outliers are drawn in first. The best boundary, or the best pair of
+    them, is added as long as a t-test of every two neighbouring levels is sure (p < 0.0045) and their step above 1 %.
+    Reports that follow each other are alike, more or less: what is left of a series within its levels tells by how
+    much (its lag-one correlation), and the error of a level grows by (1 + rho) / (1 - rho) (Bayley and Hammersley
+    1946, Supplement to the Journal of the Royal Statistical Society 8:184).
     """
     if len(values) < 2 * MIN_SEGMENT or min(values) <= 0:
         return []
-    from ruptures import KernelCPD  # type: ignore[import-untyped]  # ships no types
-
     logs = np.log(np.asarray(values, dtype=np.float64))
     sigma = max(float(np.median(np.abs(np.diff(logs)))) * 1.4826 / math.sqrt(2), 1e-3)
-    scaled = _drawn_in(logs, sigma) / sigma
-    penalty = _PENALTY * math.log(len(scaled))
-    found = KernelCPD(kernel="linear", min_size=MIN_SEGMENT).fit(scaled.reshape(-1, 1)).predict(pen=penalty)
-    return _sure(scaled * sigma, [int(place) for place in found[:-1]])
+    drawn = _drawn_in(logs, sigma)
+    points: list[int] = []
+    while True:
+        more = next((found for found, chance in _additions(drawn, points) if _sure(drawn, found, chance)), None)
+        if more is None:
+            return points
+        points = more
 
 
 def _series(system: int, cell: str, metric: str, line: _Collected, sessions: Sequence[Session]) -> Series:
@@ -178,28 +186,72 @@ def _drawn_in(logs: Array, sigma: float) -> Array:
     return drawn
 
 
-def _sure(logs: Array, points: list[int]) -> list[int]:
-    """Drop the least sure boundary until all that are left are sure."""
+def _additions(logs: Array, points: list[int]) -> Iterator[tuple[list[int], float]]:
+    """Yield the boundaries with the best one added, then with the best two of one segment: up, and down again."""
+    edges = [0, *points, len(logs)]
+    for best, chance in ((_best_one, _P_VALUE), (_best_two, _P_VALUE_OF_TWO)):
+        found = [(begin, *best(logs[begin:end])) for begin, end in pairwise(edges)]
+        begin, gain, places = max(found, key=lambda one: one[1])
+        if gain > 0:
+            yield _settled(logs, sorted([*points, *(begin + place for place in places)])), chance
+
+
+def _best_one(logs: Array) -> tuple[float, list[int]]:
+    """Return how much squares the best boundary saves, and where it is; nothing of a segment that is too short."""
+    count = len(logs)
+    if count < 2 * MIN_SEGMENT:
+        return 0.0, []
+    sums = np.cumsum(logs - logs.mean())
+    left = np.arange(MIN_SEGMENT, count - MIN_SEGMENT + 1)
+    saved = sums[left - 1] ** 2 * count / (left * (count - left))
+    place = int(np.argmax(saved))
+    return float(saved[place]), [int(left[place])]
+
+
+def _best_two(logs: Array) -> tuple[float, list[int]]:
+    """Return the same of the best two boundaries."""
+    count = len(logs)
+    best: tuple[float, list[int]] = (0.0, [])
+    sums = np.concatenate([[0.0], np.cumsum(logs - logs.mean())])
+    for first in range(MIN_SEGMENT, count - 2 * MIN_SEGMENT + 1):
+        second = np.arange(first + MIN_SEGMENT, count - MIN_SEGMENT + 1)
+        inside, after = sums[second] - sums[first], sums[-1] - sums[second]
+        saved = sums[first] ** 2 / first + inside**2 / (second - first) + after**2 / (count - second)
+        place = int(np.argmax(saved))
+        if saved[place] > best[0]:
+            best = (float(saved[place]), [first, int(second[place])])
+    return best
+
+
+def _settled(logs: Array, points: list[int]) -> list[int]:
+    """Move each boundary to where it is best between its neighbours, which were not all known when it was found."""
+    edges = [0, *points, len(logs)]
+    for index in range(1, len(edges) - 1):
+        _, places = _best_one(logs[edges[index - 1] : edges[index + 1]])
+        edges[index] = edges[index - 1] + places[0]
+    return edges[1:-1]
+
+
+def _sure(logs: Array, points: list[int], chance: float) -> bool:
+    """Tell whether every two neighbouring levels surely differ."""
     from scipy.special import stdtr
 
-    while points:
-        edges = [0, *points, len(logs)]
-        worst, chance = 0, -1.0
-        for index in range(len(points)):
-            first, second = logs[edges[index] : edges[index + 1]], logs[edges[index + 1] : edges[index + 2]]
-            step = abs(float(second.mean() - first.mean()))
-            df = len(first) + len(second) - 2
-            squares = float(((first - first.mean()) ** 2).sum() + ((second - second.mean()) ** 2).sum())
-            spread = math.sqrt(squares / df * (1 / len(first) + 1 / len(second)))
-            p_value = 1.0 if step < MIN_STEP else 0.0
-            if p_value == 0.0 and spread > 0:
-                p_value = 2 * float(stdtr(df, -step / spread))
-            if p_value > chance:
-                worst, chance = index, p_value
-        if chance < _P_VALUE:
-            break
-        points = points[:worst] + points[worst + 1 :]
-    return points
+    edges = [0, *points, len(logs)]
+    parts = [logs[begin:end] for begin, end in pairwise(edges)]
+    levels = [float(part.mean()) for part in parts]
+    left = np.concatenate([part - level for part, level in zip(parts, levels, strict=True)])
+    squares = float((left**2).sum())
+    df = len(logs) - len(parts)
+    rho = 0.0
+    if squares > len(logs) * _LEAST_SIGMA**2:
+        rho = float((left[1:] * left[:-1]).sum()) / squares
+        rho = min(0.95, max(0.0, _BIAS[0] * rho + _BIAS[1] / len(logs)))
+    variance = max(squares / df, _LEAST_SIGMA**2) * (1 + rho) / (1 - rho)
+    for (one, other), (before, after) in zip(pairwise(parts), pairwise(levels), strict=True):
+        error = math.sqrt(variance * (1 / len(one) + 1 / len(other)))
+        if abs(after - before) < MIN_STEP or 2 * float(stdtr(df, -abs(after - before) / error)) > chance:
+            return False
+    return True
 
 
 def _system_text(hard: Any, systems: Sequence[Any]) -> str:

@@ -28,10 +28,16 @@ _WORST_FIRST = (Verdict.REGRESSED, Verdict.INCOMPARABLE, Verdict.INCONCLUSIVE)
 class Finding:
     """One metric of one cell, head against base.
 
-    `change` is head/base - 1, or head - base where `absolute`; `interval` its 95 % confidence interval in the same
-    measure, not corrected for the number of cells. `p` is Holm's adjusted p-value of being worse than the margin,
-    `detectable` the change that would have been found in 80 % of such comparisons. `sessions` is the number of
-    sessions behind the base's level. A field is None where there is no such thing, never zero.
+    `base` and `head` are the medians over runs of the runs' medians, as `show` prints them. `change` is what they say,
+    head/base - 1, or head - base where `absolute` (of interleaved pairs, the mean of the pairs); `interval` is its 95 %
+    confidence interval in the same measure, not corrected for the number of cells. `p` is Holm's adjusted p-value of
+    being worse than the margin, `detectable` the change that would have been found in 80 % of such comparisons; `worse`
+    marks a PASS that is surely worse than the margin, and surely inside the budget; `covered` an INCONCLUSIVE whose
+    estimate is inside the budget where three times the budget would have been found; `lost` a metric that only the
+    base has. `sessions` is the number of sessions behind the base's level; with a history, `level` is that level,
+    `level_change` the head against it, and these decide. `cautions` are the codes of the reports' own warnings about
+    this cell.
+    A field is None where there is no such thing, never zero.
     """
 
     cell: str
@@ -51,6 +57,13 @@ class Finding:
     base_runs: int | None = None
     head_runs: int | None = None
     sessions: int | None = None
+    worse: bool = False
+    covered: bool = False
+    lost: bool = False
+    level: float | None = None
+    level_change: float | None = None
+    level_interval: tuple[float, float] | None = None
+    cautions: tuple[str, ...] = ()
     scope: str | None = None
     reason: str | None = None
 
@@ -66,27 +79,44 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Everything a comparison found. `assumptions` are the sentences that the verdicts rest on."""
+    """Everything a comparison found. `assumptions` are the sentences that the verdicts rest on.
+
+    `whole` has a finding a metric over the geometric mean of all cells, of stored reports. `cautions` are what the
+    reports themselves warn of.
+    """
 
     mode: Literal["stored", "ab"]
     base: Side
     head: Side
     findings: tuple[Finding, ...]
+    whole: tuple[Finding, ...] = ()
     hard: tuple[Difference, ...] = ()
     soft: tuple[Difference, ...] = ()
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     common: tuple[tuple[str, str], ...] = ()
+    cautions: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     allowed: tuple[str, ...] = field(default=())
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict of the whole: hard differences first, then the worst finding; removed cells are a gap."""
+        """The verdict of the whole: hard differences first, then the worst finding; what the head lost is a gap.
+
+        A few cells that cannot be told among many do not take a PASS from the rest: where the line of all benchmarks
+        passed in their metric, and three times their budget would have been found, they are covered by it.
+        """
         if self.hard or not self.findings:
             return Verdict.INCOMPARABLE
-        found = {finding.verdict for finding in self.findings}
+        passed = {line.metric for line in self.whole if line.verdict in {Verdict.PASS, Verdict.IMPROVED}}
+        found = {line.verdict for line in self.whole}
+        for finding in self.findings:
+            allowed = finding.lost and "removed" in self.allowed
+            if not allowed and not (finding.covered and finding.metric in passed):
+                found.add(finding.verdict)
+        if not found:
+            return Verdict.PASS if any(finding.covered for finding in self.findings) else Verdict.INCOMPARABLE
         worst = next((verdict for verdict in _WORST_FIRST if verdict in found), None)
         if worst is Verdict.REGRESSED:
             return worst

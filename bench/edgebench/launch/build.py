@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,9 +17,10 @@ from pathlib import Path
 from edgebench.errors import ContainerDiedError, ContainerError, UsageError
 from edgebench.launch.images import REPORT_LABEL
 from edgebench.launch.profile import Profile
-from edgebench.machine.claims import scratch
 from edgebench.report.migrate import CURRENT
 
+# Of docker's last words, to find the reason in.
+_TAIL_LINES = 100
 # pip's settings that say where packages come from; what else it may be told does not matter to a build.
 PIP_KEYS = ("index-url", "extra-index-url", "trusted-host", "find-links", "no-index", "proxy", "timeout", "retries")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -53,7 +55,7 @@ def build(request: BuildRequest, on_line: Callable[[str], None]) -> None:
     """Build the image; `on_line` gets docker's progress. Raises ContainerError."""
     program = _builder()
     with ExitStack() as stack:
-        folder = stack.enter_context(scratch())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgebench-")))
         secrets = [*own_secrets(folder, os.environ, request.secrets), *request.secrets]
         words = build_line(request, secrets, source_facts(request.source))
         environment = {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
@@ -209,7 +211,7 @@ def _run(words: Sequence[str], environment: Mapping[str, str], tail: list[str]) 
     ) as process:
         assert process.stdout is not None  # noqa: S101  # a pipe, as asked for above
         for line in process.stdout:
-            tail[:] = [*tail[-30:], line.rstrip("\n")]
+            tail[:] = [*tail[-_TAIL_LINES:], line.rstrip("\n")]
             yield line.rstrip("\n")
     tail.append(str(process.returncode))
 
@@ -229,5 +231,13 @@ def _failed(request: BuildRequest, tail: Sequence[str]) -> ContainerError:
     for words, sentence in known.items():
         if words.lower() in text.lower():
             return ContainerError(sentence)
-    last = next((line for line in reversed(tail[:-1]) if line.strip()), "docker said nothing")
-    return ContainerDiedError(f"{name} could not be built: {last.strip()[:300]} (docker's own words are above)")
+    return ContainerDiedError(f"{name} could not be built (docker's own words are above): {_reason(tail[:-1])[:300]}")
+
+
+def _reason(lines: Sequence[str]) -> str:
+    """Return why a build failed: the last words of the step that did, which BuildKit repeats between two rules."""
+    said = [line.strip() for line in lines if line.strip()]
+    rules = [index for index, line in enumerate(said) if line == "------"]
+    if len(rules) > 1 and (step := [line for line in said[rules[-2] + 1 : rules[-1]] if not line.startswith("> ")]):
+        return re.sub(r"^\d+\.\d+ ", "", step[-1])  # the second it was said in
+    return said[-1] if said else "docker said nothing"

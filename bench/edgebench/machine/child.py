@@ -11,7 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
+
+from edgebench.machine.memory import oom_kills, own_cgroup, why_killed
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _TAIL_LINES = 200
@@ -21,22 +24,25 @@ PARENT = "EDGEBENCH_PARENT"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a child ended. `cpu_s` is its processor time and that of its own children; `tail` its last stderr lines."""
+    """How a child ended. `cpu_s` is its processor time and that of its own children; `tail` its last stderr lines.
+
+    `killed` is what the kernel tells of a SIGKILL.
+    """
 
     returncode: int
     timed_out: bool
     seconds: float
     cpu_s: float
     tail: tuple[str, ...]
+    killed: str = ""
 
-    def failure(self, limit_s: float) -> str | None:
-        """Why the child failed, in words, or None when it ended well."""
+    def failure(self, limit_s: float, longer: str = "") -> str | None:
+        """Why the child failed, in words, or None when it ended well; `longer` says how a limit is raised."""
         if self.timed_out:
-            return f"no result within the time limit of {limit_s:g} s"
+            return f"no result within the time limit of {limit_s:g} s" + (longer and f": {longer}")
         if self.returncode < 0:
             name = signal.Signals(-self.returncode).name
-            hint = " (out of memory?)" if name == "SIGKILL" else ""
-            return f"the process was ended by {name}{hint}"
+            return f"the process was ended by {name}{self.killed}"
         if self.returncode:
             last = next((line for line in reversed(self.tail) if line.strip()), "it said nothing")
             return f"the process failed: {last.strip()[:300]}"
@@ -49,9 +55,12 @@ def run_child(
     environment: Mapping[str, str],
     limit_s: float,
     on_line: Callable[[str], None] | None = None,
+    cgroup: Path | None = None,
 ) -> Outcome:
     """Run `argv` to its end; `on_line` gets each stdout line. An exception in between (ctrl-C) kills the child."""
     started = time.monotonic()
+    cgroup = own_cgroup() if cgroup is None else cgroup
+    kills = oom_kills(cgroup)
     process = subprocess.Popen(
         argv,
         env={**environment, PARENT: str(os.getpid())},
@@ -84,7 +93,8 @@ def run_child(
         raise
     for reader in readers:
         reader.join(timeout=5)
-    return Outcome(status or 0, timed_out, time.monotonic() - started, cpu_s, tuple(tail))
+    killed = why_killed(cgroup, kills) if status == -signal.SIGKILL and not timed_out else ""
+    return Outcome(status or 0, timed_out, time.monotonic() - started, cpu_s, tuple(tail), killed)
 
 
 def die_with_parent() -> None:

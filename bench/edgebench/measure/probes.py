@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebench.errors import ProbeGoneError, UsageError
 from edgebench.measure.ledger import MissingProbe, ProbeFacts
 from edgebench.measure.messages import ProbeSettings
 from edgebench.measure.results import place
+from edgebench_probes.base import ProbeError
 from edgebench_probes.catalogue.discover import open_probes
 from edgebench_probes.sampling.probe import SampledProbe
 from edgebench_probes.summed import CounterProbe
@@ -32,11 +34,28 @@ def open_all(settings: ProbeSettings, workload_cpus: Sequence[int] = ()) -> tupl
     return probes, missing
 
 
+def require(settings: ProbeSettings) -> None:
+    """Raise UsageError unless each probe that was asked for by name opens here: found before anything runs."""
+    for spec in settings.specs:
+        try:
+            probes, findings = open_probes((spec,), Path(settings.sysfs))
+        except ProbeError as error:
+            raise UsageError(f"--probe {spec}: {error}") from None
+        for probe in probes:
+            probe.close()
+        if not probes:
+            why = ProbeError(findings[0].reason or "it cannot be used here", findings[0].fix)
+            raise UsageError(f"--probe {spec}: {why} (--probe-optional measures without it)")
+
+
 @contextlib.contextmanager
 def opened(settings: ProbeSettings, workload_cpus: Sequence[int] = ()) -> Iterator[list[Probe]]:
-    """Open the probes for a block and close them after it."""
+    """Open the probes for a block and close them after it. Raises ProbeGoneError for one that was asked for."""
     with contextlib.ExitStack() as stack:
-        probes, _ = open_all(settings, workload_cpus)
+        try:
+            probes, _ = open_all(settings, workload_cpus)
+        except ProbeError as error:
+            raise ProbeGoneError(str(error)) from None
         for probe in probes:
             stack.callback(probe.close)
         yield probes

@@ -36,6 +36,8 @@ _RELATIVE_COST: Mapping[str, float] = {
     "byte_gpt_prefill": 2.0,  # of 128 tokens
     "byte_gpt_decode": 0.05,
 }
+# Preparing may take so many times its estimate, and an hour at least.
+_LIMIT_TIMES, _SHORTEST_LIMIT_S = 40.0, 3600.0
 # Samples of an epoch against the digits' 1,437 images.
 _EPOCH_SHARE: Mapping[str, float] = {"detection": 0.18, "segmentation": 0.18}
 # A transfer head's epoch: two of ten digits, and the base computes forward only.
@@ -77,6 +79,15 @@ def training_seconds(cell: Benchmark) -> float:
         pretraining = recipe.pretrain_epochs * _epoch_seconds(cell, recipe.pretrain_size)
         return pretraining + recipe.epochs * _head_epoch_seconds(cell)
     return (recipe.pretrain_epochs + recipe.epochs) * _epoch_seconds(cell, recipe.train_size)
+
+
+def prepare_limit_s(cell: Benchmark) -> float:
+    """Return after how many seconds making an artifact counts as hung: far more than any board needs for it.
+
+    It is no run: training takes a hundred times as long as measuring, and a slow board ten times as long again.
+    """
+    expected_s = prepare_seconds(cell) + training_seconds(cell)
+    return max(_SHORTEST_LIMIT_S, _LIMIT_TIMES * expected_s, cell.measure.time_limit_s)
 
 
 def _epoch_seconds(cell: Benchmark, size: int) -> float:

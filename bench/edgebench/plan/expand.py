@@ -94,7 +94,7 @@ def benchmarks_of(
 def _measure(part: Part, index: int, overrides: Overrides) -> Measure:
     own = part.file.benchmark[index].measure
     values: dict[str, Any] = {**part.file.measure.model_dump(), **own}
-    for name in ("processes", "values"):
+    for name in ("processes", "values", "time_limit_s"):
         if (given := getattr(overrides, name)) is not None:
             values[name] = given
     if overrides.passes is not None:

@@ -61,9 +61,16 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the whole plan: equal plans measure the same things in the same way."""
+        """SHA-256 of the whole plan: equal plans measure the same things in the same way.
+
+        How long a run may take changes nothing of it: with more time a session that ran out of it is resumed.
+        """
         cells = [
-            {**asdict(cell), "measure": cell.measure.model_dump(), "recipe": cell.recipe.model_dump()}
+            {
+                **asdict(cell),
+                "measure": cell.measure.model_dump(exclude={"time_limit_s"}),
+                "recipe": cell.recipe.model_dump(),
+            }
             for cell in self.benchmarks
         ]
         own = None if self.own_model is None else [self.own_model.digest, dict(self.own_model.shapes)]
@@ -81,3 +88,4 @@ class Overrides:
     isa: str | None = None
     passes: int | None = None
     resources_hz: float | None = None
+    time_limit_s: float | None = None

@@ -53,7 +53,7 @@ class Measure(_Strict):
     energy_windows: int = Field(default=1, ge=0, le=1000, description="windows a run")
     sustained_s: float = Field(default=600.0, ge=8, le=1500, description="kind sustained: how long the load lasts")
     rest_s: float = Field(default=0.0, ge=0, le=3600, description="kind sustained: rest before a run, to cool down")
-    time_limit_s: float = Field(default=900.0, gt=0, le=86_400, description="a run or an artifact, then it is killed")
+    time_limit_s: float = Field(default=900.0, gt=0, le=86_400, description="a run, then it is killed")
 
 
 class Recipe(_Strict):

@@ -27,10 +27,10 @@ def summary(manifest: Manifest) -> str:
 def bundle_table(folder: Path, manifest: Manifest) -> Group:
     """Return every artifact of a bundle, where they were made, and the data set."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("artifact of", no_wrap=True)
+    table.add_column("artifact of", overflow="fold")
     table.add_column("format")
     table.add_column("size", justify="right")
-    table.add_column("digest", no_wrap=True)
+    table.add_column("digest", overflow="fold")
     for entry in manifest.targets:
         record = entry.artifact
         digest = record.digest.removeprefix("sha256:")[:12]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgebench.render.units import NONE, percent, points, quantity, share, signed, with_error
+from edgebench.report.intervals import middle
 from edgebench.report.model import Benchmark, Contrast, Report
 from edgebench.report.quantity import Metric, Missing, Notice
 
@@ -106,8 +107,10 @@ def metric_cell(benchmark: Benchmark, name: str) -> str:
 
 
 def headline(metric: Metric) -> float:
-    """Return the one figure that stands for a metric: its value, or the median."""
-    return metric.median if metric.value is None else metric.value
+    """Return the one figure that stands for a metric: its value, or the median over runs of the runs' medians."""
+    if metric.value is not None:
+        return metric.value
+    return middle(metric.runs) if metric.runs and all(metric.runs) else metric.median
 
 
 def tail_cell(benchmark: Benchmark, name: str = "latency_s") -> str:

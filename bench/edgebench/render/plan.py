@@ -21,7 +21,7 @@ def suites_table(titles: Mapping[str, str]) -> Table:
     """Return the list of suites from {name: title}."""
     table = Table(box=None, pad_edge=False)
     table.add_column("suite", style="bold", no_wrap=True)
-    table.add_column("what it measures")
+    table.add_column("what it measures", overflow="fold")
     for name, title in titles.items():
         table.add_row(name, Text(title))
     return table
@@ -31,7 +31,7 @@ def plan_table(plan: Plan, seconds: float) -> Group:
     """Return every benchmark of a plan with its runs and passes, why some are skipped here, and the estimated time."""
     skipped = skips(plan)
     table = Table(box=None, pad_edge=False)
-    table.add_column("benchmark", no_wrap=True)
+    table.add_column("benchmark", overflow="fold")
     for heading in ("runs", "warm-up", "passes", "threads", "pixels"):
         table.add_column(heading, justify="right")
     if skipped:

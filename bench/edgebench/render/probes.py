@@ -26,9 +26,10 @@ SPARKS = 40
 def probes_table(findings: Sequence[Finding]) -> Table:
     """Return one row a source: usable with its resolution, or the reason why not and the fix."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("source", style="bold", no_wrap=True)
-    table.add_column("scope")
-    table.add_column("state")
+    table.add_column("source", style="bold", overflow="fold")
+    # A flag to copy is never cut: what has no room goes on in the next line.
+    table.add_column("scope", overflow="fold")
+    table.add_column("state", overflow="fold")
     for found in findings:
         scope = "" if found.scope is None else str(found.scope)
         if found.usable:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+from rich.table import Column
+from rich.text import Text
+
+from edgebench.render.eta import Eta
+from edgebench.render.plan import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +27,8 @@ class LiveProgress:
 
     def __init__(self, console: Console, weights: Mapping[str, float], total: float) -> None:
         self._weights = weights
+        self._eta = Eta(total)
+        self._began_s = time.monotonic()
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("[bold]{task.fields[stage]}"),
@@ -28,8 +36,7 @@ class LiveProgress:
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
+            _Left(self.left_s),
             TextColumn("{task.fields[watts]}"),
             console=console,
             refresh_per_second=REFRESH_PER_SECOND,
@@ -50,7 +57,13 @@ class LiveProgress:
 
     def advance(self, name: str) -> None:
         """Count one unit of work as done."""
-        self._bar.advance(self._task, self._weights.get(name, 0.0))
+        estimated_s = self._weights.get(name, 0.0)
+        self._eta.advance(estimated_s, time.monotonic() - self._began_s)
+        self._bar.advance(self._task, estimated_s)
+
+    def left_s(self) -> float | None:
+        """Return the seconds that are left by the speed until now."""
+        return self._eta.left_s(time.monotonic() - self._began_s)
 
     def power(self, watts: float, scope: str) -> None:
         """Show the latest power."""
@@ -61,11 +74,27 @@ class LiveProgress:
         self._bar.console.print(f"[yellow]![/yellow] {text}", highlight=False)
 
 
+class _Left(ProgressColumn):
+    """The time that is left, as far as the first steps have told of it."""
+
+    def __init__(self, left_s: Callable[[], float | None]) -> None:
+        super().__init__(table_column=Column(no_wrap=True))
+        self._left_s = left_s
+
+    def render(self, task: Task) -> Text:
+        """Show it."""
+        del task
+        left_s = self._left_s()
+        return Text("" if left_s is None else f"{timedelta(seconds=round(left_s))} left", "cyan")
+
+
 class PlainProgress:
     """For a pipe or a log: one line an event, with the seconds since the start."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, weights: Mapping[str, float], total: float) -> None:
         self._console = console
+        self._weights = weights
+        self._eta = Eta(total)
         self._began = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -75,11 +104,13 @@ class PlainProgress:
         pass
 
     def step(self, stage: str, text: str) -> None:
-        """Print what happens now."""
-        self._line(f"{stage}: {text}")
+        """Print what happens now, and how long all of it still takes once that is known."""
+        left_s = self._eta.left_s(time.monotonic() - self._began)
+        self._line(f"{stage}: {text}" + ("" if left_s is None else f" (about {duration(left_s)} left)"))
 
     def advance(self, name: str) -> None:
-        """Say nothing: the next step's line tells that this one is over."""
+        """Count one unit of work as done: the next step's line tells that this one is over."""
+        self._eta.advance(self._weights.get(name, 0.0), time.monotonic() - self._began)
 
     def power(self, watts: float, scope: str) -> None:
         """Print the latest power."""

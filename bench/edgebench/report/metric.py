@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from edgebench.report.catalogue import METRICS, info_of
+from edgebench.report.intervals import interval, middle, run_medians
 from edgebench.report.quantity import Metric, Missing, Passes
 
 # Fewer values than this leave nothing beyond a percentile to estimate it from.
@@ -34,10 +35,11 @@ def metric_from_runs(
 ) -> Metric:
     """Summarise the values of each run (worker process) as a metric.
 
-    `mean`, `median`, `stdev` (n - 1), `min` and `max` are over all values. `ci95` is Student's t over the medians of
-    the runs, because values of one process are not independent; with one run, or runs that do not differ, there is
-    none. Percentiles come from single `passes` where given (the mean over the runs); a latency without `passes`
-    has none, since its values are means over loops; other metrics take theirs from the values when there are enough.
+    `median` is the median over runs of the runs' medians, and `ci95` its interval (`intervals.interval`), because
+    values of one process are not independent; fewer than five runs, or runs that drift, have none. `mean`, `stdev`
+    (n - 1), `min` and `max` are over all values. Percentiles come from single `passes` where given (the median over the
+    runs); a latency without `passes` has none, since its values are means over loops; other metrics take theirs from
+    the values when there are enough.
     `loops` (passes behind each value) and `warmups` (values) have one entry a run.
     Raises ValueError without values, for an empty run and for a value that is not finite.
     """
@@ -53,11 +55,11 @@ def metric_from_runs(
         runs=tuple(tuple(map(float, run)) for run in runs),
         count=len(values),
         mean=statistics.fmean(values),
-        median=statistics.median(values),
+        median=middle(runs),
         stdev=statistics.stdev(values) if len(values) > 1 else None,
         min=min(values),
         max=max(values),
-        ci95=mean_interval([statistics.median(run) for run in runs]),
+        ci95=interval(run_medians(runs)),
         scope=scope,
         probe=probe,
         uncertainty=uncertainty,
@@ -104,7 +106,7 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 def _percentiles(latency: bool, values: list[float], passes: Passes | None) -> dict[str, Any]:  # noqa: FBT001  # private
     if passes is not None:
-        return {name: statistics.fmean(getattr(passes, name)) for name in _VALUES_NEEDED}
+        return {name: float(statistics.median(getattr(passes, name))) for name in _VALUES_NEEDED}
     if latency:
         return {}
     ordered = sorted(values)

@@ -38,7 +38,8 @@ class Metric(Part):
     """One measured quantity.
 
     `runs` holds the values of each worker process, in order. `value` is there for what has one value only (a size).
-    `ci95` is Student's t over the medians of the runs: the run is the unit of replication, so one run has none.
+    `median` is that over runs of the runs' medians and `ci95` its interval (`report.intervals`): the run is the unit
+    of replication, and fewer than five have none.
     `uncertainty` is 1 sigma (random) and `systematic` 1 sigma (common to all windows), both in `unit`; `parts` splits
     the uncertainty by its causes, in `unit`. `loops` is the number of passes behind each value, `warmups` the values
     before the measured ones, both one entry a run.

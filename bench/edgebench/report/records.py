@@ -91,7 +91,7 @@ class Record(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class StartRecord(Record, frozen=True, kw_only=True, tag="start"):
-    """What is true before anything runs."""
+    """What is true before anything runs; `weights` is the digest of the state dict that was brought along."""
 
     id: str
     created: str
@@ -102,6 +102,8 @@ class StartRecord(Record, frozen=True, kw_only=True, tag="start"):
     probes: tuple[ProbeFacts, ...] = ()
     probes_missing: tuple[MissingProbe, ...] = ()
     bundle: BundleFacts | None = None
+    edgebench: str | None = None
+    weights: str | None = None
 
 
 class IdleRecord(Record, frozen=True, kw_only=True, tag="idle"):

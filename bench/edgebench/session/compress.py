@@ -12,7 +12,7 @@ from edgebench.machine.facts import cpus_for
 from edgebench.measure.ledger import CompressResult
 from edgebench.measure.messages import EvaluateJob, RunClock
 from edgebench.plan.targets import engine_shapes, lowered_step
-from edgebench.session.jobs import JobResult, child_environment, run_job
+from edgebench.session.jobs import LONGER, JobResult, child_environment, run_job
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Benchmark, Plan
@@ -62,6 +62,7 @@ def make_once(
                     (PhaseMade,),
                     environment=child_environment(threads=cell.params.threads, isa=cell.params.isa, seed=plan.seed),
                     limit_s=cell.measure.time_limit_s,
+                    longer=LONGER,
                 )
             )
             if outcomes[-1].answer is None:

@@ -18,6 +18,8 @@ from edgebench.machine.claims import scratch
 from edgebench.machine.facts import ISA_ENVIRONMENT
 from edgebench.measure.messages import Answer, Clock, Failure, Job, encode
 
+# How a person raises the limit of a run.
+LONGER = "--time-limit SECONDS gives each run longer"
 # What a result may at most be: a hostile model must not make the session read gigabytes.
 MAX_RESULT_BYTES = 64 * 2**20
 
@@ -63,20 +65,21 @@ def run_job(
     *,
     environment: Mapping[str, str],
     limit_s: float,
+    longer: str = "",
     on_line: Callable[[str], None] | None = None,
     python: str = sys.executable,
     arguments: Sequence[str] = (),
 ) -> JobResult[T]:
     """Run ``PYTHON -m MODULE [ARGUMENTS] JOB ANSWER`` to an answer of one of these kinds.
 
-    It never raises for what the child does.
+    `longer` says how the limit is raised. It never raises for what the child does.
     """
     with scratch() as folder:
         job_file, answer_file = Path(folder, "job.json"), Path(folder, "answer.json")
         job_file.write_bytes(encode(job))
         argv = [python, "-m", module, *arguments, str(job_file), str(answer_file)]
         outcome = run_child(argv, environment={**environment, "TMPDIR": str(folder)}, limit_s=limit_s, on_line=on_line)
-        error = outcome.failure(limit_s)
+        error = outcome.failure(limit_s, longer)
         found: Answer | None = None
         if error is None:
             found, error = _read(answer_file, kinds)

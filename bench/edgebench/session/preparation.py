@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.messages import OwnModel, Prepared, PrepareJob
+from edgebench.plan.estimate import prepare_limit_s
 from edgebench.plan.skips import skips
 from edgebench.plan.targets import carried, engine_shapes, target_of, wanted
 from edgebench.report.records import (
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from edgebench.session.options import Options, Progress
 
 Artifacts = dict[str, ArtifactRecord | None]
+# The variant and family of a trained model, before anything is done to it.
+BASE = "baseline", "torch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,54 @@ class NotMade:
     skipped: bool = False
 
 
+class Bases:
+    """The trained models that artifacts start from: one that cannot be made is not tried again for each of them."""
+
+    def __init__(
+        self,
+        make: Callable[[Benchmark], ArtifactRecord | NotMade],
+        make_base: Callable[[Benchmark], ArtifactRecord | NotMade],
+    ) -> None:
+        """`make` makes a benchmark's artifact, `make_base` only what it starts from."""
+        self._make = make
+        self._make_base = make_base
+        self._good: list[tuple[Any, ...]] = []
+        self._doubtful: list[tuple[Any, ...]] = []
+        self._failed: list[tuple[tuple[Any, ...], str]] = []
+
+    def make(self, cell: Benchmark) -> ArtifactRecord | NotMade:
+        """Make the artifact of a benchmark, unless what it starts from is known to fail.
+
+        Where another artifact of the same base has failed, the base is made alone first: that tells whose fault it was.
+        """
+        base = (cell.params.model, cell.params.width, cell.recipe)
+        if base in self._doubtful and base not in self._good and all(known != base for known, _ in self._failed):
+            alone = self._make_base(cell)
+            if isinstance(alone, NotMade):
+                self._failed.append((base, alone.reason))
+            else:
+                self._good.append(base)
+        for known, reason in self._failed:
+            if known == base:
+                return NotMade(f"the model that it starts from could not be made: {reason}")
+        made = self._make(cell)
+        if not isinstance(made, NotMade):
+            self._good.append(base)
+        elif wanted(cell) == BASE:
+            self._failed.append((base, made.reason))
+        else:
+            self._doubtful.append(base)
+        return made
+
+
 def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> Artifacts:
     """Return {benchmark: artifact or None}; one without is recorded as skipped or failed."""
     artifacts: Artifacts = {}
     made: dict[tuple[Any, ...], ArtifactRecord | NotMade] = {}
+    bases = Bases(
+        lambda cell: make_artifact(plan, cell, options, log),
+        lambda cell: make_artifact(plan, cell, options, log, base=True),
+    )
     skipped = skips(plan)
     for cell in plan.benchmarks:
         if log.given_up(cell.name):
@@ -62,7 +110,7 @@ def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> A
             else:
                 variant, family = wanted(cell)
                 progress.step("prepare", f"{cell.params.model} {variant} for {family}")
-                made[key] = make_artifact(plan, cell, options, log)
+                made[key] = bases.make(cell) if plan.own_model is None else make_artifact(plan, cell, options, log)
                 progress.advance(f"prepare {cell.name}")
         artifacts[cell.name] = _recorded(cell, made[key], log, progress, earlier=earlier is not None)
     return artifacts
@@ -101,10 +149,14 @@ def make_artifact(
     log: Log,
     *,
     for_bundle: bool = False,
+    base: bool = False,
     parent: ArtifactRecord | None = None,
 ) -> ArtifactRecord | NotMade:
-    """Make a benchmark's artifact in a child, on the board from a bundled `parent`; return it or the reason."""
-    job = prepare_job(plan, cell, options, for_bundle=for_bundle, parent=parent)
+    """Make a benchmark's artifact in a child, on the board from a bundled `parent`; return it or the reason.
+
+    With `base` it is the trained model that the artifact starts from.
+    """
+    job = prepare_job(plan, cell, options, for_bundle=for_bundle, base=base, parent=parent)
     outcome = run_job(
         "edgebench.artifacts.prepare",
         job,
@@ -115,7 +167,8 @@ def make_artifact(
             **child_environment(threads=len(options.cpus), isa="none", seed=plan.seed),
             "OMP_WAIT_POLICY": "passive",
         },
-        limit_s=cell.measure.time_limit_s,
+        limit_s=prepare_limit_s(cell),
+        longer="prepare it on a faster machine (edgebench prepare), or raise --time-limit",
     )
     ledger = () if outcome.answer is None else outcome.answer.artifact.ledger
     log.add(
@@ -138,11 +191,17 @@ def make_artifact(
 
 
 def prepare_job(
-    plan: Plan, cell: Benchmark, options: Options, *, for_bundle: bool = False, parent: ArtifactRecord | None = None
+    plan: Plan,
+    cell: Benchmark,
+    options: Options,
+    *,
+    for_bundle: bool = False,
+    base: bool = False,
+    parent: ArtifactRecord | None = None,
 ) -> PrepareJob:
-    """Return what the process is asked that makes a benchmark's artifact."""
+    """Return what the process is asked that makes a benchmark's artifact, or with `base` the model it starts from."""
     own = plan.own_model
-    variant, family = carried(cell) if for_bundle else wanted(cell)
+    variant, family = BASE if base else carried(cell) if for_bundle else wanted(cell)
     return PrepareJob(
         model=cell.params.model,
         width=cell.params.width,

@@ -18,7 +18,7 @@ from edgebench.plan.targets import family_of
 from edgebench.report.metric import widest_scope
 from edgebench.report.records import DiscardedRecord, FailedRecord, LostRecord, RunRecord
 from edgebench.session.compress import evaluation_job, make_once
-from edgebench.session.jobs import JobResult, child_environment, run_job
+from edgebench.session.jobs import LONGER, JobResult, child_environment, run_job
 from edgebench_suites.zoo import task_of
 
 if TYPE_CHECKING:
@@ -149,6 +149,7 @@ def _run(
         (InferenceResult, SustainedResult),
         environment=child_environment(threads=cell.params.threads, isa=cell.params.isa, seed=plan.seed),
         limit_s=cell.measure.time_limit_s + load_s,
+        longer=LONGER,
     )
 
 

@@ -6,11 +6,13 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
-from edgebench.errors import EdgebenchError, ReportError, UsageError
+from edgebench import __version__
+from edgebench.errors import EdgebenchError, ReportError
 from edgebench.machine import facts as machine
 from edgebench.machine import interrupts
 from edgebench.machine.claims import sweep_scratch
@@ -23,16 +25,15 @@ from edgebench.report.io import Reservation, reserve
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
 from edgebench.report.records import EndRecord, IdleRecord, ResumedRecord, StartRecord
+from edgebench.session.ground import same_bundle, same_ground, weights_digest
 from edgebench.session.options import Options, Progress
 from edgebench.session.preparation import prepare_all
 from edgebench.session.rounds import measure_all
 from edgebench.session.sampler import recorded
-from edgebench_probes.base import ProbeError
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Plan
     from edgebench.report.model import Report
-    from edgebench.report.records import BundleFacts
 
 # Room for the report and the journal: found missing before measuring starts, not after.
 RESERVED_BYTES = 16 * 2**20
@@ -66,7 +67,7 @@ def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
     sweep_scratch()
     with ExitStack() as stack:
         reservation = stack.enter_context(reserve(options.folder, RESERVED_BYTES))
-        journal = stack.enter_context(_open_journal(plan, options))
+        journal = stack.enter_context(_open_journal(plan, options, progress))
         log = Log(journal)
         # A session that could not even start (a probe that does not exist) leaves no journal behind.
         stack.callback(lambda: None if log.records else journal.remove())
@@ -113,7 +114,7 @@ def _run(plan: Plan, options: Options, log: Log, progress: Progress) -> _End:
         idle(plan, options, log, progress, "after")
     except KeyboardInterrupt:
         return _End(interrupted=True, stopped="interrupted")
-    except (EdgebenchError, ProbeError, OSError) as error:
+    except (EdgebenchError, OSError) as error:
         return _End(stopped=str(error).rstrip("."))
     return _End(complete=log.finished(plan))
 
@@ -124,25 +125,22 @@ def begin(plan: Plan, options: Options, log: Log) -> None:
         log.add(check_machine(plan, options))
         return
     same_bundle(log.start.bundle, options)
+    same_ground(log.start, check_machine(plan, options))
     log.add(ResumedRecord())
 
 
-def _open_journal(plan: Plan, options: Options) -> Journal:
+def _open_journal(plan: Plan, options: Options, progress: Progress) -> Journal:
     """Open the plan's journal: an earlier one is gone on with, or (without --resume) put aside, never lost."""
     path = journal_path(options.folder, plan)
     journal = Journal.open(path, plan.digest)
     if journal.resumed and not options.resume:
-        path.replace(path.with_suffix(".journal.old"))
+        names = (path.with_suffix(f".journal.old-{number}") for number in count(1))
+        aside = next(name for name in names if not name.exists())
+        path.replace(aside)
+        progress.note(f"an earlier session of this plan had not ended: its journal is kept as {aside}")
         journal.close()
         journal = Journal.open(path, plan.digest)
     return journal
-
-
-def same_bundle(before: BundleFacts | None, options: Options) -> None:
-    """Refuse to go on with other artifacts than those that were measured before."""
-    if before != (None if options.bundle is None else options.bundle.facts()):
-        what = "without a bundle" if before is None else f"from the bundle with digest {before.digest[7:19]}"
-        raise UsageError(f"--resume: the stopped session measured {what}: go on as it did, or start without --resume")
 
 
 def journal_path(folder: Path, plan: Plan) -> Path:
@@ -168,6 +166,8 @@ def check_machine(plan: Plan, options: Options) -> StartRecord:
         probes=found,
         probes_missing=tuple(missing),
         bundle=None if options.bundle is None else options.bundle.facts(),
+        edgebench=__version__,
+        weights=weights_digest(options.weights),
     )
 
 

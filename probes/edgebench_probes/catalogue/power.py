@@ -25,7 +25,7 @@ from edgebench_probes.summed import CounterProbe
 
 UNMONITORED = ("Jetson Nano 2GB",)  # boards without an INA3221, which would otherwise be told to load its driver
 THOR = "Thor"  # its INA3221 rails are a part of the board (github.com/rbonghi/jetson_stats, pull request 900)
-METER = "attach a power meter (docs/energy.md lists those supported)"
+METER = "attach a power meter, and name it with --probe"
 
 
 def sampled(source: Source) -> Callable[[], Probe]:

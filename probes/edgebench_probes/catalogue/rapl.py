@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from edgebench_probes import engines
+from edgebench_probes.advice import extra
 from edgebench_probes.base import ProbeError, Scope
 from edgebench_probes.entry import Candidate
 from edgebench_probes.host import Host, masked
@@ -137,7 +138,7 @@ def perf_refused(error: ProbeError, host: Host) -> ProbeError:
 def pyrapl_scopes(spec: Spec, sysfs: Path, host: Host) -> list[Candidate]:
     """PyRAPL's packages: it needs its own package, and the tree at its usual place."""
     if importlib.util.find_spec("pyRAPL") is None:
-        raise ProbeError("pyRAPL is not installed", "install the extra with `pip install 'edgebench[pyrapl]'`")
+        raise ProbeError("pyRAPL is not installed", extra("pyrapl"))
     if sysfs.resolve() != SYSFS:
         raise ProbeError(f"pyRAPL reads {SYSFS} and nothing else, not {sysfs}", "use the probe `rapl`")
     if not any(scope is Scope.PACKAGE for scope, _ in rapl_scopes(spec, sysfs, host)):

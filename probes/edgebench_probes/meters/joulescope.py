@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from edgebench_probes.advice import extra
 from edgebench_probes.base import ProbeError, ProbeInfo
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import ProtocolError, Reading, active_power
@@ -33,9 +34,7 @@ def load() -> Any:
     try:
         return importlib.import_module("pyjoulescope_driver")
     except ImportError:
-        raise ProbeError(
-            "the package pyjoulescope_driver is not installed", "install it with `pip install 'edgebench[joulescope]'`"
-        ) from None
+        raise ProbeError("the package pyjoulescope_driver is not installed", extra("joulescope")) from None
 
 
 class Integral:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edgebench_probes.advice import extra
 from edgebench_probes.base import ProbeError
 from edgebench_probes.meters import usb
 from edgebench_probes.sampling.source import SourceLost
@@ -87,9 +88,7 @@ class SerialLink(Link):
         try:
             serial = importlib.import_module("serial")
         except ImportError:
-            raise ProbeError(
-                "the package pyserial is not installed", "install it with `pip install 'edgebench[meters]'`"
-            ) from None
+            raise ProbeError("the package pyserial is not installed", extra("meters")) from None
         try:
             self._port = serial.Serial(
                 str(self.node), self._baud, timeout=0, write_timeout=WRITE_TIMEOUT_S, exclusive=True

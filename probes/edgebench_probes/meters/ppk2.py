@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from edgebench_probes.advice import extra
 from edgebench_probes.base import ProbeError, ProbeInfo
 from edgebench_probes.meters import usb
 from edgebench_probes.meters.link import open_error
@@ -53,9 +54,7 @@ class Ppk2Source(Source):
         try:
             package = importlib.import_module("ppk2_api.ppk2_api")
         except ImportError:
-            raise ProbeError(
-                "the package ppk2-api is not installed", "install it with `pip install 'edgebench[ppk2]'`"
-            ) from None
+            raise ProbeError("the package ppk2-api is not installed", extra("ppk2")) from None
         try:
             self._meter = package.PPK2_API(str(self._node), timeout=1, write_timeout=1, exclusive=True)
             self._meter.stop_measuring()

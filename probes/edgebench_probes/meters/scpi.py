@@ -14,6 +14,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from edgebench_probes.advice import extra
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
 from edgebench_probes.meters.options import Options
 from edgebench_probes.meters.protocol import ProtocolError, Reading, active_power
@@ -74,9 +75,7 @@ class ScpiSource(PolledSource):
         try:
             pyvisa = importlib.import_module("pyvisa")
         except ImportError:
-            raise ProbeError(
-                "the package pyvisa is not installed", "install it with `pip install 'edgebench[scpi]'`"
-            ) from None
+            raise ProbeError("the package pyvisa is not installed", extra("scpi")) from None
         try:
             self._manager = pyvisa.ResourceManager(self._library)
             self._instrument = self._manager.open_resource(

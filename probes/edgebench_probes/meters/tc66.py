@@ -10,6 +10,7 @@ import importlib
 import struct
 from typing import Any
 
+from edgebench_probes.advice import extra
 from edgebench_probes.base import ProbeError
 from edgebench_probes.meters.protocol import Framer, ProtocolError, Reading, crc16_modbus, electrical
 
@@ -30,7 +31,7 @@ def cipher(key: bytes = KEY) -> Any:
     except ImportError:
         raise ProbeError(
             "the TC66C encrypts what it sends, and the package cryptography is not installed",
-            "install it with `pip install 'edgebench[meters]'`",
+            extra("meters"),
         ) from None
     try:
         return ciphers.Cipher(ciphers.algorithms.AES256(key), ciphers.modes.ECB())

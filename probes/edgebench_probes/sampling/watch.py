@@ -53,6 +53,7 @@ class Watch:
         self._counters: dict[int, Counter] = {}
         self._next = 0
         self._since = (0.0, 0.0)
+        self._length_ns = 0  # of the last window
         self._continued: list[int] = []
         self._previous: Any = None
         self._handles = False
@@ -96,7 +97,7 @@ class Watch:
     def mark(self) -> None:
         """Say that a window begins here; starts a watch that died again, which voids the windows that are open."""
         with self._lock:
-            if not self._send(("mark",)):
+            if not self._send(("mark", self._length_ns)):
                 self._start()
 
     def told(self, key: int | None, since_ns: int) -> Told:
@@ -110,6 +111,7 @@ class Watch:
     def check(self, begin_ns: float, end_ns: float, key: int | None = None) -> Told:
         """Raise WindowInvalid for a standstill or a failed read within a window; else return what was seen."""
         told = self.told(key, round(begin_ns) - BEFORE_NS)
+        self._length_ns = round(end_ns - begin_ns)
         if told.begun_ns > begin_ns + STAMP_NS:
             raise WindowInvalid("the watch over this window died and was started again")
         for event in told.events:

@@ -1,8 +1,9 @@
 """The watch process: reads counters at a low rate, and tells when it, or the process that measures, stood still.
 
 `main`, started by `watch.py` with a socket as its argument, carries out the messages that come over it: ("add", key,
-counter) with the counter's file descriptor, ("drop", key), ("mark",), and ("tell", key, since), which is answered with
-one pickle. Both ends are the same program: no pickle comes from outside. Light on purpose: no numpy, no thread.
+counter) with the counter's file descriptor, ("drop", key), ("mark", expected length), and ("tell", key, since), which
+is answered with one pickle. Both ends are the same program: no pickle comes from outside. Light on purpose: no numpy,
+no thread.
 """
 
 from __future__ import annotations
@@ -27,10 +28,13 @@ from edgebench_probes.stretches import possible
 if TYPE_CHECKING:
     from edgebench_probes.counter import Counter
 
-# Dense where a window begins, then ever wider: each stretch is a share of its window, and a second costs little.
+# Windows come in rows: as many ticks as the last one needs. Where that is not known, dense where a window begins, then
+# ever wider: each stretch is a share of its window, and a second costs little.
+TICKS = 16
 SHARE = 8
 SHORTEST_NS, LONGEST_NS = 10_000_000, 200_000_000
 LOOK_NS = 150_000_000  # between two looks at the state of the process that measures
+WRAP_SHARE = 6  # ticks in the time of a wrap: some may be late
 HELD = 1 << 15  # ticks; then the older half is thinned
 STALL_NS = 30_000_000  # a wake-up this late that no run queue explains: frozen, suspended, or the machine was
 MESSAGE = 1 << 16
@@ -44,6 +48,12 @@ FROZEN = (
     "do_freezer_trap",
     "get_signal",
 )  # where the kernel keeps a stopped process, and one of a frozen control group (version 2)
+
+
+def interval_ns(age_ns: int, expected_ns: int) -> int:
+    """Return the time to the next tick in a window of this age; the last one was `expected_ns` long (0: not known)."""
+    wanted = min(expected_ns // TICKS, age_ns // 2) if age_ns < expected_ns else age_ns // SHARE
+    return min(max(wanted, SHORTEST_NS), LONGEST_NS)
 
 
 class Tick(NamedTuple):
@@ -78,6 +88,12 @@ class Series:
     begun_ns: int
     ticks: list[Tick] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+
+    @property
+    def wraps_ns(self) -> int:
+        """Time in which the counter can wrap."""
+        scale = self.counter.scale
+        return int(min(scale.modulus * scale.joules / scale.max_power_w, 1e6) * 1e9)
 
     def read(self) -> None:
         """Take one tick."""
@@ -192,6 +208,7 @@ class Watcher:
         self._stops: list[Event] = []
         self._standstill = Standstill(os.getppid())
         self._begun_ns = self._marked_ns = time.monotonic_ns()
+        self._expected_ns = 0
 
     def run(self) -> None:
         """Tick and answer until the other end is closed."""
@@ -210,7 +227,8 @@ class Watcher:
 
     def _next_ns(self) -> int:
         now = time.monotonic_ns()
-        return now + min(max((now - self._marked_ns) // SHARE, SHORTEST_NS), LONGEST_NS)
+        wraps_ns = min((series.wraps_ns for series in self._series.values()), default=LONGEST_NS)
+        return now + min(interval_ns(now - self._marked_ns, self._expected_ns), wraps_ns // WRAP_SHARE)
 
     def _tick(self, due_ns: int) -> None:
         self._stop(self._standstill.look(due_ns))
@@ -229,7 +247,7 @@ class Watcher:
         what, *rest = pickle.loads(data)  # noqa: S301 - from our parent
         if what == "mark":
             self._stop(self._standstill.frozen())
-            self._marked_ns = time.monotonic_ns()
+            self._marked_ns, self._expected_ns = time.monotonic_ns(), rest[0]
         elif what == "add":
             key, counter = rest
             if handles:

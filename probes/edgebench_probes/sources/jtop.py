@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
+from edgebench_probes.advice import extra, pip
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
 from edgebench_probes.sampling.source import UNKNOWN, Sample, Source, SourceInfo, SourceLost
 from edgebench_probes.sources.ina3221 import ACCURACY, ACCURACY_SOURCE, LSB_MA, TOTALS
@@ -21,7 +22,6 @@ from edgebench_probes.sources.ina3221 import ACCURACY, ACCURACY_SOURCE, LSB_MA, 
 SOCKET = Path("/run/jtop.sock")
 INTERVAL_S = 0.5  # jetson-stats advises no less; the service keeps the interval of its first client
 ANSWER_S = 10.0
-INSTALL = "install the extra with `pip install 'edgebench[jtop]'`"
 UNREADY = ("", "Error connection")  # no answer (queue.Empty), or no value, within the client's three intervals
 START = "run `sudo systemctl restart jtop.service` on the board"
 
@@ -151,7 +151,7 @@ def _apart(call: Callable[[], object]) -> None:
 def check(path: Path = SOCKET) -> None:
     """Raise ProbeError with the fix if the client is not installed or the socket cannot be used."""
     if importlib.util.find_spec("jtop") is None:
-        raise ProbeError("the package jetson-stats is not installed", INSTALL)
+        raise ProbeError("the package jetson-stats is not installed", extra("jtop"))
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -180,7 +180,7 @@ def _refused(text: str) -> ProbeError:
     if "Mismatch version" in text:
         return ProbeError(
             text.split(" Please", maxsplit=1)[0].rstrip("."),
-            "install the service's major and minor version here, `pip install 'jetson-stats==MAJOR.MINOR.*'`",
+            "the service's major and minor version is needed here: " + pip("'jetson-stats==MAJOR.MINOR.*'"),
         )
     if "Mismatch of Python" in text:
         return ProbeError("the jtop service runs on a Python whose messages this one cannot read", "update the older")

@@ -9,6 +9,7 @@ from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
+from edgebench_probes.advice import extra
 from edgebench_probes.base import ProbeError, ProbeInfo, Scope
 from edgebench_probes.sampling.source import UNKNOWN, PolledSource, Sample, SourceInfo, SourceLost
 
@@ -23,7 +24,6 @@ AMPERE, GA100 = 7, (8, 0)  # NVML_DEVICE_ARCH_AMPERE; the compute capability of 
 OLD_ARCHITECTURES = (2,)  # NVML_DEVICE_ARCH_KEPLER; Fermi has no number, and no driver any more
 OLD_ACCURACY = 0.05
 OLD_ACCURACY_SOURCE = "NVML reference, nvmlDeviceGetPowerUsage: within +/- 5 % on Fermi and Kepler"
-INSTALL = "install the extra with `pip install 'edgebench[nvml]'`"
 
 
 class NvmlSource(PolledSource):
@@ -142,7 +142,7 @@ class NvmlSource(PolledSource):
 def load() -> Any:
     """Import the package and initialise the library, which is harmless when done again; raises ProbeError."""
     if importlib.util.find_spec("pynvml") is None:
-        raise ProbeError("the package nvidia-ml-py is not installed", INSTALL)
+        raise ProbeError("the package nvidia-ml-py is not installed", extra("nvml"))
     pynvml = import_module("pynvml")
     _ask(pynvml.nvmlInit, "the driver's library")
     return pynvml

@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from edgebench_probes.advice import extra
 from edgebench_probes.base import ProbeError, Scope, WindowInvalid
 from edgebench_probes.sources.powercap import Zone, ZoneCounter
 from edgebench_probes.summed import CounterProbe
@@ -24,9 +25,7 @@ def load() -> Any:
     try:
         import pyRAPL
     except ImportError:
-        raise ProbeError(
-            "pyRAPL is not installed", "install the extra with `pip install 'edgebench[pyrapl]'`"
-        ) from None
+        raise ProbeError("pyRAPL is not installed", extra("pyrapl")) from None
     finally:
         logging.disable(disabled)
         root.handlers[:] = handlers

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring  # writing only; nothing is parsed here
 
 from edgebench.compare.verdict import Finding, Verdict
-from edgebench.render.verdicts.text import budget_text, change_text, headline, metric_title, remarks, value_text
+from edgebench.render.verdicts.text import (
+    budget_text,
+    change_text,
+    headline,
+    level_text,
+    metric_title,
+    remarks,
+    value_text,
+    verdict_text,
+)
 from edgebench.report.text import clean
 
 if TYPE_CHECKING:
@@ -20,7 +29,7 @@ if TYPE_CHECKING:
 
 def junit(comparison: Comparison) -> str:
     """Return the XML document; a difference of the fingerprint or a removed cell is a test case of its own."""
-    cases = [_case(finding, comparison.allowed) for finding in comparison.findings]
+    cases = [_case(finding, comparison.allowed) for finding in (*comparison.whole, *comparison.findings)]
     cases += [
         _named("fingerprint", entry.field, "error", f"{entry.base} in base, {entry.head} in head")
         for entry in comparison.hard
@@ -43,7 +52,8 @@ def junit(comparison: Comparison) -> str:
 
 def _case(finding: Finding, allowed: Sequence[str]) -> Element:
     case = Element("testcase", {"classname": _text(finding.cell), "name": _text(metric_title(finding.metric))})
-    told = f"{change_text(finding)}, budget {budget_text(finding)}"
+    against = "" if finding.level_change is None else f", against its history {level_text(finding)}"
+    told = f"{change_text(finding)}{against}, budget {budget_text(finding)}"
     reason = finding.reason or told
     details = (
         f"{finding.metric}: base {value_text(finding.base, finding)}, head {value_text(finding.head, finding)}, {told}"
@@ -58,7 +68,7 @@ def _case(finding: Finding, allowed: Sequence[str]) -> Element:
             child.set("type", finding.verdict.value)
             child.text = _text(details)
     elif finding.change:
-        SubElement(case, "system-out").text = _text(f"{finding.verdict}: {details}")
+        SubElement(case, "system-out").text = _text(f"{verdict_text(finding)}: {details}")
     return case
 
 

@@ -16,9 +16,12 @@ from edgebench.render.verdicts.text import (
     by_severity,
     change_text,
     headline,
+    level_text,
     metric_title,
     remarks,
     value_text,
+    verdict_text,
+    whole_lines,
 )
 from edgebench.report.text import clean
 
@@ -52,6 +55,7 @@ def markdown(comparison: Comparison) -> str:
     told = f"\nbase {_plain(comparison.base.label, 200)}, head {_plain(comparison.head.label, 200)}"
     common = ", ".join(f"{key} {value}" for key, value in comparison.common)
     parts.append(told + (f"; all cells: {_plain(common)}\n" if common else "\n"))
+    parts += [f"- {_plain(line)}\n" for line in whole_lines(comparison)]
     if comparison.hard:
         rows = [(entry.field, entry.base, entry.head) for entry in comparison.hard[:40]]
         parts.append("\n| must be equal | base | head |\n|---|---|---|\n" + "".join(_row(row) for row in rows))
@@ -95,6 +99,10 @@ def _cells(finding: Finding) -> tuple[str, ...]:
     change = change_text(finding)
     if finding.verdict is Verdict.INCOMPARABLE:
         change = finding.reason or change
+    elif finding.level_change is not None:
+        change += f", vs history {level_text(finding)}"
+    if finding.worse:
+        change = f"{verdict_text(finding)}: {change}"
     return (
         finding.cell,
         metric_title(finding.metric),

@@ -13,9 +13,12 @@ from edgebench.render.verdicts.text import (
     change_text,
     detectable_text,
     headline,
+    level_text,
     metric_title,
     remarks,
     value_text,
+    verdict_text,
+    whole_lines,
 )
 from edgebench.report.text import clean
 
@@ -36,6 +39,7 @@ def verdict_table(comparison: Comparison) -> RenderableType:
     parts.append(Text(clean(f"base {comparison.base.label}, head {comparison.head.label}"), style="dim"))
     if comparison.common:
         parts.append(Text("all cells: " + clean(", ".join(f"{k} {v}" for k, v in comparison.common)), style="dim"))
+    parts += [Text(clean(line)) for line in whole_lines(comparison)]
     parts += [_hard(comparison)] if comparison.hard else []
     shown = by_severity(comparison.findings)
     rows = shown[:_ROWS]
@@ -58,13 +62,15 @@ def _columns(rows: list[Finding]) -> list[Column]:
     def column(header: str, cells: list[str], *, left: bool = False) -> Column:
         return Column(header, tuple(map(clean, cells)), justify="left" if left else "right")
 
+    history = [column("vs history [95 %]", list(map(level_text, rows)))] if any(row.level for row in rows) else []
     return [
         column("benchmark", [finding.cell for finding in rows], left=True),
         column("metric", [metric_title(finding.metric) for finding in rows], left=True),
-        column("verdict", [finding.verdict.value for finding in rows], left=True),
+        column("verdict", list(map(verdict_text, rows)), left=True),
         column("change [95 %]", [change_text(finding) for finding in rows]),
         column("base", [value_text(finding.base, finding) for finding in rows]),
         column("head", [value_text(finding.head, finding) for finding in rows]),
+        *history,
         column("budget", [budget_text(finding) for finding in rows]),
         column("could find", [detectable_text(finding) for finding in rows]),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from edgebench.compare.policy import PERCENTILES
@@ -27,6 +28,11 @@ def metric_title(metric: str) -> str:
     return f"{title(name)} {suffix}" if suffix in PERCENTILES else title(metric)
 
 
+def verdict_text(finding: Finding) -> str:
+    """Return a finding's verdict; what is surely worse and surely inside its budget is ``PASS (worse)``."""
+    return f"{finding.verdict} (worse)" if finding.worse else finding.verdict.value
+
+
 def change_text(finding: Finding) -> str:
     """Return a change with its interval: ``+5.6 % [+4.9, +6.3]``, accuracy in points."""
     if finding.change is None:
@@ -36,10 +42,17 @@ def change_text(finding: Finding) -> str:
     if finding.exact:
         digits = 0 if finding.change == 0 else 2
         return f"{signed(100 * finding.change, digits)} %"
-    shown = f"{signed(100 * finding.change, 1)} %"
-    if finding.interval is None:
-        return shown
-    return f"{shown} [{signed(100 * finding.interval[0], 1)}, {signed(100 * finding.interval[1], 1)}]"
+    return _with_ends(finding.change, finding.interval)
+
+
+def level_text(finding: Finding) -> str:
+    """Return the head against the level of a history, with its interval; a dash where there is none."""
+    return NONE if finding.level_change is None else _with_ends(finding.level_change, finding.level_interval)
+
+
+def _with_ends(change: float, ends: tuple[float, float] | None) -> str:
+    shown = f"{signed(100 * change, 1)} %"
+    return shown if ends is None else f"{shown} [{signed(100 * ends[0], 1)}, {signed(100 * ends[1], 1)}]"
 
 
 def value_text(value: float | None, finding: Finding) -> str:
@@ -71,13 +84,54 @@ def headline(comparison: Comparison) -> str:
     if not comparison.findings:
         return f"{verdict}: the two have no metric of any benchmark in common"
     parts = [f"{counts[name]} {_word(name)}" for name in ORDER if counts[name]]
+    if worse := sum(finding.worse for finding in comparison.findings):
+        parts[-1] += f" ({worse} of them worse, inside the budget)"
     if comparison.removed:
         parts.append(f"{len(comparison.removed)} removed")
     cells = len({finding.cell for finding in comparison.findings})
     more = ""
     if verdict is Verdict.INCONCLUSIVE and comparison.exit_code == 0:
         more = " (inconclusive is allowed)"
-    return f"{verdict}: {', '.join(parts)} in {cells} benchmark{'' if cells == 1 else 's'}{more}"
+    told = [f"{', '.join(parts)} in {cells} benchmark{'' if cells == 1 else 's'}{more}"]
+    told += [f"{line.verdict} as a whole: {metric_title(line.metric)}" for line in _failed(comparison)]
+    if found := _findable(comparison):
+        told.append(found)
+    if comparison.cautions:
+        told.append(f"the reports warn of {', '.join(comparison.cautions)}")
+    return f"{verdict}: {'; '.join(told)}"
+
+
+def whole_lines(comparison: Comparison) -> list[str]:
+    """Return a line a metric about all benchmarks together: the geometric mean's change, and its verdict."""
+    lines = []
+    for finding in comparison.whole:
+        history = f", against its history {level_text(finding)}" if finding.level_change is not None else ""
+        lines.append(
+            f"{finding.cell}, {metric_title(finding.metric)}: {verdict_text(finding)}, geometric mean "
+            f"{change_text(finding)}{history}, could find {detectable_text(finding)}"
+        )
+    return lines
+
+
+def _failed(comparison: Comparison) -> list[Finding]:
+    """Return the lines of all benchmarks that are as bad as the verdict."""
+    bad = {Verdict.REGRESSED, Verdict.INCONCLUSIVE} & {comparison.verdict}
+    return [line for line in comparison.whole if line.verdict in bad]
+
+
+def _findable(comparison: Comparison) -> str:
+    """Say which change would have been found in the first metric that varies: in one benchmark, and in all."""
+    measured = [finding for finding in comparison.findings if finding.interval is not None]
+    if not measured:
+        return ""
+    metric = measured[0].metric
+    known = [finding.detectable for finding in measured if finding.metric == metric]
+    changes = sorted(math.inf if change is None else change for change in known)
+    single = changes[len(changes) // 2]
+    told = f"{signed(100 * single, 1)} % in one benchmark" if single < math.inf else "nothing in a single benchmark"
+    line = next((line for line in comparison.whole if line.metric == metric), None)
+    whole = "" if line is None or line.detectable is None else f", {detectable_text(line)} in all of them"
+    return f"could find {metric_title(metric)} {told}{whole}"
 
 
 def names_text(names: Sequence[str]) -> str:

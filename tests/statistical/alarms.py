@@ -1,0 +1,91 @@
+"""The table of false alarms in docs/compare.md: suites of unchanged code in which anything REGRESSED.
+
+`python -m tests.statistical.alarms` prints it (some minutes of a processor); `--write` puts it into the golden file and
+the documentation. Beside what a gate must never do stands what it must: find a slow-down of everything, and pass.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgebench.compare.verdict import Verdict
+from tests.statistical.gates import PAIRS_OF_CELLS, stored_suite
+from tests.statistical.tables import DOCS, ROOT, between
+from tests.statistical.verdicts import compared
+from tests.statistical.worlds import WORLDS
+
+GOLDEN = ROOT / "tests" / "golden" / "alarms.json"
+RUNS, HISTORIES, SPREADS = (2, 3, 5, 10), (0, 2, 10, 30), (0.005, 0.01, 0.03)
+SUITES, VERDICTS = 50, 60
+NOTHING = np.zeros(len(PAIRS_OF_CELLS))
+
+
+def alarms(suites: int = SUITES) -> dict[str, dict[str, float]]:
+    """Return the share of suites with a REGRESSED by world and number of reports, over all runs and spreads.
+
+    ``worst`` is the highest share of any number of reports and runs and spread.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name, world in WORLDS.items():
+        shares = {}
+        for history in HISTORIES:
+            for runs in RUNS:
+                for spread in SPREADS:
+                    rng = np.random.default_rng([runs, history, round(1000 * spread)])
+                    seen = [
+                        stored_suite(rng, change=NOTHING, history=history, runs=runs, spread=spread, world=world).alarm
+                        for _ in range(suites)
+                    ]
+                    shares[history, runs, spread] = float(np.mean(seen))
+        row = {
+            str(history): round(float(np.mean([share for key, share in shares.items() if key[0] == history])), 5)
+            for history in HISTORIES
+        }
+        found[name] = {**row, "worst": round(max(shares.values()), 4)}
+        sys.stderr.write(f"{name}: {found[name]}\n")
+    return found
+
+
+def reached(suites: int = VERDICTS) -> dict[str, dict[str, float]]:
+    """Return how often unchanged code passes, and a slow-down of everything by 5 % is found: 10 reports, 1 % spread."""
+    found = {}
+    for runs in (3, 5, 10):
+        still = [compared(seed, history=10, runs=runs).verdict for seed in range(suites)]
+        slow = [compared(seed, history=10, runs=runs, change=np.log(1.05)).verdict for seed in range(suites)]
+        found[str(runs)] = {
+            "PASS": round(float(np.mean([verdict is Verdict.PASS for verdict in still])), 3),
+            "REGRESSED": round(float(np.mean([verdict is Verdict.REGRESSED for verdict in slow])), 3),
+        }
+    return found
+
+
+def as_markdown(table: Mapping[str, Mapping[str, float]], verdicts: Mapping[str, Mapping[str, float]]) -> str:
+    """Return both tables as the documentation has them."""
+    titles = [f"{history} reports" for history in HISTORIES]
+    cases = len(HISTORIES) * len(RUNS) * len(SPREADS)
+    lines = [f"| runs are | {' | '.join(titles)} | worst of {cases} |", "|---|" + "--:|" * (len(titles) + 1)]
+    for name, row in table.items():
+        shown = [f"{100 * row[str(history)]:.2f} %" for history in HISTORIES]
+        lines.append(f"| {name} | {' | '.join(shown)} | {100 * row['worst']:.1f} % |")
+    lines += ["", "| runs a report | unchanged: PASS | all slower by 5 %: REGRESSED |", "|--:|--:|--:|"]
+    for runs, row in verdicts.items():
+        lines.append(f"| {runs} | {100 * row['PASS']:.0f} % | {100 * row['REGRESSED']:.0f} % |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Print the tables, or write them where they belong."""
+    verdicts, table = reached(), alarms()
+    text = as_markdown(table, verdicts)
+    if "--write" in sys.argv:
+        GOLDEN.write_text(json.dumps({"alarms": table, "reached": verdicts}, indent=1) + "\n", encoding="utf-8")
+        DOCS.write_text(between(DOCS.read_text(encoding="utf-8"), "alarms", text), encoding="utf-8")
+    sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -91,3 +91,10 @@ def test_a_damaged_reference_is_one_sentence(tmp_path: Path) -> None:
         with pytest.raises(BackendError, match=f"{name}.npz") as caught:
             read_reference(tmp_path / f"{name}.npz")
         assert "\n" not in str(caught.value)
+
+
+def test_answers_that_the_reference_holds_for_as_likely_are_equal() -> None:
+    expected = [np.array([[0.0, 1.0, 0.99], [0.0, 1.0, 0.5]])]
+    found = [np.array([[0.0, 0.9, 1.0], [0.0, 0.9, 1.0]])]
+    assert compare(found, expected, axis=-1, classes_in=0).top1 == 0.0
+    assert compare(found, expected, axis=-1, classes_in=0, ties=0.02).top1 == 0.5

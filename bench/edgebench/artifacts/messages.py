@@ -16,12 +16,13 @@ RecipeValue: TypeAlias = bool | int | float | str | tuple[str, ...]
 
 
 class OwnModel(Job, frozen=True, kw_only=True):
-    """A user's model file."""
+    """A user's model file; `beside` are its other files, relative to its folder."""
 
     path: str
     format: str
     shapes: Shapes
     digest: str
+    beside: tuple[str, ...] = ()
 
 
 class PrepareJob(Job, frozen=True, kw_only=True):

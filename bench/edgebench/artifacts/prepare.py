@@ -24,7 +24,7 @@ from edgebench.artifacts.links.training import compressed
 from edgebench.artifacts.messages import Prepared, PrepareJob
 from edgebench.backends.families import FAMILIES
 from edgebench.backends.registry import resolve
-from edgebench.compress.steps import Step, parse_variant
+from edgebench.compress.steps import BASELINE, Step, parse_variant
 from edgebench.measure.messages import Clock
 from edgebench.measure.probes import opened
 from edgebench.measure.process import answer_job
@@ -53,13 +53,13 @@ def make(chain: Chain) -> tuple[ArtifactRecord, ArtifactRecord | None]:
     """Return the artifact of the job's variant for the job's family, and what torch FP32 answers with its weights.
 
     The FP32 reference is that of the variant's own model before anything made it integer: pruning and distillation
-    change weights on purpose and are compared with themselves. There is none for a user's file.
+    change weights on purpose and are compared with themselves.
+    A user's file is compared with itself before it was compressed, in the same runtime.
     """
     steps = parse_variant(chain.job.variant)
     family = chain.job.family
     if (own := chain.job.own) is not None:
-        variant = chain.job.variant
-        return make_own(chain, own, quantise=variant == "ptq-static", halve=variant == "fp16"), None
+        return make_own(chain, own, None if chain.job.variant == BASELINE else chain.job.variant)
     current = full_precision = baseline(chain)
     for step in steps:
         if step.kind.final:

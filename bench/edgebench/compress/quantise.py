@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 # As ONNX Runtime documents for TensorRT.
 _FOR_ENGINE = {"ActivationSymmetric": True, "WeightSymmetric": True, "AddQDQPairToWeight": True, "QuantizeBias": False}
+# The first opset whose quantising operators take a scale a channel, and the most that a protobuf file can hold.
+_PER_CHANNEL = 13
+_MOST_INSIDE = 2**31 - 2**24
 
 
 def dynamic(model: nn.Module) -> nn.Module:
@@ -145,7 +148,7 @@ def static_onnx(src: Path, dst: Path, calibration: Sequence[F32], *, for_engine:
     ):
         prepared = Path(scratch) / "prepared.onnx"
         # The symbolic pass only serves transformers; ONNX's own inference and folding are enough for these nets.
-        quant_pre_process(src, prepared, skip_symbolic_shape=True)
+        quant_pre_process(_in_one_file(src, Path(scratch)), prepared, skip_symbolic_shape=True)
         quantize_static(
             prepared,
             dst,
@@ -162,6 +165,29 @@ def static_onnx(src: Path, dst: Path, calibration: Sequence[F32], *, for_engine:
         if not for_engine:
             slim_onnx(model)
             onnx.save(model, dst)
+
+
+def _in_one_file(src: Path, scratch: Path) -> Path:
+    """Return the file as the quantiser takes it: its weights inside, and an opset that has scales per channel."""
+    import onnx
+
+    model = onnx.load(src, load_external_data=False)
+    kept = (entry for tensor in model.graph.initializer for entry in tensor.external_data if entry.key == "length")
+    if (outside := sum(int(entry.value) for entry in kept)) >= _MOST_INSIDE:
+        raise CompressionError(
+            f"{src.name}: its weights take {outside / 1e9:.1f} GB, and ONNX Runtime's quantiser takes what fits in one "
+            "file, 2 GB: measure it as it is"
+        )
+    opset = next((item.version for item in model.opset_import if item.domain in {"", "ai.onnx"}), _PER_CHANNEL)
+    if opset >= _PER_CHANNEL and not outside:
+        return src
+    model = onnx.load(src)
+    if opset < _PER_CHANNEL:
+        with refusals(f"{src.name}: is of opset {opset}, and INT8 per channel needs {_PER_CHANNEL}; raising it failed"):
+            model = onnx.version_converter.convert_version(model, _PER_CHANNEL)
+    whole = scratch / "whole.onnx"
+    onnx.save(model, whole)
+    return whole
 
 
 def _only_input(path: Path) -> str:

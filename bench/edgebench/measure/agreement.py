@@ -44,11 +44,14 @@ TOLERANCES: Mapping[str, Tolerance] = {
 }
 
 
-def compare(found: Sequence[Array], expected: Sequence[Array], *, axis: int, classes_in: int) -> Agreement:
+def compare(
+    found: Sequence[Array], expected: Sequence[Array], *, axis: int, classes_in: int, ties: float = 0.0
+) -> Agreement:
     """Compare outputs with those of torch FP32; both [samples, …] in the same order and shapes.
 
     The cosine is of each sample's whole output, averaged over samples and outputs. The arg-max is taken over `axis` of
-    output `classes_in`: of a class for each image, pixel, anchor or token. Raises ValueError where shapes differ.
+    output `classes_in`: of a class for each image, pixel, anchor or token. Equal as well are two that the
+    expected answers hold for as likely, but for the share `ties` of their range. Raises ValueError where shapes differ.
     """
     import numpy as np
 
@@ -58,7 +61,12 @@ def compare(found: Sequence[Array], expected: Sequence[Array], *, axis: int, cla
     cosines = [cosine(first, second) for first, second in zip(found, expected, strict=True)]
     finite = all(bool(np.isfinite(array).all()) for array in found)
     first, second = found[classes_in], expected[classes_in]
-    equal = np.argmax(first, axis=axis) == np.argmax(second, axis=axis)
+    chosen, best = np.argmax(first, axis=axis), np.argmax(second, axis=axis)
+    equal = chosen == best
+    if ties:
+        values = second.astype(np.float64)
+        taken = np.take_along_axis(values, np.expand_dims(chosen, axis), axis).squeeze(axis)
+        equal |= values.max(axis=axis) - taken <= ties * (values.max(axis=axis) - values.min(axis=axis))
     # What is not a number has no largest: such an answer agrees with nothing.
     equal &= np.isfinite(first).all(axis=axis)
     return Agreement(float(np.mean(cosines)) if finite else None, float(equal.mean()), int(equal.size))
@@ -86,16 +94,16 @@ def tolerance_of(precision: str, variant: str) -> tuple[str, Tolerance]:
     return name, TOLERANCES.get(name, TOLERANCES["fp32"])
 
 
-def shortfall(agreement: Agreement, precision: str, variant: str) -> str | None:
-    """Say in one sentence where outputs agree less than their precision must, or None."""
+def shortfall(agreement: Agreement, precision: str, variant: str, reference: str = "torch FP32") -> str | None:
+    """Say in one sentence where outputs agree less with the `reference` than their precision must, or None."""
     name, least = tolerance_of(precision, variant)
     found = agreement.cosine
     if found is None:
-        return "its outputs are not finite where those of torch FP32 are: the artifact or the runtime is wrong"
+        return f"its outputs are not finite where those of {reference} are: the artifact or the runtime is wrong"
     if found >= least.cosine and agreement.top1 >= least.top1:
         return None
     return (
-        f"its outputs agree with torch FP32 only to cosine {found:.4f} and arg-max {agreement.top1:.1%}, "
+        f"its outputs agree with {reference} only to cosine {found:.4f} and arg-max {agreement.top1:.1%}, "
         f"where {name} must reach {least.cosine:g} and {least.top1:.0%}: "
         "its speed and energy are those of a model that answers differently"
     )

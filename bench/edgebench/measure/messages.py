@@ -88,6 +88,12 @@ class EvaluateJob(Job, frozen=True, kw_only=True):
     reference: str | None
 
 
+class AnswersJob(Job, frozen=True):
+    """What a user's model answers; `reference` is the file of its FP32 form's answers, where there is one."""
+
+    reference: str | None = None
+
+
 class TimedJob(Job, frozen=True, kw_only=True, tag="timed"):
     """Values of loops of passes; `loops` 0: as many as fill `passes` and last `min_value_s`."""
 
@@ -135,6 +141,7 @@ class MeasureJob(Job, frozen=True, kw_only=True, tag="measure"):
     weights_only: bool = False
     describe: bool = False
     evaluate: EvaluateJob | None = None
+    answers: AnswersJob | None = None
 
 
 def encode(message: Message) -> bytes:

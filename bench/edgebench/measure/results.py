@@ -130,12 +130,24 @@ class Agreement(Message, frozen=True):
     answers: int
 
 
+class Answers(Message, frozen=True, kw_only=True):
+    """What a user's model answers: all numbers `finite`, and `constant` whatever it is fed; or why that is unknown."""
+
+    finite: bool | None = None
+    constant: bool | None = None
+    why_not: str | None = None
+
+
 class Quality(Message, frozen=True, kw_only=True):
-    """What is known of a file's answers: on labelled images, by its task, and against torch FP32."""
+    """What is known of a file's answers: on labelled images, by its task, and against FP32.
+
+    FP32 is torch's, or for a user's file (whose `answers` are looked at) its own form before it was compressed.
+    """
 
     evaluation: Evaluation | None = None
     task: TaskQuality | None = None
     agreement: Agreement | None = None
+    answers: Answers | None = None
 
 
 class RunAnswer(Answer, frozen=True, kw_only=True):

@@ -11,12 +11,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.executed import count_compute, is_compute
 from edgebench.backends.registry import get_backend, resolve
 from edgebench.errors import BackendError
+from edgebench.measure.feeds import random_feeds
 from edgebench.measure.messages import (
     ArtifactFile,
     EvaluateJob,
@@ -24,14 +25,13 @@ from edgebench.measure.messages import (
     RunClock,
     Shapes,
 )
+from edgebench.measure.own_answers import check_answers
 from edgebench.measure.phases import peak_memory_bytes
 from edgebench.measure.process import answer_job
 from edgebench.measure.results import InferenceResult, Layers, Process, Quality, SustainedResult
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Backend, LoadedModel
-
-    Feeds = dict[str, Any]
 
 
 def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedResult:
@@ -42,7 +42,7 @@ def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedRes
     versions = backend.versions()
     loading_s = time.monotonic()
     model = _load(backend, job)
-    run = model.bind(_feeds(model, job.seed))
+    run = model.bind(random_feeds(model.inputs, job.seed))
     begun = time.perf_counter()
     run()
     first_s = time.perf_counter() - begun
@@ -67,6 +67,8 @@ def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedRes
     if job.evaluate is not None and job.artifact is not None:
         del run
         quality = quality_of(backend, job.artifact, job.threads, job.precision, job.evaluate, job.seed)
+    elif job.answers is not None:
+        quality = check_answers(model, job.answers.reference, job.seed)
     clock = RunClock(
         started_s=started_s,
         loading_s=loading_s,
@@ -105,20 +107,6 @@ def quality_of(
     from edgebench.measure.quality import evaluate  # a cell's other runs need neither data nor tasks
 
     return evaluate(lambda shapes: _opened(backend, file, threads, precision, shapes), asked, seed=seed)
-
-
-def _feeds(model: LoadedModel, seed: int) -> Feeds:
-    """Standard normal inputs (as normalised images are), or zeros-and-ones for integers; the same in every run."""
-    import numpy as np
-
-    generator = np.random.default_rng(seed)
-    feeds: Feeds = {}
-    for spec in model.inputs:
-        if np.issubdtype(np.dtype(spec.dtype), np.integer) or spec.dtype == "bool":
-            feeds[spec.name] = generator.integers(0, 2, size=spec.shape).astype(spec.dtype)
-        else:
-            feeds[spec.name] = generator.standard_normal(size=spec.shape, dtype=np.float32).astype(spec.dtype)
-    return feeds
 
 
 def _layers(model: LoadedModel, asked: str) -> Layers | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.backends.families import FAMILIES, SUFFIXES
+from edgebench.backends.onnxfile import outside, read_facts
 from edgebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 class BringYourOwn:
     """A model file of the user's, measured in place of the suite's models.
 
-    `shapes` are those the user fixed, by input name (``*``: the only input); `digest` is over the file's content.
+    `path` keeps the name that the user gave, also where it is a link. `shapes` are those the user fixed, by input name
+    (``*``: the only input); `digest` is over the content of all files that the model consists of, with the names by
+    which it knows them; `beside` are those names, relative to the model's folder, without the model's own.
     """
 
     path: Path
     format: str
     shapes: dict[str, tuple[int, ...]]
     digest: str
+    beside: tuple[str, ...] = ()
 
 
 def own_model(path: Path, shapes: Sequence[str]) -> BringYourOwn:
@@ -33,21 +37,38 @@ def own_model(path: Path, shapes: Sequence[str]) -> BringYourOwn:
     form = SUFFIXES.get(path.suffix.lower())
     if form is None:
         raise UsageError(f"--model {path}: give a file that ends in {', '.join(SUFFIXES)}")
-    files = [path, path.with_suffix(".bin")] if form == "openvino" else [path]
-    total = hashlib.sha256()
-    for file in files:
-        try:
+    try:
+        beside = _beside(path, form)
+        total = hashlib.sha256()
+        for name in ("", *beside):
+            file = path.parent / name if name else path
+            total.update(f"{name}\0".encode())
             with file.open("rb") as stream:
                 total.update(hashlib.file_digest(stream, "sha256").digest())
-        except OSError as error:
-            raise UsageError(f"--model {file}: cannot be read ({error.strerror}): check name and permissions") from None
+    except OSError as error:
+        file = error.filename or path
+        raise UsageError(f"--model {file}: cannot be read ({error.strerror}): check name and permissions") from None
     fixed: dict[str, tuple[int, ...]] = {}
     for text in shapes:
         name, _, sizes = text.rpartition("=")
         if not re.fullmatch(r"[1-9][0-9]{0,6}(x[1-9][0-9]{0,6}){0,7}", sizes):
             raise UsageError(f"--shape {text}: write sizes above zero joined by x, such as 1x3x224x224 or ids=1x128")
         fixed[name or "*"] = tuple(int(size) for size in sizes.split("x"))
-    return BringYourOwn(path.resolve(), form, fixed, total.hexdigest())
+    return BringYourOwn(path.absolute(), form, fixed, total.hexdigest(), beside)
+
+
+def _beside(path: Path, form: str) -> tuple[str, ...]:
+    """Return the names of a model's other files: an IR's weights, an ONNX file's external data."""
+    if form == "openvino":
+        return (path.with_suffix(".bin").name,)
+    if form != "onnx":
+        return ()
+    names = sorted(read_facts(path).external)
+    if found := next((name for name in names if outside(name)), None):
+        raise UsageError(
+            f"--model {path}: keeps weights in {found[:80]!r}, outside its folder: export it with its data beside it"
+        )
+    return tuple(names)
 
 
 def why_not_own(form: str, family: str, variant: str) -> str | None:

@@ -18,10 +18,12 @@ from edgebench.render.studies.pi import pi_section
 from edgebench.render.sustained import section as sustained_section
 from edgebench.render.tables import Column, Section
 from edgebench.report.model import Benchmark, Contrast, Report
+from edgebench.report.wrong import answers_wrongly
 
 _CLOSING_ROWS = 40
 # Kinds that are shown in another way than by latency and energy of a pass.
 _OWN_SECTION = frozenset({"sustained", "operator", "compress"})
+_NO_GAIN = "† answers differently, so what it saves is no gain: see its warnings"
 
 
 def sections(report: Report, *, sparks: bool = True) -> list[Section]:
@@ -70,15 +72,22 @@ def essentials(report: Report) -> Section | None:
     columns = (
         name_column(rows, labels),
         column("latency", rows, lambda row: cells.metric_cell(row, "latency_s")),
-        column("against\nits baseline", rows, lambda row: cells.contrast_cell(change.get(row.name))),
+        column("against\nits baseline", rows, lambda row: _change(row, change.get(row.name))),
         energy_column("energy_gross_j", rows),
         column("size", rows, cells.size_cell),
         *quality_columns(rows),
     )
     notes = [f"all: {labels.common}"] if labels.common else []
+    if any(answers_wrongly(row) for row in rows):
+        notes.append(_NO_GAIN)
     if len(everything) > len(rows):
         notes.append(f"and {len(everything) - len(rows)} more: see them with 'edgebench show'")
     return Section("", (columns,), notes=tuple(notes))
+
+
+def _change(row: Benchmark, contrast: Contrast | None) -> str:
+    shown = cells.contrast_cell(contrast)
+    return f"{shown} †" if contrast is not None and answers_wrongly(row) else shown
 
 
 def _inference(title: str, benchmarks: Sequence[Benchmark]) -> Section | None:
@@ -114,11 +123,12 @@ def _contrasts(report: Report) -> Section | None:
     metrics = list(dict.fromkeys(contrast.metric for contrast in told))
     bases = list(dict.fromkeys(base for base, _ in pairs))
     involved = {name for pair in pairs for name in pair}
+    wrong = {row.name for row in report.benchmarks if answers_wrongly(row)}
     labels = cells.labels([row for row in report.benchmarks if row.name in involved])
     tables: list[tuple[Column, ...]] = []
     for base in bases:
         heads = [head for first, head in pairs if first == base]
-        named = tuple(labels.names.get(head, head) for head in heads)
+        named = tuple(labels.names.get(head, head) + (" †" if head in wrong else "") for head in heads)
         columns = [Column(f"against\n{labels.names.get(base, base)}", named, "left")]
         columns += [
             Column(cells.title(m), tuple(cells.contrast_cell(found.get((base, head, m))) for head in heads))
@@ -126,6 +136,7 @@ def _contrasts(report: Report) -> Section | None:
         ]
         tables.append(tuple(columns))
     methods = ", ".join(dict.fromkeys(contrast.method for contrast in told))
-    return Section(
-        "Differences inside this report", tuple(tables), notes=(f"[95 % interval]; {methods}", *common_note(labels))
-    )
+    notes = [f"[95 % interval]; {methods}", *common_note(labels)]
+    if wrong & involved:
+        notes.append(_NO_GAIN)
+    return Section("Differences inside this report", tuple(tables), notes=tuple(notes))

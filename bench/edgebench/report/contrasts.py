@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edgebench.report.intervals import Estimate, exact_ratio, paired_difference, paired_ratio
 from edgebench.report.model import Benchmark, BreakEven, Contrast
 from edgebench.report.quantity import Metric, Missing
+from edgebench.report.wrong import answers_wrongly
 
 if TYPE_CHECKING:
     from edgebench.measure.results import Evaluation
@@ -111,7 +112,9 @@ def with_break_even(report: Report) -> Iterator[Benchmark]:
             yield cell
             continue
         own, base = cell.metrics.get("energy_gross_j"), baseline.metrics.get("energy_gross_j")
-        if (
+        if answers_wrongly(cell):
+            why = Missing(reason="its outputs are not those of the baseline, so nothing repays it: see its warnings")
+        elif (
             spent is None
             or own is None
             or base is None

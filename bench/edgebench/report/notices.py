@@ -14,7 +14,7 @@ from edgebench.report.quantity import Notice
 
 if TYPE_CHECKING:
     from edgebench.machine.facts import MachineFacts
-    from edgebench.measure.results import Layers
+    from edgebench.measure.results import Layers, Quality
     from edgebench.plan.plan import Benchmark
     from edgebench.report.log import Log
     from edgebench.report.records import ArtifactRecord, FailedRecord, RunRecord, RunResult
@@ -44,9 +44,7 @@ def cell_notices(cell: Benchmark, runs: Sequence[RunRecord], artifact: ArtifactR
     if cell.params.precision == "fp16" and layers and not layers.counts.get("fp16"):
         text = "half-precision weights only: no layer was executed in FP16 here, as the runtime tells it"
         yield Notice(code="fp16-not-executed", text=text)
-    agreement = None if first.quality is None else first.quality.agreement
-    if agreement and (short := shortfall(agreement, cell.params.precision, cell.params.variant)):
-        yield Notice(code="disagrees", text=short)
+    yield from _answers(cell, first.quality)
     if artifact is not None and "seeded" in (artifact.notes.weights or "") and not artifact.notes.trained:
         yield Notice(code="untrained", text="the weights are a seeded initialisation: its accuracy means nothing")
     if cell.params.isa != "none":
@@ -64,6 +62,24 @@ def unfinished(cell: Benchmark, runs: int, failed: FailedRecord | None) -> Itera
     if runs < (wanted := cell.measure.processes):
         why = "the session ended" if failed is None else f"run {runs + 1} failed: {failed.reason}"
         yield Notice(code="runs-missing", text=f"{runs} of {wanted} runs ({why}): --resume measures the others")
+
+
+def _answers(cell: Benchmark, quality: Quality | None) -> Iterator[Notice]:
+    if quality is None:
+        return
+    answers = quality.answers
+    reference = "torch FP32" if answers is None else "the FP32 form of the same file"
+    found = quality.agreement
+    if found and (short := shortfall(found, cell.params.precision, cell.params.variant, reference)):
+        yield Notice(code="disagrees", text=short)
+    if answers is None:
+        return
+    if answers.finite is False:
+        text = "its outputs are not finite (NaN or infinite): its speed and energy are those of a model without answers"
+        yield Notice(code="not-finite", text=text)
+    if answers.constant:
+        text = "its outputs are the same whatever it is fed: its speed and energy may be those of no computation"
+        yield Notice(code="constant", text=text)
 
 
 def emulation(machine: MachineFacts) -> Iterator[Notice]:

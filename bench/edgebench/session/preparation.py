@@ -218,6 +218,6 @@ def prepare_job(
         weights=str(options.weights) if options.weights else None,
         own=None
         if own is None
-        else OwnModel(path=str(own.path), format=own.format, shapes=own.shapes, digest=own.digest),
+        else OwnModel(path=str(own.path), format=own.format, shapes=own.shapes, digest=own.digest, beside=own.beside),
         probes=options.probes,
     )

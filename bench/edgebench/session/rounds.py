@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.machine.facts import cpus_for
 from edgebench.machine.state import disturbance, read_state
-from edgebench.measure.messages import ArtifactFile, EnergyJob, MeasureJob, Shapes, SustainedJob, TimedJob
+from edgebench.measure.messages import AnswersJob, ArtifactFile, EnergyJob, MeasureJob, Shapes, SustainedJob, TimedJob
 from edgebench.measure.results import InferenceResult, SustainedResult
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.targets import family_of
@@ -193,4 +193,5 @@ def make_job(
         weights_only=params.variant.endswith("weights-int8"),
         describe=describe,
         evaluate=evaluation_job(plan, cell, artifact, options) if describe and labelled else None,
+        answers=AnswersJob(artifact.reference) if describe and plan.own_model is not None and artifact else None,
     )

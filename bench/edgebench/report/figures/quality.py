@@ -19,6 +19,10 @@ def quality_metrics(cell: Benchmark, quality: Quality | None, found: Metrics, mi
     agreement = None if quality is None else quality.agreement
     if agreement is None:
         reason = "there is no torch FP32 model of these weights to compare with"
+        if quality is not None and quality.answers is not None:
+            given = "this is the file as it is: there is no other form to compare it with"
+            made = "the file could not be run in its own precision to compare with"
+            reason = quality.answers.why_not or (given if cell.params.variant == "baseline" else made)
         missing |= {name: Missing(reason=reason) for name in ("agreement_cosine", "agreement_top1")}
     else:
         if agreement.cosine is None:

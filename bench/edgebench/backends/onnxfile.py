@@ -1,0 +1,170 @@
+"""What an ONNX file says of itself, read as bytes: no parser that a hostile file could take down, no package needed.
+
+Field numbers are those of onnx.proto3 (github.com/onnx/onnx); the encoding is protobuf's wire format.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path, PurePosixPath
+
+# Messages lie in each other: graphs in attributes of nodes in graphs. No model needs more.
+MAX_DEPTH = 32
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_FLOAT, _FLOAT16 = 1, 10
+# Operators that only a quantised model has, in ONNX and among ONNX Runtime's own; QLinearConv and its like besides.
+_QUANTISED = frozenset(
+    [
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "DynamicQuantizeLinear",
+        "ConvInteger",
+        "MatMulInteger",
+        "QGemm",
+        "QAttention",
+        "DynamicQuantizeMatMul",
+        "DynamicQuantizeLSTM",
+        "MatMulIntegerToFloat",
+    ]
+)
+
+
+@dataclass(slots=True)
+class OnnxFacts:
+    """Files outside the model that hold its weights, its operators (subgraphs' too), and weights by element type."""
+
+    external: set[str] = field(default_factory=set)
+    operators: Counter[str] = field(default_factory=Counter)
+    elements: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def precision(self) -> str:
+        """The precision that the graph holds: ``int8``, ``fp16`` or ``fp32``."""
+        if any(name in _QUANTISED or name.startswith("QLinear") for name in self.operators):
+            return "int8"
+        return "fp16" if self.elements[_FLOAT16] > self.elements[_FLOAT] else "fp32"
+
+
+class _DamagedError(Exception):
+    pass
+
+
+def read_facts(path: Path) -> OnnxFacts:
+    """Return what a file says; of a damaged one what could be read: opening it will say what is wrong.
+
+    Raises OSError where it cannot be read.
+    """
+    facts = OnnxFacts()
+    with path.open("rb") as stream:
+        try:
+            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                _model(data, facts)
+        except (ValueError, _DamagedError):
+            pass  # empty, or no protobuf
+    return facts
+
+
+def outside(location: str) -> bool:
+    """Say whether a place that a model names for its weights is not below the model's own folder."""
+    place = PurePosixPath(location)
+    return not location or place.is_absolute() or ".." in place.parts or "\\" in location or "\0" in location
+
+
+def _model(data: mmap.mmap, facts: OnnxFacts) -> None:
+    for number, begin, end in _fields(data, 0, len(data)):
+        if number == 7:
+            _graph(data, begin, end, facts, 0)
+        elif number == 25:
+            for inner, start, stop in _fields(data, begin, end):
+                if inner == 7:
+                    _node(data, start, stop, facts, 0)
+
+
+def _graph(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise _DamagedError
+    for number, start, stop in _fields(data, begin, end):
+        if number == 1:
+            _node(data, start, stop, facts, depth)
+        elif number == 5:
+            _tensor(data, start, stop, facts)
+        elif number == 15:
+            _sparse(data, start, stop, facts)
+
+
+def _node(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts, depth: int) -> None:
+    for number, start, stop in _fields(data, begin, end):
+        if number == 4:
+            facts.operators[_text(data, start, stop)] += 1
+        elif number == 5:
+            for kind, inner, after in _fields(data, start, stop):
+                if kind in {5, 10}:
+                    _tensor(data, inner, after, facts)
+                elif kind in {6, 11}:
+                    _graph(data, inner, after, facts, depth + 1)
+                elif kind == 22:
+                    _sparse(data, inner, after, facts)
+
+
+def _sparse(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts) -> None:
+    for number, start, stop in _fields(data, begin, end):
+        if number in {1, 2}:
+            _tensor(data, start, stop, facts)
+
+
+def _tensor(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts) -> None:
+    sizes: list[int] = []
+    kind = 0
+    for number, start, stop in _fields(data, begin, end):
+        if number == 1:
+            while start < stop:
+                size, start = _varint(data, start, stop)  # noqa: PLW2901  # packed: one after another
+                sizes.append(size)
+        elif number == 2:
+            kind, _ = _varint(data, start, stop)
+        elif number == 13:
+            entry = {inner: _text(data, left, right) for inner, left, right in _fields(data, start, stop)}
+            if entry.get(1) == "location":
+                facts.external.add(entry.get(2, ""))
+    facts.elements[kind] += prod(sizes)
+
+
+def _fields(data: mmap.mmap, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield each field's number and where its content lies."""
+    while begin < end:
+        tag, begin = _varint(data, begin, end)
+        number, kind = tag >> 3, tag & 7
+        start = begin
+        if kind == _VARINT:
+            _, begin = _varint(data, begin, end)
+        elif kind == _BYTES:
+            size, start = _varint(data, begin, end)
+            begin = start + size
+        elif kind in {_FIXED32, _FIXED64}:
+            begin += 4 if kind == _FIXED32 else 8
+        else:
+            raise _DamagedError
+        if begin > end:
+            raise _DamagedError
+        yield number, start, begin
+
+
+def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= end:
+            break
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise _DamagedError
+
+
+def _text(data: mmap.mmap, begin: int, end: int) -> str:
+    return data[begin:end].decode("utf-8", errors="replace")

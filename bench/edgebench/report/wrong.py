@@ -1,0 +1,15 @@
+"""Which benchmarks answer something else than they should: what they save is no gain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgebench.report.model import Benchmark
+
+_CODES = frozenset({"disagrees", "not-finite", "constant"})
+
+
+def answers_wrongly(benchmark: Benchmark) -> bool:
+    """Say whether a warning of the benchmark tells that its answers are not those of the model."""
+    return any(notice.code in _CODES for notice in benchmark.warnings)

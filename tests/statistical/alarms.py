@@ -20,7 +20,7 @@ from tests.statistical.worlds import WORLDS
 
 GOLDEN = ROOT / "tests" / "golden" / "alarms.json"
 RUNS, HISTORIES, SPREADS = (2, 3, 5, 10), (0, 2, 10, 30), (0.005, 0.01, 0.03)
-SUITES, VERDICTS = 50, 60
+SUITES, VERDICTS = 30, 50
 NOTHING = np.zeros(len(PAIRS_OF_CELLS))
 
 

@@ -11,7 +11,7 @@ from edgebench.compare.evidence import Evidence, from_history, joined, without_h
 from edgebench.compare.inference import Estimates, holm, joined_estimates, paired, predicted, quantile, stored
 from edgebench.compare.judge import Pair, tails
 from edgebench.compare.paired import INTERIM_ALPHA, flagged
-from edgebench.compare.policy import STORED_ALPHA, UNMEASURED_SD, Limits
+from edgebench.compare.policy import STORED_ALPHA, UNMEASURED_SD, WHOLE_ALPHA, Limits
 from edgebench.compare.whole import apart_from, whole_of
 from tests.statistical.noise import SESSION_SD, Array, Flags, Places, runs_of
 from tests.statistical.worlds import World, jumps_in, sessions_of, stats_of
@@ -100,7 +100,7 @@ def stored_suite(
         proofs.append(evidence)
         wholes.append(whole.evidence)
     regressed = holm(joined(proofs).p_worse) <= STORED_ALPHA
-    whole_regressed = holm(joined(wholes).p_worse) <= STORED_ALPHA
+    whole_regressed = holm(joined(wholes).p_worse) <= WHOLE_ALPHA
     return Outcome(regressed, covers(joined_estimates(every), change), bool(whole_regressed.any()))
 
 

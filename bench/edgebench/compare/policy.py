@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from edgebench.report.catalogue import METRICS, Gauge
 
 ALPHA = 0.05
-# The chance that stored reports of an unchanged system give any REGRESSED.
-STORED_ALPHA = 0.01
+# The chances that stored reports of an unchanged system give any REGRESSED: of single benchmarks, of all as a whole.
+STORED_ALPHA, WHOLE_ALPHA = 0.01, 0.005
 # Where nothing measures how sessions differ, a proof has to hold where they differ by this much (1 sigma, relative).
 UNMEASURED_SD = 0.03
 
@@ -54,6 +54,7 @@ class Policy:
     session_sd: Mapping[str, float] = field(default_factory=dict)
     alpha: float = ALPHA
     stored_alpha: float = STORED_ALPHA
+    whole_alpha: float = WHOLE_ALPHA
 
     def limits(self, cell: str, metric: str) -> Limits:
         """Return budget and margin of a cell's metric; an exact metric has no margin but its budget."""

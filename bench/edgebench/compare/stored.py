@@ -74,7 +74,8 @@ def compare_stored(
         whole = _whole_findings(parts, policy)
         assumptions.append(
             f"all {len(measured)} measured comparisons are one family, the lines of all benchmarks another: with "
-            f"nothing changed, any REGRESSED in one has a chance of at most {policy.stored_alpha:.0%} (Holm)"
+            f"nothing changed, any REGRESSED has a chance of at most {policy.stored_alpha:.1%} in the one and "
+            f"{policy.whole_alpha:.1%} in the other (Holm)"
         )
     order = {name: place for place, name in enumerate(base.cells)}
     place_of = {name: place for place, name in enumerate(policy.metrics)}
@@ -223,7 +224,7 @@ def _whole_findings(parts: Sequence[_Measured], policy: Policy) -> list[Finding]
     if not lines:
         return []
     estimates = joined_estimates([whole.estimates for whole in found])
-    return judge(lines, estimates, policy.stored_alpha, joined([whole.evidence for whole in found]))
+    return judge(lines, estimates, policy.whole_alpha, joined([whole.evidence for whole in found]))
 
 
 def _geometric(values: Sequence[float]) -> float:

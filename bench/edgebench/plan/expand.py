@@ -59,7 +59,7 @@ def benchmarks_of(
         if network and not can_hold(backend, variant):
             continue
         # An operator is made in each precision; a model's variant has its own.
-        precision = _precision(variant, asked) if network or asked == "auto" else asked
+        precision = _precision(_held(variant, own), asked) if network or asked == "auto" else asked
         if precision is None:
             continue
         if kind.makes and not is_made(backend, variant):
@@ -163,9 +163,13 @@ def _speaks(model: str) -> bool:
     return task_of(model).name.startswith("language")
 
 
-def _precision(variant: str, asked: str) -> str | None:
-    """The precision a variant runs in; None for a pair that does not exist, as bf16 of a quantised model."""
-    held = precision_of(variant)
+def _held(variant: str, own: BringYourOwn | None) -> str | None:
+    """The precision that a variant's file holds, None: FP32; that of a user's file is in the file."""
+    return precision_of(variant) or (own.precision if own is not None and own.precision != "fp32" else None)
+
+
+def _precision(held: str | None, asked: str) -> str | None:
+    """The precision that is run in; None for a pair that does not exist, as bf16 of a quantised model."""
     if asked == "auto":
         return held or "fp32"
     if held is not None:

@@ -15,6 +15,8 @@ from typing import IO
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _TAIL_LINES = 200
+_CRASHED = " (a crash in native code: another version of the runtime or converter, or another backend, may take it)"
+_HINTS = {"SIGKILL": " (out of memory?)", "SIGSEGV": _CRASHED, "SIGABRT": _CRASHED, "SIGILL": _CRASHED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Outcome:
             return f"no result within the time limit of {limit_s:g} s"
         if self.returncode < 0:
             name = signal.Signals(-self.returncode).name
-            hint = " (out of memory?)" if name == "SIGKILL" else ""
+            hint = _HINTS.get(name, "")
             return f"the process was ended by {name}{hint}"
         if self.returncode:
             last = next((line for line in reversed(self.tail) if line.strip()), "it said nothing")

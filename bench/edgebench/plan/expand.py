@@ -35,18 +35,18 @@ def benchmarks_of(
     _check_names(part, index)
     _check_head(part, index, recipe)
     kind = KINDS[matrix.kind]
-    subjects = getattr(matrix, kind.subject)
+    subjects, backends = getattr(matrix, kind.subject), matrix.backend
     if own is not None:
         if not kind.own_model:
             return
-        subjects = [own.path.stem]
+        subjects, backends = [own.path.stem], _with_litert(backends, own)
         matrix = matrix.model_copy(update={"width": [1.0]})
     isas = [overrides.isa] if overrides.isa is not None else matrix.isa
     axes = (
         subjects,
         matrix.width,
         matrix.variant,
-        matrix.backend,
+        backends,
         matrix.precision,
         matrix.batch,
         matrix.threads,
@@ -161,6 +161,12 @@ def _steps(matrix: Matrix) -> set[str]:
 
 def _speaks(model: str) -> bool:
     return task_of(model).name.startswith("language")
+
+
+def _with_litert(backends: list[str], own: BringYourOwn) -> list[str]:
+    """Add LiteRT beside OpenVINO for its own files: suites for x86 have no use for it with models of the zoo."""
+    wanted = own.format == "tflite" and "openvino" in backends and "litert" not in backends
+    return [*backends, "litert"] if wanted else backends
 
 
 def _held(variant: str, own: BringYourOwn | None) -> str | None:

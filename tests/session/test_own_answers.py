@@ -55,3 +55,22 @@ def test_outputs_that_are_no_numbers_are_told(
     done = edgebench("suite", suite, "--model", tmp_path / "nan.onnx", "--sysfs", no_energy, "--only", only)
     (cell,) = done.report["benchmarks"]
     assert "not-finite" in codes(cell)
+
+
+def test_a_quantised_file_is_int8_and_is_not_quantised_again(
+    edgebench: Edgebench, suite: Path, no_energy: Path, tmp_path: Path
+) -> None:
+    import numpy as np
+
+    from edgebench.compress.quantise import static_onnx
+
+    onnx.save(network(0.1), tmp_path / "plain.onnx")
+    images = [np.random.default_rng(seed).standard_normal((1, 3, 16, 16), dtype=np.float32) for seed in range(4)]
+    static_onnx(tmp_path / "plain.onnx", tmp_path / "done.onnx", images)
+    done = edgebench("suite", suite, "--model", tmp_path / "done.onnx", "--sysfs", no_energy)
+    assert done.code == 0, done.stderr
+    found = {cell["name"]: cell for cell in done.report["benchmarks"]}
+    for backend in ("openvino", "onnxruntime"):
+        assert found[f"done/baseline/{backend}/int8"]["layers"]["int8"] == 2
+        again = found[f"done/ptq-static/{backend}/int8"]
+        assert (again["status"], "quantised already" in again["reason"]) == ("skipped", True)

@@ -130,3 +130,17 @@ def test_free_dimensions_are_asked_for(edgebench: Edgebench, suite: Path, models
     assert done.code == 1
     (cell,) = done.report["benchmarks"]
     assert "--shape input=" in cell["reason"]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "said"),
+    [(["--shape", "1x3x24"], "has 3 sizes, and the input takes 4"), (["--shape", "x=1x3x24x24"], "no input 'x'")],
+)
+def test_a_shape_that_does_not_fit_is_refused_with_the_inputs(
+    edgebench: Edgebench, suite: Path, models: Path, no_energy: Path, shapes: list[str], said: str
+) -> None:
+    only = "*/baseline/openvino/*"
+    done = edgebench("suite", suite, "--model", models / "net.onnx", *shapes, "--sysfs", no_energy, "--only", only)
+    (cell,) = done.report["benchmarks"]
+    assert said in cell["reason"]
+    assert "input" in cell["reason"]

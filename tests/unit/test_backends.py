@@ -415,3 +415,17 @@ def test_every_registered_backend_says_what_it_is() -> None:
         backend = get_backend(name)
         assert backend.name == name
         assert json.dumps(backend.versions())
+
+
+def test_a_reason_names_the_operators() -> None:
+    text = (
+        "FrontEnd API failed with OpConversionFailure:\nModel wasn't fully converted.\nSummary:\n"
+        "-- No conversion rule found for operations: com.acme.MyOp\n"
+    )
+    assert reason_of(RuntimeError(text)) == (
+        "Model wasn't fully converted: No conversion rule found for operations: com.acme.MyOp"
+    )
+    failed = (
+        "[ONNXRuntimeError] : 1 : FAIL : Load model from /a b/x.onnx failed:Fatal error: com.acme:MyOp(-1) is no op"
+    )
+    assert reason_of(RuntimeError(failed)) == "Fatal error: com.acme:MyOp(-1) is no op"

@@ -17,14 +17,22 @@ MAX_FILE_BYTES = 16 << 30
 # Where in its own sources a runtime stood says nothing to a user.
 _NOISE = re.compile(r"^(Exception from |Check '|FrontEnd API failed|Traceback|\s*File \"|$)")
 _ORT_PREFIX = re.compile(r"^(\[ONNXRuntimeError\]\s*:\s*\d+\s*:\s*\w+\s*:\s*)")
+_ORT_LOADING = re.compile(r"^Load model from .{1,4096}? failed:\s*")
+_NAMES_OPERATORS = re.compile(r"conversion rule|(unsupported|not supported|not implemented|custom) op", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the first line of a foreign exception that says something, without control characters, bounded."""
+    """Return the first line of a foreign exception that says something, without control characters, bounded.
+
+    A later line that names the operators it is about stands after it.
+    """
     lines = str(error).splitlines()
     line = next((line for line in lines if not _NOISE.match(line)), "") or next((line for line in lines if line), "")
-    text = _CONTROL.sub(" ", _ORT_PREFIX.sub("", line)).strip().rstrip(".:")
+    text = _CONTROL.sub(" ", _ORT_LOADING.sub("", _ORT_PREFIX.sub("", line))).strip().rstrip(".:")
+    named = next((other for other in lines if other != line and _NAMES_OPERATORS.search(other)), "")
+    if named:
+        text = f"{text}: {_CONTROL.sub(' ', named).strip(' -.:')}"
     text = text or type(error).__name__
     return text if len(text) <= MAX_REASON else text[: MAX_REASON - 1] + "…"
 

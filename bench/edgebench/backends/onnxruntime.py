@@ -17,6 +17,7 @@ from edgebench.backends.base import Layer, LoadSpec, TensorSpec
 from edgebench.backends.boundary import check_file, refusals
 from edgebench.backends.executed import precision_name
 from edgebench.backends.inputs import ModelInput, fit_feeds, fix_shapes
+from edgebench.backends.onnxfile import read_facts
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
 from edgebench.compress.half import ONNX_MARK
@@ -118,12 +119,16 @@ class OnnxRuntimeModel:
         """
         import numpy as np
 
-        zeros = {item.name: np.zeros(item.shape, item.dtype) for item in self.inputs}
+        # Whole numbers and truths may say how often a loop runs and which branch is taken: not zero times.
+        whole = {item.name: np.issubdtype(item.dtype, np.integer) or item.dtype == "bool" for item in self.inputs}
+        feeds = {i.name: (np.ones if whole[i.name] else np.zeros)(i.shape, i.dtype) for i in self.inputs}
         with refusals("onnxruntime", "to profile", self.spec.path), tempfile.TemporaryDirectory() as folder:
             session = _session(self.spec, self.free, profile=Path(folder) / "profile", providers=self.providers)
-            session.run(None, zeros)
+            session.run(None, feeds)
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-        return [_layer(event) for event in events if _is_kernel(event)]
+        # A node in a loop has an event a turn, and is one layer.
+        found = {_node_key(event): event for event in events if _is_kernel(event)}
+        return [_layer(event) for event in found.values()]
 
     def effective(self) -> dict[str, Any]:
         """Return provider, threads and modes; says that oneDNN's ISA ceiling does not reach this runtime."""
@@ -171,7 +176,7 @@ def _check_half(session: Any, path: Path) -> None:
     """Refuse to call a file FP16 that is not: ONNX Runtime runs what the file holds, whatever is asked."""
     key, value = ONNX_MARK
     halved = session.get_modelmeta().custom_metadata_map.get(key) == value
-    if not halved and not any(item.type == "tensor(float16)" for item in session.get_inputs()):
+    if not halved and read_facts(path).precision != "fp16":
         raise BackendError(f"{path} holds no FP16 weights: measure the variant fp16, or choose precision fp32")
 
 
@@ -196,6 +201,10 @@ def _free_dimensions(
             if isinstance(name, str) and sizes.setdefault(name, size) != size:
                 raise BackendError(f"dimension {name!r} of {path} would be {sizes[name]} and {size}: give equal sizes")
     return sizes
+
+
+def _node_key(event: Mapping[str, Any]) -> tuple[str, str, str]:
+    return str(event["name"]), str(event["args"].get("node_index")), str(event["args"].get("op_name"))
 
 
 def _is_kernel(event: Mapping[str, Any]) -> bool:

@@ -20,6 +20,8 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 _TAIL_LINES = 200
 # Tells a child who started it.
 PARENT = "EDGEBENCH_PARENT"
+_CRASHED = " (a crash in native code: another version of the runtime or converter, or another backend, may take it)"
+_HINTS = {"SIGSEGV": _CRASHED, "SIGABRT": _CRASHED, "SIGILL": _CRASHED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Outcome:
             return f"no result within the time limit of {limit_s:g} s" + (longer and f": {longer}")
         if self.returncode < 0:
             name = signal.Signals(-self.returncode).name
-            return f"the process was ended by {name}{self.killed}"
+            return f"the process was ended by {name}{self.killed or _HINTS.get(name, '')}"
         if self.returncode:
             last = next((line for line in reversed(self.tail) if line.strip()), "it said nothing")
             return f"the process failed: {last.strip()[:300]}"

@@ -35,18 +35,18 @@ def benchmarks_of(
     _check_names(part, index)
     _check_head(part, index, recipe)
     kind = KINDS[matrix.kind]
-    subjects = getattr(matrix, kind.subject)
+    subjects, backends = getattr(matrix, kind.subject), matrix.backend
     if own is not None:
         if not kind.own_model:
             return
-        subjects = [own.path.stem]
+        subjects, backends = [own.path.stem], _with_litert(backends, own)
         matrix = matrix.model_copy(update={"width": [1.0]})
     isas = [overrides.isa] if overrides.isa is not None else matrix.isa
     axes = (
         subjects,
         matrix.width,
         matrix.variant,
-        matrix.backend,
+        backends,
         matrix.precision,
         matrix.batch,
         matrix.threads,
@@ -59,7 +59,7 @@ def benchmarks_of(
         if network and not can_hold(backend, variant):
             continue
         # An operator is made in each precision; a model's variant has its own.
-        precision = _precision(variant, asked) if network or asked == "auto" else asked
+        precision = _precision(_held(variant, own), asked) if network or asked == "auto" else asked
         if precision is None:
             continue
         if kind.makes and not is_made(backend, variant):
@@ -163,9 +163,19 @@ def _speaks(model: str) -> bool:
     return task_of(model).name.startswith("language")
 
 
-def _precision(variant: str, asked: str) -> str | None:
-    """The precision a variant runs in; None for a pair that does not exist, as bf16 of a quantised model."""
-    held = precision_of(variant)
+def _with_litert(backends: list[str], own: BringYourOwn) -> list[str]:
+    """Add LiteRT beside OpenVINO for its own files: suites for x86 have no use for it with models of the zoo."""
+    wanted = own.format == "tflite" and "openvino" in backends and "litert" not in backends
+    return [*backends, "litert"] if wanted else backends
+
+
+def _held(variant: str, own: BringYourOwn | None) -> str | None:
+    """The precision that a variant's file holds, None: FP32; that of a user's file is in the file."""
+    return precision_of(variant) or (own.precision if own is not None and own.precision != "fp32" else None)
+
+
+def _precision(held: str | None, asked: str) -> str | None:
+    """The precision that is run in; None for a pair that does not exist, as bf16 of a quantised model."""
     if asked == "auto":
         return held or "fp32"
     if held is not None:

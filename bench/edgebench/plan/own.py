@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.backends.families import FAMILIES, SUFFIXES
+from edgebench.backends.held import held_precision
 from edgebench.backends.onnxfile import outside, read_facts
+from edgebench.compress.steps import precision_of
 from edgebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ class BringYourOwn:
 
     `path` keeps the name that the user gave, also where it is a link. `shapes` are those the user fixed, by input name
     (``*``: the only input); `digest` is over the content of all files that the model consists of, with the names by
-    which it knows them; `beside` are those names, relative to the model's folder, without the model's own.
+    which it knows them; `beside` are those names, relative to the model's folder, without the model's
+    own. `precision` is what the file holds: ``fp32``, ``fp16`` or ``int8``.
     """
 
     path: Path
@@ -30,6 +33,7 @@ class BringYourOwn:
     shapes: dict[str, tuple[int, ...]]
     digest: str
     beside: tuple[str, ...] = ()
+    precision: str = "fp32"
 
 
 def own_model(path: Path, shapes: Sequence[str]) -> BringYourOwn:
@@ -39,6 +43,7 @@ def own_model(path: Path, shapes: Sequence[str]) -> BringYourOwn:
         raise UsageError(f"--model {path}: give a file that ends in {', '.join(SUFFIXES)}")
     try:
         beside = _beside(path, form)
+        precision = held_precision(path, form)
         total = hashlib.sha256()
         for name in ("", *beside):
             file = path.parent / name if name else path
@@ -54,7 +59,7 @@ def own_model(path: Path, shapes: Sequence[str]) -> BringYourOwn:
         if not re.fullmatch(r"[1-9][0-9]{0,6}(x[1-9][0-9]{0,6}){0,7}", sizes):
             raise UsageError(f"--shape {text}: write sizes above zero joined by x, such as 1x3x224x224 or ids=1x128")
         fixed[name or "*"] = tuple(int(size) for size in sizes.split("x"))
-    return BringYourOwn(path.absolute(), form, fixed, total.hexdigest(), beside)
+    return BringYourOwn(path.absolute(), form, fixed, total.hexdigest(), beside, precision)
 
 
 def _beside(path: Path, form: str) -> tuple[str, ...]:
@@ -71,13 +76,16 @@ def _beside(path: Path, form: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def why_not_own(form: str, family: str, variant: str) -> str | None:
-    """Say why a user's file of this format cannot be measured so, or None."""
-    if form not in FAMILIES[family].own:
-        suffix = next(suffix for suffix, known in SUFFIXES.items() if known == form)
+def why_not_own(own: BringYourOwn, family: str, variant: str) -> str | None:
+    """Say why a user's file cannot be measured so, or None."""
+    if own.format not in FAMILIES[family].own:
+        suffix = next(suffix for suffix, known in SUFFIXES.items() if known == own.format)
         return f"a {suffix} file does not run in this backend"
     if variant not in ("baseline", "fp16", "ptq-static"):
         return f"{variant} needs a model that edgebench can train, not a file"
     if variant != "baseline" and family == "torch":
         return "an exported program cannot be quantised or halved again in torch"
+    if variant != "baseline" and own.precision in ("int8", precision_of(variant)):
+        what = "is quantised already" if own.precision == "int8" else "holds FP16 weights already"
+        return f"the file {what}: measure it as it is, or give the FP32 file that it was made from"
     return None

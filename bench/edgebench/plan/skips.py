@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 def skip_reason(plan: Plan, cell: Benchmark) -> str | None:
     """Say why a benchmark of a plan cannot run here, with what to do, or None. Imports no runtime."""
     params = cell.params
-    # What a user's file holds is known once it is opened; until then it is what the suite asks for.
-    holds = precision_of(params.variant) if plan.own_model is None else params.precision
-    reason = why_not(params.backend, Asked(params.precision, holds, params.operator, params.isa))
-    if reason is None and plan.own_model is not None:
-        reason = why_not_own(plan.own_model.format, family_of(params.backend).name, params.variant)
-    return reason
+    holds = precision_of(params.variant)
+    if (own := plan.own_model) is not None:
+        if reason := why_not_own(own, family_of(params.backend).name, params.variant):
+            return reason
+        holds = holds or own.precision
+    return why_not(params.backend, Asked(params.precision, holds, params.operator, params.isa))
 
 
 def skips(plan: Plan) -> dict[str, str]:

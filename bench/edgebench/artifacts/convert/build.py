@@ -16,7 +16,7 @@ from edgebench.backends.openvino import read_model
 from edgebench.backends.tensorrt import engine_file
 from edgebench.compress.half import half_onnx
 from edgebench.compress.quantise import static_onnx, static_openvino
-from edgebench.compress.quantise_tflite import static_tflite
+from edgebench.compress.quantise_tflite import half_tflite, static_tflite
 from edgebench.errors import CompressionError
 
 if TYPE_CHECKING:
@@ -78,9 +78,12 @@ def quantise_file(source: Path, target: Path, family: str, calibration: Sequence
 
 
 def halve_file(source: Path, target: Path, family: str) -> None:
-    """Write `target`, an IR or ONNX file with its weights in FP16."""
+    """Write `target`, an IR, ONNX or TFLite file with its weights in FP16."""
     if family == "openvino":
         save_ir(read_model(source), target, half=True)
+        return
+    if family == "tflite":
+        half_tflite(source, target)
         return
 
     half_onnx(source, target)

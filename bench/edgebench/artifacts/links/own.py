@@ -17,6 +17,7 @@ from edgebench.artifacts.store import META_FILE
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.boundary import refusals
 from edgebench.backends.describe import read_inputs
+from edgebench.backends.inputs import shape_text
 from edgebench.backends.openvino import read_model
 from edgebench.backends.pt2 import load_program
 from edgebench.backends.registry import get_backend
@@ -146,6 +147,13 @@ def _copy(path: Path, beside: Sequence[str], target: Path) -> None:
 def fixed_shapes(inputs: Sequence[ModelInput], given: Shapes, path: Path) -> dict[str, tuple[int, ...]]:
     """Return every input's shape: as given, else the file's, with a free first dimension (the batch) as 1."""
     found = {}
+    listed = ", ".join(f"{item.name} {shape_text(item.shape)}" for item in inputs)
+    if "*" in given and len(inputs) != 1:
+        raise CompressionError(
+            f"{path.name}: has {len(inputs)} inputs: name the one with --shape NAME=..., of {listed}"
+        )
+    if unknown := set(given) - {item.name for item in inputs} - {"*"}:
+        raise CompressionError(f"{path.name}: has no input {min(unknown)!r} to give a shape: its inputs are {listed}")
     for item in inputs:
         shape = given.get(item.name) or (given.get("*") if len(inputs) == 1 else None)
         if shape is None:
@@ -153,13 +161,15 @@ def fixed_shapes(inputs: Sequence[ModelInput], given: Shapes, path: Path) -> dic
             if free not in ([], [0]):
                 text = "x".join("?" if size is None else str(size) for size in item.shape)
                 raise CompressionError(
-                    f"{path.name}: input {item.name!r} is {text}: fix it with --shape {item.name}=..."
+                    f"{path.name}: input {item.name!r} is {text}: give --shape {item.name}=... (inputs: {listed})"
                 )
             shape = tuple(1 if size is None else size for size in item.shape)
+        if len(shape) != len(item.shape):
+            sizes = "x".join(map(str, shape))
+            raise CompressionError(
+                f"{path.name}: --shape {sizes} has {len(shape)} sizes, and the input takes {len(item.shape)}: {listed}"
+            )
         found[item.name] = shape
-    if unknown := set(given) - set(found) - {"*"}:
-        names = ", ".join(found)
-        raise CompressionError(f"{path.name}: has no input {min(unknown)!r} to give a shape: its inputs are {names}")
     return found
 
 

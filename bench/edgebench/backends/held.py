@@ -1,0 +1,98 @@
+"""The precision that a user's file holds, told from its content before any runtime opens it."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections import Counter
+from pathlib import Path
+
+from edgebench.backends.onnxfile import read_facts
+
+_CONSTANT = re.compile(rb'<data element_type="(\w+)" shape="[^"]*" offset="\d+" size="(\d+)"')
+# TensorType of TensorFlow Lite's schema (schema.fbs); weights of other types decide nothing.
+_TFLITE_TYPES = {0: "fp32", 1: "fp16", 3: "int8", 9: "int8"}
+
+
+def held_precision(path: Path, form: str) -> str:
+    """Return ``int8``, ``fp16`` or ``fp32``; the last for a file that is damaged or tells nothing.
+
+    An ONNX file or IR is int8 by its quantising operators, a .tflite by its weights. Raises OSError where the file
+    cannot be read.
+    """
+    if form == "onnx":
+        return read_facts(path).precision
+    if form == "openvino":
+        return _of_ir(path.read_bytes())
+    if form == "tflite":
+        try:
+            return _of_tflite(path.read_bytes())
+        except (struct.error, IndexError):
+            return "fp32"
+    return "fp32"
+
+
+def _of_ir(text: bytes) -> str:
+    if b'type="FakeQuantize"' in text:
+        return "int8"
+    kept: Counter[bytes] = Counter()
+    for kind, size in _CONSTANT.findall(text):
+        kept[kind] += int(size)
+    return "fp16" if kept[b"f16"] > kept[b"f32"] else "fp32"
+
+
+def _of_tflite(data: bytes) -> str:
+    """Compare the bytes of the constants by type: a flatbuffer is vectors of tables."""
+    model = _Table(data, _at(data, 0))
+    # Model: subgraphs 2, buffers 4; SubGraph: tensors 0; Tensor: type 1, buffer 2; Buffer: data 0.
+    buffers = [len(buffer.bytes_of(0)) for buffer in model.tables(4)]
+    kept: Counter[str] = Counter()
+    for graph in model.tables(2):
+        for tensor in graph.tables(0):
+            size = buffers[tensor.number(2, "<I")]
+            kept[_TFLITE_TYPES.get(tensor.number(1, "<b"), "other")] += size
+    del kept["other"]
+    return max(kept, key=lambda name: kept[name]) if any(kept.values()) else "fp32"
+
+
+def _at(data: bytes, at: int) -> int:
+    offset: int = struct.unpack_from("<I", data, at)[0]
+    return at + offset
+
+
+class _Table:
+    """A table of a flatbuffer at `at`; fields by their number in the schema."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self.data, self.at = data, at
+
+    def _field(self, number: int) -> int | None:
+        (back,) = struct.unpack_from("<i", self.data, self.at)
+        index = self.at - back
+        (size,) = struct.unpack_from("<H", self.data, index)
+        if 4 + 2 * number >= size:
+            return None
+        (offset,) = struct.unpack_from("<H", self.data, index + 4 + 2 * number)
+        return self.at + offset if offset else None
+
+    def number(self, number: int, form: str) -> int:
+        """Return a scalar; its default is 0."""
+        if (place := self._field(number)) is None:
+            return 0
+        value: int = struct.unpack_from(form, self.data, place)[0]
+        return value
+
+    def bytes_of(self, number: int) -> range:
+        """Return where the bytes of a vector lie."""
+        if (place := self._field(number)) is None:
+            return range(0)
+        start = _at(self.data, place)
+        (count,) = struct.unpack_from("<I", self.data, start)
+        return range(start + 4, start + 4 + count)
+
+    def tables(self, number: int) -> list[_Table]:
+        """Return the tables of a vector."""
+        start, count = (found := self.bytes_of(number)).start, len(found)
+        if start + 4 * count > len(self.data):
+            raise IndexError(start)
+        return [_Table(self.data, _at(self.data, start + 4 * index)) for index in range(count)]

@@ -340,4 +340,4 @@ def test_comparing_starts_without_a_runtime_and_without_what_it_does_not_need(wr
     )
     done = subprocess.run([sys.executable, "-c", code, base], capture_output=True, text=True, check=True)
     loaded = done.stderr.split()
-    assert not {"torch", "openvino", "onnxruntime", "pyperf", "ruptures", "psutil", "True"} & set(loaded)
+    assert not {"torch", "openvino", "onnxruntime", "pyperf", "psutil", "True"} & set(loaded)

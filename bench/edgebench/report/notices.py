@@ -121,7 +121,7 @@ def session_notices(report: Report, log: Log) -> Iterator[Notice]:
     timed = [cell.metrics.get("latency_s") or cell.metrics.get("compress_s") for cell in replicated]
     counts = [len(metric.runs) for metric in timed if metric is not None and metric.runs]
     if counts and (fewest := min(counts)) < 5:
-        text = f"{fewest} runs a benchmark: intervals are wide; --processes 10 narrows them"
+        text = f"{fewest} runs a benchmark: fewer than five give no interval; --processes 10 gives one"
         yield Notice(code="few-runs", text=text)
     busiest = [run.disturbed for run in log.runs() if run.disturbed]
     if busiest:

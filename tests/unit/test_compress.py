@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,14 +64,18 @@ def calibration(data: Dataset) -> list[npt.NDArray[np.float32]]:
 
 
 @pytest.fixture(scope="module")
-def trained(data: Dataset) -> nn.Module:
+def trained(data: Dataset) -> Iterator[nn.Module]:
+    """A network that learned a little; on one thread, so that its sums do not depend on the machine's processors."""
     from edgebench_suites.recipes import train
     from edgebench_suites.zoo import build
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     model, _ = build("mobilenet_v2", num_classes=10, seed=1, width_mult=0.35)
     train(model, data, Training(SIZE, epochs=1, lr=1e-3, seed=1))
     # A few steps leave running statistics far from the data's.
-    return prune.reestimate_batch_norm(model, calibration_batches(data, size=SIZE, count=96, seed=1, batch=32))
+    yield prune.reestimate_batch_norm(model, calibration_batches(data, size=SIZE, count=96, seed=1, batch=32))
+    torch.set_num_threads(threads)
 
 
 def outputs(module: nn.Module, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

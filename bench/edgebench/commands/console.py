@@ -52,8 +52,7 @@ def say(text: str) -> None:
     What a file or another program said in it is shown, never obeyed by the terminal.
     """
     if sys.stderr is not None:
-        with contextlib.suppress(OSError):
-            sys.stderr.write(f"{clean_lines(text)}\n")
+        _Lossy(sys.stderr).write(f"{clean_lines(text)}\n")
 
 
 def load(name: str) -> Callable[..., Any]:
@@ -72,10 +71,17 @@ def fill_closed() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
 
-def drop_stdout() -> None:
-    """Let the interpreter not fail once more at exit with what standard output did not take."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def drop(stream: TextIO | None) -> None:
+    """Lead a stream that takes nothing more to nowhere: what it still holds must not fail once more at exit."""
+    if stream is not None:
+        with contextlib.suppress(OSError):  # a stream of no file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def settle() -> None:
+    """Write what standard error still holds, or drop it: a remark that nobody reads is no failure."""
+    if sys.stderr is not None:
+        _Lossy(sys.stderr).flush()
 
 
 class _Lossy:
@@ -89,14 +95,18 @@ class _Lossy:
 
     def write(self, text: str) -> int:
         """Write what can be written."""
-        with contextlib.suppress(OSError):
+        try:
             self._stream.write(text)
+        except OSError:
+            drop(self._stream)
         return len(text)
 
     def flush(self) -> None:
         """Flush what can be flushed."""
-        with contextlib.suppress(OSError):
+        try:
             self._stream.flush()
+        except OSError:
+            drop(self._stream)
 
 
 def captured(shown: RenderableType) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgebench import __version__
 from edgebench.commands import ab, compare, export, image, prepare, probes, run, show, suite, trend, validate
-from edgebench.commands.console import drop_stdout, fill_closed, say
+from edgebench.commands.console import drop, fill_closed, say, settle
 from edgebench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, EdgebenchError
 from edgebench.machine import interrupts
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough (`| head`); do not let the interpreter complain at exit.
-        drop_stdout()
+        drop(sys.stdout)
         return EXIT_OK
     except Exception as error:
         if (sentence := _sentence(error)) is None:
@@ -43,8 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             sentence = f"a fault in edgebench itself ({type(error).__name__}: {error}): EDGEBENCH_DEBUG=1 shows where"
         say(f"edgebench: {sentence}")
         if isinstance(error, OSError):
-            drop_stdout()
+            drop(sys.stdout)
         return error.exit_code if isinstance(error, EdgebenchError) else EXIT_USAGE
+    finally:
+        settle()
     return code
 
 

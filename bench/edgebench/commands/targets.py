@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import drop_stdout
+from edgebench.commands.console import drop
 from edgebench.errors import ReportError, UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def to_stdout(report: Report) -> None:
         sys.stdout.write(dumps(report))
         sys.stdout.flush()
     except OSError as error:
-        drop_stdout()
+        drop(sys.stdout)
         raise ReportError(f"The report could not be written to standard output ({error.strerror})") from None
 
 

@@ -6,10 +6,8 @@ import csv
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -166,26 +164,17 @@ def board_of_seven_watts(tmp_path: Path) -> Iterator[Path]:
         yield tree.root
 
 
-def halved(worker: psutil.Process) -> Callable[[], None]:
-    """Let a worker run for half of the time only, as a limit on its processor time does; returns what ends it."""
-    stop = threading.Event()
-
-    def turn() -> None:
-        try:
-            while not stop.is_set():
-                os.kill(worker.pid, signal.SIGSTOP)
-                stop.wait(0.05)
-                os.kill(worker.pid, signal.SIGCONT)
-                stop.wait(0.05)
-        except ProcessLookupError:
-            return
-
-    thread = threading.Thread(target=turn, daemon=True)
-    thread.start()
+def crowded(worker: psutil.Process) -> Callable[[], None]:
+    """Let two other programs have a turn on each of a worker's processors; returns what ends it."""
+    spin = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nwhile os.getppid() != 1: pass"
+    cpus = 2 * worker.cpu_affinity()
+    # Each in a session of its own, as the kernel shares a processor between sessions first (sched(7), autogroup).
+    others = [subprocess.Popen([sys.executable, "-c", spin, str(cpu)], start_new_session=True) for cpu in cpus]
 
     def end() -> None:
-        stop.set()
-        thread.join()
+        for other in others:
+            other.kill()
+            other.wait()
 
     return end
 
@@ -197,7 +186,7 @@ def test_sustained_load_tells_hot_from_cold_and_does_not_blame_heat_for_what_oth
     worker = session.worker()
     started = worker.create_time()
     time.sleep(13)
-    end = halved(worker)
+    end = crowded(worker)
     held_back = time.time() - started
     (board_of_seven_watts / "control").write_text("power 10", encoding="ascii")
     try:

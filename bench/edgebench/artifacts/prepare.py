@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from edgebench.artifacts.chain import Chain
 from edgebench.artifacts.families import EXPORTS
-from edgebench.artifacts.links import runtimes as links
+from edgebench.artifacts.links import runtimes
 from edgebench.artifacts.links.baseline import baseline
 from edgebench.artifacts.links.own import make_own
 from edgebench.artifacts.links.reference import reference
@@ -42,7 +42,7 @@ def prepare(job: PrepareJob, started_s: float) -> Prepared:
 def prepared(chain: Chain) -> ArtifactRecord:
     """Return the job's artifact, made whole or, with a `parent` from a bundle, from there on."""
     if (parent := chain.job.parent) is not None:
-        engine = links.engine(chain, parent, lowered_step(chain.job.variant))
+        engine = runtimes.engine(chain, parent, lowered_step(chain.job.variant))
         # The workstation's torch answered for the weights; that stays so whatever is built from them here.
         return replace(engine, reference=parent.reference, prepared_on=parent.prepared_on)
     artifact, answers = make(chain)
@@ -79,9 +79,9 @@ def _lowered(chain: Chain, current: ArtifactRecord, steps: Sequence[Step]) -> Ar
         return lowered
     last = steps[-1].kind if steps else None
     if family != "torch":
-        current = links.exported(chain, current, EXPORTS[family])
+        current = runtimes.exported(chain, current, EXPORTS[family])
     if FAMILIES[family].local:
-        return links.engine(chain, current, lowered_step(chain.job.variant))
+        return runtimes.engine(chain, current, lowered_step(chain.job.variant))
     if last is not None and last.lowered:
         current = resolve(last.work)(chain, current, family)
     return current

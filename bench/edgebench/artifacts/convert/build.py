@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.artifacts.convert import export as lower
+from edgebench.artifacts.convert import export
 from edgebench.artifacts.convert.engines import EngineSpec, build_engines, has_calibrator, has_flags
 from edgebench.artifacts.convert.export import save_ir
 from edgebench.artifacts.store import folder_bytes
@@ -49,7 +49,7 @@ class Build:
 
 def export_file(module: Any, inputs: Sequence[InputInfo], family: str, target: Path, outputs: Sequence[str]) -> None:
     """Write a torch module as ONNX or OpenVINO IR, free in the dimensions that its inputs say."""
-    write = lower.to_openvino if family == "openvino" else lower.to_onnx
+    write = export.to_openvino if family == "openvino" else export.to_onnx
     write(module, inputs, target, outputs)
 
 

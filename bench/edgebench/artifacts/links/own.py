@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.chain import Content
-from edgebench.artifacts.convert import export as lower
+from edgebench.artifacts.convert import export
 from edgebench.artifacts.convert.build import halve_file, quantise_file
 from edgebench.artifacts.families import FILES
 from edgebench.artifacts.store import META_FILE
@@ -175,12 +175,12 @@ def fixed_shapes(inputs: Sequence[ModelInput], given: Shapes, path: Path) -> dic
 
 def _convert(path: Path, form: str, family: str, target: Path) -> None:
     if form == "pt2":
-        write = lower.to_openvino if family == "openvino" else lower.to_onnx
+        write = export.to_openvino if family == "openvino" else export.to_onnx
         write(load_program(path), (), target)
         return
 
     with refusals("openvino", "to convert", path):
-        lower.save_ir(read_model(path), target)
+        export.save_ir(read_model(path), target)
 
 
 def _random_inputs(shapes: dict[str, tuple[int, ...]], count: int, seed: int, path: Path) -> list[Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.chain import Chain, Content
-from edgebench.artifacts.convert import tflite as lower_tflite
+from edgebench.artifacts.convert import tflite as convert
 from edgebench.artifacts.families import FILES
 from edgebench.compress.checkpoint import load_checkpoint
 from edgebench.compress.quantise_tflite import dynamic_tflite, half_tflite, static_tflite
@@ -37,9 +37,9 @@ def exported(chain: Chain, parent: ArtifactRecord) -> ArtifactRecord:
 
     def work(folder: Path, ledger: Ledger) -> Content:
         module, _ = load_checkpoint(parent.path)
-        lower_tflite.import_converter()
+        convert.import_converter()
         with phase("export", ledger, chain.probes):
-            lower_tflite.to_tflite(module, (1, 3, size, size), folder / FILES[FAMILY])
+            convert.to_tflite(module, (1, 3, size, size), folder / FILES[FAMILY])
         return Content(sparsity=parent.sparsity)
 
     return chain.link("export", FAMILY, parent, {"size": size}, work)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import EPILOG_VERDICT, probes_asked, say, write_text
+from edgebench.commands.console import EPILOG_VERDICT, leave_processors_alone, probes_asked, say, write_text
 from edgebench.commands.judging import add_verdict_options, policy_asked, rendered
 from edgebench.commands.options import add_energy_options, count
 from edgebench.errors import EXIT_OK, UsageError
@@ -41,6 +41,7 @@ def add(commands: Subparsers) -> None:
 
 def _ab(arguments: argparse.Namespace) -> int:
     """Measure two environments interleaved and judge the head; the exit code is the verdict's."""
+    leave_processors_alone()
     from edgebench.ab.ab import MIN_PAIRS, Request, plan_text, prepare, run_ab
     from edgebench.ab.runs import environment_of
     from edgebench.machine.facts import usable_cpus

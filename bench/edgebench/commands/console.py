@@ -128,6 +128,14 @@ def write_text(text: str, target: Path | None) -> None:
         raise UsageError(f"{target}: cannot be written ({error.strerror}): name another file") from None
 
 
+def leave_processors_alone() -> None:
+    """Keep this process's own arithmetic on one thread: OpenBLAS's idle threads spin beside what is measured.
+
+    Call it before NumPy is imported. Children that compute are told their own number of threads.
+    """
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+
 def probes_asked(arguments: argparse.Namespace) -> ProbeSettings:
     """Return the probes to open; UsageError for a named one that cannot be used, unless it is optional."""
     from edgebench.measure.messages import ProbeSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import plain, probes_asked, stderr, stdout
+from edgebench.commands.console import leave_processors_alone, plain, probes_asked, stderr, stdout
 from edgebench.commands.options import add_energy_options, add_training_options
 from edgebench.commands.suite import make_plan
 from edgebench.errors import EXIT_FAILED, EXIT_OK, UsageError
@@ -54,6 +54,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
         if arguments.suite is not None or arguments.output is not None:
             raise UsageError("--check only reads a bundle: give it neither a suite nor -o")
         return _check(arguments.check)
+    leave_processors_alone()
     if arguments.suite is None or arguments.output is None:
         raise UsageError("name a suite and the bundle to make: edgebench prepare SUITE --platform pi -o DIR")
     if arguments.platform is None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import EPILOG, plain, probes_asked, stderr, stdout
+from edgebench.commands.console import EPILOG, leave_processors_alone, plain, probes_asked, stderr, stdout
 from edgebench.commands.options import add_suite_options
 from edgebench.commands.targets import report_target, to_stdout
 from edgebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ReportError, UsageError
@@ -41,6 +41,7 @@ def _suite(arguments: argparse.Namespace) -> int:
     """List the suites, show what one would do, or run it; the exit code tells how it ended."""
     if arguments.suite is None:
         return _list()
+    leave_processors_alone()
     from edgebench.artifacts.bundle import find_bundle
     from edgebench.plan.suitefile import open_suite
 

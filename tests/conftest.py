@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import stat
 from pathlib import Path
 
@@ -11,6 +12,12 @@ import pytest
 # Machines that run tests are busy: a slow example says nothing about the code.
 hypothesis.settings.register_profile("edgebench", deadline=None)
 hypothesis.settings.load_profile("edgebench")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Commands obey ctrl-C also where the tests were started in the background, which makes children ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -66,12 +65,6 @@ class Outcome:
 
 
 Edgebench = Callable[..., Outcome]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def interruptible() -> None:
-    """Commands obey ctrl-C also where the tests were started in the background, which makes children ignore it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgebench.measure.agreement import shortfall
 from edgebench.measure.results import InferenceResult, ModelAnswer
 from edgebench.plan.kinds import KINDS
+from edgebench.report.intervals import run_medians, spread_of
 from edgebench.report.model import Report
 from edgebench.report.quantity import Notice
 
@@ -25,11 +26,7 @@ NOISY_SPREAD = 0.054
 
 def cell_notices(cell: Benchmark, runs: Sequence[RunRecord], artifact: ArtifactRecord | None) -> Iterator[Notice]:
     """Yield the warnings of one benchmark."""
-    medians = [median(run.result.values) for run in runs]
-    spread = (max(medians) - min(medians)) / median(medians)
-    if spread > NOISY_SPREAD:
-        text = f"its runs differ by more than {NOISY_SPREAD:.1%}: give it more runs, or a quieter machine"
-        yield Notice(code="noisy", text=text)
+    yield from _of_spread([run.result.values for run in runs])
     # Throttling is a sustained run's finding, told by its verdict.
     if KINDS[cell.kind].repeated and (disturbed := [run.disturbed for run in runs if run.disturbed]):
         text = f"{len(disturbed)} of {len(runs)} runs were disturbed, as {disturbed[0]}"
@@ -55,6 +52,17 @@ def cell_notices(cell: Benchmark, runs: Sequence[RunRecord], artifact: ArtifactR
                 f"{cell.params.backend} ignores the ISA ceiling ({cell.params.isa}): it used this processor's own ISA"
             )
         yield Notice(code="isa-ceiling", text=text)
+
+
+def _of_spread(runs: Sequence[Sequence[float]]) -> Iterator[Notice]:
+    """Yield how the runs of a benchmark differ; that they are few is told once, of the whole session."""
+    medians = run_medians(runs)
+    if (max(medians) - min(medians)) / median(medians) > NOISY_SPREAD:
+        text = f"its runs differ by more than {NOISY_SPREAD:.1%}: give it more runs, or a quieter machine"
+        yield Notice(code="noisy", text=text)
+    for remark in spread_of(runs).remarks:
+        if remark.kind != "few":
+            yield Notice(code=f"runs-{remark.kind}", text=remark.text)
 
 
 def unfinished(cell: Benchmark, runs: int, failed: FailedRecord | None) -> Iterator[Notice]:

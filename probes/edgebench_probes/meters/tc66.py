@@ -39,12 +39,6 @@ def cipher(key: bytes = KEY) -> Any:
         raise ProbeError(f"the key of the TC66C has {len(key)} bytes", "give 32 bytes in hexadecimal") from None
 
 
-def decrypt(data: bytes, key: bytes = KEY) -> bytes:
-    """Decrypt whole blocks of 16 bytes."""
-    context = cipher(key).decryptor()
-    return bytes(context.update(data) + context.finalize())
-
-
 class Tc66Framer:
     """Finds three blocks in a stream of cipher text.
 

@@ -47,9 +47,9 @@ def fit_prior(variances: Array, df: Array) -> Prior | None:
     if pooled <= 0:
         return Prior(0.0, MOST_DF)
     # A variance of zero has no logarithm: it counts as very small against the rest.
-    logs = np.log(np.maximum(found, 1e-5 * pooled)) - _DIGAMMA(freedom / 2).astype(np.float64) + np.log(freedom / 2)
+    logs = np.log(np.maximum(found, 1e-5 * pooled)) - np.asarray(_DIGAMMA(freedom / 2), dtype=np.float64) + np.log(freedom / 2)
     centre = float(logs.mean())
-    excess = float(((logs - centre) ** 2).sum() / (count - 1) - _TRIGAMMA(freedom / 2).mean())
+    excess = float(((logs - centre) ** 2).sum() / (count - 1) - np.mean(_TRIGAMMA(freedom / 2)))
     if excess <= 0:
         return Prior(pooled, MOST_DF)
     prior_df = 2 * _inverse_trigamma(excess)

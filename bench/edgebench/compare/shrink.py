@@ -47,7 +47,8 @@ def fit_prior(variances: Array, df: Array) -> Prior | None:
     if pooled <= 0:
         return Prior(0.0, MOST_DF)
     # A variance of zero has no logarithm: it counts as very small against the rest.
-    logs = np.log(np.maximum(found, 1e-5 * pooled)) - np.asarray(_DIGAMMA(freedom / 2), dtype=np.float64) + np.log(freedom / 2)
+    expected = np.asarray(_DIGAMMA(freedom / 2), dtype=np.float64) - np.log(freedom / 2)
+    logs = np.log(np.maximum(found, 1e-5 * pooled)) - expected
     centre = float(logs.mean())
     excess = float(((logs - centre) ** 2).sum() / (count - 1) - np.mean(_TRIGAMMA(freedom / 2)))
     if excess <= 0:

@@ -62,7 +62,8 @@ def labels(benchmarks: Sequence[Benchmark], without: Iterable[str] = ()) -> Labe
     if not varying:
         varying = [axis for axis in ("model", "operator") if any(values[axis])]
     shown = [" ".join(part for axis in varying if (part := values[axis][row])) for row in range(len(benchmarks))]
-    same = [values[axis][0] for axis in _AXES if axis not in varying and len(set(values[axis])) == 1]
+    told_of = [axis for axis in _AXES if axis not in varying and axis not in left_out]
+    same = [values[axis][0] for axis in told_of if len(set(values[axis])) == 1]
     told = [(shown[row], *(values[axis][row] for axis in left_out if axis in values)) for row in range(len(benchmarks))]
     enough = len(set(told)) == len(told) and all(shown)
     names = {benchmark.name: shown[row] if enough else benchmark.name for row, benchmark in enumerate(benchmarks)}

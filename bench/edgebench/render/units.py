@@ -9,6 +9,7 @@ _NAMES = {"1/s": "/s", "s": "s", "J": "J", "W": "W", "B": "B", "B/s": "B/s", "OP
 NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
+TO = "\N{EN DASH}"  # between the ends of a range
 
 
 def figure(value: float | None, digits: int = 3) -> str:

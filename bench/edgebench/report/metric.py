@@ -10,6 +10,7 @@ from typing import Any
 from edgebench.report.catalogue import METRICS, info_of
 from edgebench.report.intervals import interval, middle, run_medians
 from edgebench.report.quantity import Metric, Missing, Passes
+from edgebench.report.student import quantile
 
 # Fewer values than this leave nothing beyond a percentile to estimate it from.
 _VALUES_NEEDED = {"p90": (90, 10), "p95": (95, 20), "p99": (99, 100)}
@@ -97,9 +98,7 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
     spread = statistics.stdev(values)
     if spread == 0:
         return None
-    from scipy.special import stdtrit  # scipy.stats takes ten times as long to import
-
-    half = float(stdtrit(len(values) - 1, 0.975)) * spread / math.sqrt(len(values))
+    half = quantile(len(values) - 1, 0.975) * spread / math.sqrt(len(values))
     mean = statistics.fmean(values)
     return mean - half, mean + half
 

@@ -34,17 +34,23 @@ def stdout() -> Console:
     """Return the console for what was asked for: tables. What is piped, or goes to a file, is not wrapped."""
     from rich.console import Console
 
-    console = Console(soft_wrap=False)
-    if not console.is_terminal and not os.environ.get("COLUMNS"):
-        console.width = _UNWRAPPED
-    return console
+    return _unwrapped(Console(soft_wrap=False))
 
 
 def stderr() -> Console:
     """Return the console for progress and remarks; where nobody reads them any more they are dropped."""
     from rich.console import Console
 
-    return Console(stderr=True) if sys.stderr is None else Console(file=cast("TextIO", _Lossy(sys.stderr)))
+    if sys.stderr is None:
+        return Console(stderr=True)
+    return _unwrapped(Console(file=cast("TextIO", _Lossy(sys.stderr))))
+
+
+def _unwrapped(console: Console) -> Console:
+    """Give a console that is no terminal, and for which nobody said a width, room for any line."""
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        console.width = _UNWRAPPED
+    return console
 
 
 def plain(console: Console, text: str) -> None:

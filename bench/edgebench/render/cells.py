@@ -85,11 +85,6 @@ def _axis(axis: str, benchmark: Benchmark) -> str:
     return words.get(axis, "{}").format(value)
 
 
-def half_width(metric: Metric) -> float | None:
-    """Return half the 95 % interval."""
-    return None if metric.ci95 is None else (metric.ci95[1] - metric.ci95[0]) / 2
-
-
 def sigma(metric: Metric) -> float | None:
     """Return the ± of an energy: one sigma, random and systematic together."""
     if metric.uncertainty is None:

@@ -168,6 +168,8 @@ def _gain(change: Change) -> str:
 def _remarks(report: Report, group: Group, row: Benchmark) -> Iterator[str]:
     if why := group.no_gain.get(row.name):
         yield why
+    if row.name in group.wrong:
+        yield "answers differently, so what it saves is no gain"
     for notice in row.warnings:
         if notice.code in _BESIDE_ROWS and _beside(report, notice.code):
             yield notice.text.partition(", as ")[0] if notice.code == "disturbed" else notice.text

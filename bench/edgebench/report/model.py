@@ -190,7 +190,10 @@ class Benchmark(Part):
 
 
 class Contrast(Part):
-    """Head against base, both benchmarks of this report: `ratio` head/base, or `difference` head - base."""
+    """Head against base, both benchmarks of this report: `ratio` head/base, or `difference` head - base.
+
+    `range` is the least to the highest of the pairs of runs.
+    """
 
     metric: Name
     base: Name
@@ -198,6 +201,7 @@ class Contrast(Part):
     ratio: Amount | None = None
     difference: float | None = None
     ci95: Pair | None = None
+    range: Pair | None = None
     pairs: Count
     method: Text
     scope: Name | None = None

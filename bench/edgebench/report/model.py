@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints, WithJs
 from pydantic_core import PydanticCustomError
 
 from edgebench.plan.kinds import KINDS
-from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Part, Table, Text
+from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Params, Part, Table, Text
 from edgebench.report.course import Resources, ResourceSummary, Sustained
 from edgebench.report.origin import Artifact, Bundle, Layers
 from edgebench.report.quantity import Metric, Missing, Notice
@@ -31,24 +31,6 @@ def _known_kind(name: str) -> str:
 
 
 Kind = Annotated[str, AfterValidator(_known_kind), WithJsonSchema({"enum": list(_KINDS), "type": "string"})]
-
-
-# The parameters that tables are made of; all others are kept as they are.
-_TEXTS = frozenset({"model", "variant", "backend", "precision", "isa", "operator", "task", "data", "weights"})
-_NUMBERS = frozenset({"batch", "threads", "width", "image_size", "tokens", "passes", "processes", "sustained_s"})
-
-
-def _plain(params: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    for name, value in params.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        wrong = (name in _TEXTS and not isinstance(value, str)) or (name in _NUMBERS and not number)
-        if wrong and value is not None:
-            kind = "text" if name in _TEXTS else "number"
-            raise PydanticCustomError("param", "{name} is no {kind}", {"name": name, "kind": kind})
-    return params
-
-
-Params = Annotated[Table[JsonValue], AfterValidator(_plain)]
 
 
 class Generator(Part):

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints, WithJs
 from pydantic_core import PydanticCustomError
 
 from edgebench.plan.kinds import KINDS
-from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Part, Table, Text
+from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Params, Part, Table, Text
 from edgebench.report.course import Resources, ResourceSummary, Sustained
 from edgebench.report.origin import Artifact, Bundle, Layers
 from edgebench.report.quantity import Metric, Missing, Notice
@@ -149,7 +149,7 @@ class Benchmark(Part):
 
     name: Name
     kind: Kind
-    params: Table[JsonValue] = Field(default_factory=dict)
+    params: Params = Field(default_factory=dict)
     status: Literal["ok", "skipped", "failed"]
     reason: Text | None = None
     group: Name | None = None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgebench.report.intervals import middle
 from edgebench.report.metric import Metrics, Reasons, metric_from_runs, single_value
 from edgebench.report.quantity import Missing
 from edgebench.report.roofs import Roof, Roofline
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from edgebench.report.figures.given import Given
     from edgebench.report.records import RoofRecord
 
+# How many standard deviations the least and the highest of six normal values lie apart (the mean of their range).
+_RANGE_OF_SIX = 2.534
 NAMES = ("operations_per_s", "operational_intensity", "roofline_fraction")
 
 
@@ -49,8 +52,8 @@ def roofline(
 ) -> Roofline | None:
     """Add operations a second, their intensity and their share of the roof, or why there are none.
 
-    The roof is that of the precision in which most of the layers that multiply really ran. The interval of the share
-    holds that of the latency and the range of the roof.
+    The roof is that of the precision in which most of the layers that multiply really ran. What is not known of it (one
+    sigma, by the range of its rounds) is systematic in the share: the same for all runs.
     """
     work = _work(results[0], given, found)
     if isinstance(work, str):
@@ -71,12 +74,9 @@ def roofline(
         min(operations, intensity * moved)
         for operations, moved in zip(roof.operations_range, roof.bytes_range, strict=True)
     )
-    share = metric_from_runs(
-        "roofline_fraction", [[work.operations / value / above for value in run] for run in values]
-    )
-    if share.ci95 is not None:
-        share = share.model_copy(update={"ci95": (share.ci95[0] * above / high, share.ci95[1] * above / low)})
-    found["roofline_fraction"] = share
+    sigma = (high - low) / _RANGE_OF_SIX / above
+    shares = [[work.operations / value / above for value in run] for run in values]
+    found["roofline_fraction"] = metric_from_runs("roofline_fraction", shares, systematic=sigma * middle(shares))
     return Roofline(
         operations=work.operations,
         bytes=work.moved,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.commands.console import EPILOG, leave_processors_alone, plain, probes_asked, stderr, stdout
-from edgebench.commands.options import add_suite_options
+from edgebench.commands.options import add_suite_options, add_volume_options
 from edgebench.commands.targets import report_target, to_stdout
 from edgebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ReportError, UsageError
 
@@ -34,11 +35,16 @@ def add(commands: Subparsers) -> None:
     )
     suite.add_argument("suite", nargs="?", metavar="NAME|FILE.toml", help="a suite that ships, or a file of yours")
     add_suite_options(suite)
+    add_volume_options(suite)
+    suite.add_argument("--print", action="store_true", help="print the suite's file: a start for one of yours")
+    suite.add_argument("--schema", action="store_true", help="print the JSON Schema of suite files, for editors")
     suite.set_defaults(command=_suite)
 
 
 def _suite(arguments: argparse.Namespace) -> int:
     """List the suites, show what one would do, or run it; the exit code tells how it ended."""
+    if arguments.schema:
+        return _schema()
     if arguments.suite is None:
         return _list()
     leave_processors_alone()
@@ -47,6 +53,9 @@ def _suite(arguments: argparse.Namespace) -> int:
 
     folder = _bundle_asked(arguments)
     suite = open_suite(arguments.suite)
+    if arguments.print:
+        sys.stdout.write(suite.whole.text)
+        return EXIT_OK
     bundle = None if folder is None else find_bundle(folder, suite.head.name)
     plan = make_plan(arguments, suite, dataset=None if bundle is None else bundle.manifest.suite.data)
     if bundle is not None:
@@ -67,6 +76,16 @@ def _list() -> int:
     return EXIT_OK
 
 
+def _schema() -> int:
+    """Print the JSON Schema of a suite file."""
+    import json
+
+    from edgebench.plan.suitefile import suite_schema
+
+    sys.stdout.write(json.dumps(suite_schema(), indent=1) + "\n")
+    return EXIT_OK
+
+
 def _show(plan: Plan, bundle: Bundle | None) -> int:
     """Print the plan and how long it would take."""
     from edgebench.plan.estimate import total_seconds
@@ -82,7 +101,7 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
     from edgebench.artifacts.store import cache_folder
     from edgebench.machine.facts import usable_cpus
     from edgebench.plan.estimate import total_seconds, work
-    from edgebench.render.progress import LiveProgress, PlainProgress
+    from edgebench.render.progress import progress_on
     from edgebench.render.terminal import closing
     from edgebench.session.options import Options
     from edgebench.session.session import run_session
@@ -100,15 +119,15 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
         bundle=bundle,
     )
     units, seconds = work(plan, prepared=prepared), total_seconds(plan, prepared=prepared)
-    live = LiveProgress(console, units, seconds) if console.is_terminal else PlainProgress(console, units, seconds)
-    with live as progress:
+    with progress_on(console, units, seconds, arguments.volume) as progress:
         if bundle is not None:
             progress.step("prepare", f"checking the bundle {bundle.folder}")
             bundle.verify(plan)
         session = run_session(plan, options, progress)
     _deliver(session, target)
-    console.print(closing(session.report))
-    if target is not None:
+    if arguments.volume != "quiet":
+        console.print(closing(session.report))
+    if target is not None and arguments.volume != "quiet":
         plain(console, f"report: {target}")
     if session.interrupted:
         return EXIT_INTERRUPTED

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from edgebench.backends import plugins, registry
-from edgebench.errors import UsageError
+from edgebench.errors import UsageError, did_you_mean, unknown
 from edgebench.machine.facts import ISA_ENVIRONMENT
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.toml import first_sentence, line_of, read_toml
@@ -26,7 +26,7 @@ def _known(name: str, names: Iterable[str], what: str, reasons: Mapping[str, str
     """Return a name that is one of `names`; else say so, or what is known of it."""
     if name in (known := tuple(names)):
         return name
-    text = (reasons or {}).get(name) or f"unknown {what} {name!r}: choose from {', '.join(known)}"
+    text = (reasons or {}).get(name) or unknown(what, name, known)
     raise PydanticCustomError("name", "{text}", {"text": text})
 
 
@@ -43,7 +43,7 @@ class Measure(_Strict):
     """How one benchmark is measured; a pass is one inference, a run one worker process."""
 
     processes: int = Field(default=3, ge=1, le=1000, description="runs (worker processes) a benchmark")
-    warmup_passes: int = Field(default=200, ge=0, le=1_000_000)
+    warmup_passes: int = Field(default=200, ge=0, le=1_000_000, description="passes before the first timed one")
     passes: int = Field(default=500, ge=1, le=10_000_000, description="timed passes a run")
     values: int = Field(default=20, ge=1, le=10_000, description="pyperf values a run; passes / values loops each")
     min_value_s: float = Field(default=0.0, ge=0, le=60, description="lengthen a value to at least this (0: exact)")
@@ -63,14 +63,14 @@ class Recipe(_Strict):
         default=64, ge=16, le=1024, description="input pixels (bytes of text) for training and quality"
     )
     pretrain_epochs: int = Field(default=0, ge=0, le=1000, description="in place of ImageNet weights")
-    pretrain_lr: float = Field(default=3e-3, gt=0, lt=1)
+    pretrain_lr: float = Field(default=3e-3, gt=0, lt=1, description="learning rate of that")
     pretrain_size: int = Field(default=64, ge=16, le=1024, description="pixels a transfer network's base learns at")
     reestimate_batch_norm: bool = Field(
         default=False, description="after training: for networks whose running statistics follow slowly"
     )
-    epochs: int = Field(default=1, ge=0, le=1000)
+    epochs: int = Field(default=1, ge=0, le=1000, description="training after pretraining")
     lr: float = Field(default=1e-4, gt=0, lt=1)
-    batch: int = Field(default=32, ge=1, le=4096)
+    batch: int = Field(default=32, ge=1, le=4096, description="images a training step")
     subset: float = Field(default=1.0, gt=0, le=1, description="stratified share of the training images")
     augment: bool = False
     finetune_epochs: int = Field(default=5, ge=0, le=1000, description="after structured pruning")
@@ -96,19 +96,19 @@ class Recipe(_Strict):
 class Matrix(_Strict):
     """One `[[benchmark]]` table: the product of its lists, less `exclude`."""
 
-    kind: KindName = "inference"
-    model: list[str] = Field(default=[], max_length=100)
-    operator: list[str] = Field(default=[], max_length=100)
+    kind: KindName = Field(default="inference", description="what is measured: docs/method.md lists the kinds")
+    model: list[str] = Field(default=[], max_length=100, description="docs/tasks.md lists them")
+    operator: list[str] = Field(default=[], max_length=100, description="kind operator: instead of models")
     width: list[Annotated[float, Field(gt=0, le=4)]] = [1.0]
-    variant: list[str] = ["baseline"]
-    backend: list[BackendName] = ["torch"]
-    precision: list[Precision] = ["auto"]
+    variant: list[str] = Field(default=["baseline"], description="how it was compressed: docs/compression.md")
+    backend: list[BackendName] = Field(default=["torch"], description="the runtime: docs/backends.md")
+    precision: list[Precision] = Field(default=["auto"], description="auto: what the variant is made for")
     batch: list[Annotated[int, Field(ge=1, le=4096)]] = [1]
     threads: list[Annotated[int, Field(ge=0, le=1024)]] = [0]
     image_size: int = Field(default=224, ge=16, le=4096, description="input pixels for latency and energy")
     tokens: int = Field(default=128, ge=1, le=65_536, description="of a language model's prompt, or in its cache")
     isa: list[Isa] = ["none"]
-    exclude: list[dict[str, str]] = []
+    exclude: list[dict[str, str]] = Field(default=[], description="combinations to leave out: key and glob")
     measure: dict[str, int | float] = Field(default={}, description="overrides of [measure] for this table")
 
 
@@ -134,11 +134,13 @@ class DataTable(_Strict):
 class SuiteFile(_Strict):
     """A whole suite file."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
-    title: str = Field(default="", max_length=300)
-    study: Literal["n150", "jetson", "pi"] | None = None
-    seed: int = Field(default=42, ge=0, le=2**31 - 1)
-    include: list[str] = Field(default=[], max_length=20)
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="small letters, digits, `.`, `_` and `-`")
+    title: str = Field(default="", max_length=300, description="what it answers, in a sentence")
+    study: Literal["n150", "jetson", "pi"] | None = Field(
+        default=None, description="whose published findings the report is held against"
+    )
+    seed: int = Field(default=42, ge=0, le=2**31 - 1, description="of training, data and the order of runs")
+    include: list[str] = Field(default=[], max_length=20, description="suites that are measured with it")
     idle_s: float = Field(default=5.0, ge=0, le=3600, description="idle power before and after, with a probe")
     resources_hz: float = Field(
         default=2.0, ge=0, le=20, description="samples a second of the resources in use; 0: off"
@@ -183,6 +185,11 @@ class Suite:
     def parts(self) -> tuple[Part, ...]:
         """What is included, then the suite itself."""
         return (*self.included, self.whole)
+
+
+def suite_schema() -> dict[str, Any]:
+    """Return the JSON Schema (Draft 2020-12) of a suite file: TOML of the same shape."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **SuiteFile.model_json_schema()}
 
 
 def builtin_suites() -> dict[str, Path]:
@@ -235,8 +242,11 @@ def find_suite(name_or_file: str) -> Path:
         return brought[name_or_file]
     if name_or_file in refused:
         raise UsageError(refused[name_or_file])
-    names = ", ".join([*suites, *brought])
-    raise UsageError(f"no suite or file is called {name_or_file!r}: choose one of {names}, or a .toml file")
+    names = [*suites, *brought]
+    raise UsageError(
+        f"no suite or file is called {name_or_file!r}{did_you_mean(name_or_file, names)}: "
+        f"choose one of {', '.join(names)}, or a .toml file"
+    )
 
 
 def read_suite(path: Path) -> tuple[SuiteFile, str]:

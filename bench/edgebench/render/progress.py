@@ -123,3 +123,40 @@ class PlainProgress:
     def _line(self, text: str) -> None:
         seconds = time.monotonic() - self._began
         self._console.print(f"[{seconds:7.1f} s] {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+class QuietProgress:
+    """For who asked for silence: remarks alone, as they tell what went wrong."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        pass
+
+    def step(self, stage: str, text: str) -> None:
+        """Tell nothing."""
+
+    def advance(self, name: str) -> None:
+        """Tell nothing."""
+
+    def power(self, watts: float, scope: str) -> None:
+        """Tell nothing."""
+
+    def note(self, text: str) -> None:
+        """Print a sentence."""
+        self._console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def progress_on(
+    console: Console, weights: Mapping[str, float], total: float, volume: str
+) -> LiveProgress | PlainProgress | QuietProgress:
+    """Return what tells of the work on a console; `volume` is `quiet`, `normal` or `verbose`."""
+    if volume == "quiet":
+        return QuietProgress(console)
+    if volume == "normal" and console.is_terminal:
+        return LiveProgress(console, weights, total)
+    return PlainProgress(console, weights, total)

@@ -293,7 +293,7 @@ def _terminal(renderable: RenderableType, width: int) -> str:
 
 
 def outline(html: str) -> str:
-    """Return an HTML page as one line a text, after the elements that hold it; styles left out, shapes counted."""
+    """Return an HTML page as one line a text, after the elements that hold it; no style, no script, shapes counted."""
     parser = _Outline()
     parser.feed(html)
     parser.close()
@@ -311,17 +311,16 @@ class _Outline(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in {"rect", "line", "circle", "polyline", "polygon"}:
             self.shapes[tag] += 1
-        if tag not in {"meta", "line", "circle"}:
+        if tag != "meta":
             self.open.append(tag)
-        if tag in {"table", "svg"}:
-            self.lines.append(f"{tag} {dict(attrs).get('aria-label', '')}".strip())
+        if label := dict(attrs).get("aria-label"):
+            self.lines.append(f"{tag} {label}")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag not in {"line", "circle"}:
-            assert self.open.pop() == tag, f"</{tag}> closes another element"
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
 
     def handle_data(self, data: str) -> None:
-        if data.strip() and self.open[-1] != "style":
+        if data.strip() and self.open[-1] not in {"style", "script"}:
             self.lines.append(f"  {self.open[-1]}: {' '.join(data.split())}")
 
 

@@ -115,7 +115,7 @@ def test_a_hostile_report_is_shown_literally(report: Report) -> None:
         assert not ESCAPES.search(shown)
         assert "[bold red]<script>" in shown
     html = page(hostile)
-    assert "<script" not in html
+    assert html.count("<script") == 1
     assert "{{ 7*7 }}" in html
     assert not ESCAPES.search(html)
     assert outline(html).count("alert") > 10
@@ -164,7 +164,7 @@ def test_a_report_with_nothing_in_it_is_shown_and_has_no_latency_to_export(repor
 
 def test_the_page_needs_nothing_but_itself(report: Report) -> None:
     html = page(report)
-    assert not re.search(r"(?:src|href|action)\s*=|url\(|@import|https?://|<script|<link", html)
+    assert not re.search(r"(?:src|action)\s*=|href=\"[^#]|url\(|@import|https?://|<link|style=", html)
 
 
 def test_csv_has_a_row_for_every_figure_and_every_reason(report: Report) -> None:

@@ -213,10 +213,20 @@ def sample_of(
     if len(lengths) > 1 and not windowed:
         return fault(f"its runs are of unequal length, {lengths[0]} to {lengths[-1]} values")
     numbers = run_medians(runs)
-    if min(numbers) <= 0 and (min(numbers), max(numbers)) != (0, 0):
-        return fault("a run's value is zero or negative, so that a ratio means nothing")
-    if len(numbers) > 1 and len(set(numbers)) == 1 and numbers[0] and unit in _NEVER_EQUAL:
-        return fault(f"all {len(numbers)} runs gave exactly the same value, which no measurement does")
-    if numbers[0] and not (_LEAST < min(numbers) and max(numbers) < _MOST):
-        return fault("a run's value is too small or too large to be one")
+    if told := _unfit(numbers, unit):
+        return fault(told)
     return Sample(unit, better, tuple(array("f", numbers)), middle(runs), scope, probe)
+
+
+def _unfit(numbers: Sequence[float], unit: str) -> str | None:
+    """Say why numbers cannot be compared, None where they can."""
+    least, most = min(numbers), max(numbers)
+    if least == most == 0:
+        return None
+    if least <= 0:
+        return "a run's value is zero or negative, so that a ratio means nothing"
+    if len(numbers) > 1 and least == most and unit in _NEVER_EQUAL:
+        return f"all {len(numbers)} runs gave exactly the same value, which no measurement does"
+    if least < _LEAST or most > _MOST:
+        return "a run's value is too small or too large to be one"
+    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,20 +11,20 @@ from typing import Any
 
 from edgebench.compare.policy import PERCENTILES
 from edgebench.history.file import opened
-from edgebench.history.packed import Layout, unpacked
+from edgebench.history.packed import unpacked
+from edgebench.history.texts import Texts, table_of
 from edgebench.report.intervals import interval
-from edgebench.report.io import SCHEMA
-from edgebench.report.model import Report
+from edgebench.report.model import SCHEMA, Report
 
 _CONDENSED = {
     "code": "condensed",
-    "text": "From a history: one number a run; single passes, layers, artifacts and resources stand in the report itself",
+    "text": "From a history, one number a run: passes, layers, artifacts and resources stand in the report itself",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What lists show of a report; `facts` and `hard` are the report's own tables."""
+    """What lists show of a report; `hard` and `facts` are its own tables, `board` names its board or processor."""
 
     number: int
     id: str
@@ -38,18 +37,13 @@ class Head:
     revision: str | None
     hard: Mapping[str, Any]
     facts: Mapping[str, Any]
-
-    @property
-    def board(self) -> str:
-        """What people call the machine: its board, else its processor."""
-        machine = self.facts["machine"]
-        return str(machine.get("board") or machine["cpu"])
+    board: str
 
 
 def heads(path: Path) -> list[Head]:
     """Return the reports of a history, oldest first. Raises HistoryError."""
     with opened(path) as history:
-        return _heads(history)
+        return _heads(history, Texts(history))
 
 
 def reports(path: Path, wanted: Callable[[Head], bool] | None = None) -> Iterator[Report]:
@@ -62,48 +56,42 @@ def reports(path: Path, wanted: Callable[[Head], bool] | None = None) -> Iterato
         history.execute("BEGIN")
         cells = {row[0]: row[1:] for row in history.execute("SELECT no, name, kind, params FROM cell")}
         series = {row[0]: row[1:] for row in history.execute("SELECT * FROM series")}
-        for head in _heads(history):
+        texts = Texts(history)
+        for head in _heads(history, texts):
             if wanted is None or wanted(head):
-                yield _report(history, head, cells, series)
+                yield _report(history, texts, head, cells, series)
 
 
-def _heads(history: sqlite3.Connection) -> list[Head]:
-    texts: dict[int, Any] = {}
-
-    def table(number: int) -> Any:
-        if number not in texts:
-            texts[number] = json.loads(_text(history, number))
-        return texts[number]
-
+def _heads(history: sqlite3.Connection, texts: Texts) -> list[Head]:
     rows = history.execute(
         "SELECT no, id, created, label, status, platform, suite, version, revision, hard, facts FROM report"
     ).fetchall()
-    found = [Head(*row[:9], table(row[9]), table(row[10])) for row in rows]
+    found = []
+    for number, *told, revision, hard, facts in rows:
+        report, created, label, status, platform, suite, version = map(str, told)
+        commit = None if revision is None else str(revision)
+        machine = texts.table(facts)["machine"]
+        board = str(machine.get("board") or machine["cpu"])
+        tables = (texts.table(hard), texts.table(facts))
+        found.append(Head(number, report, created, label, status, platform, suite, version, commit, *tables, board))
     return sorted(found, key=lambda head: (head.created.rstrip("Z").removesuffix("+00:00"), head.label))
 
 
-def _text(history: sqlite3.Connection, number: int) -> str:
-    text: str = history.execute("SELECT text FROM text WHERE no = ?", (number,)).fetchone()[0]
-    return text
-
-
 def _report(
-    history: sqlite3.Connection, head: Head, cells: Mapping[int, Sequence[Any]], series: Mapping[int, Sequence[Any]]
+    history: sqlite3.Connection,
+    texts: Texts,
+    head: Head,
+    cells: Mapping[int, Sequence[Any]],
+    series: Mapping[int, Sequence[Any]],
 ) -> Report:
-    remarks, layout_text, content, soft = history.execute(
-        "SELECT remarks, (SELECT text FROM text WHERE no = layout), runs, (SELECT text FROM text WHERE no = soft) "
-        "FROM report WHERE no = ?",
-        (head.number,),
+    remarks, place, content, soft = history.execute(
+        "SELECT remarks, layout, runs, soft FROM report WHERE no = ?", (head.number,)
     ).fetchone()
-    told, layout = json.loads(remarks), Layout.of_text(layout_text)
+    told, layout = table_of(remarks), texts.layout(place)
     numbers = unpacked(content, layout)
     values = dict(history.execute("SELECT series, value FROM figure WHERE report = ?", (head.number,)))
-    outcomes = {
-        cell: (status, {} if note is None else json.loads(note))
-        for cell, status, note in history.execute(
-            "SELECT cell, status, (SELECT text FROM text WHERE no = note) FROM outcome WHERE report = ?", (head.number,)
-        )
-    }
+    ended = history.execute("SELECT cell, status, note FROM outcome WHERE report = ?", (head.number,))
+    outcomes = {cell: (status, texts.note(note)) for cell, status, note in ended.fetchall()}
     metrics: dict[int, dict[str, Any]] = {}
     tails: dict[tuple[int, str], dict[str, float]] = {}
     for number in sorted({*values, *layout.places}):
@@ -131,30 +119,26 @@ def _report(
             "image": head.facts["image"],
             "fingerprint": {
                 "hard": {key: value for key, value in head.hard.items() if key not in {"platform", "suite"}},
-                "soft": {key: value for key, value in json.loads(soft).items() if key not in {"edgebench", "image"}},
+                "soft": {key: value for key, value in texts.table(soft).items() if key not in {"edgebench", "image"}},
             },
             "machine": {**head.facts["machine"], **told["machine"]},
             "software": head.facts["software"],
             "probes": head.facts["probes"],
             "idle": told["idle"],
             "data": head.facts["data"],
-            "benchmarks": [
-                _benchmark(cells[cell], *outcomes[cell], metrics.get(cell, {})) for cell in layout.cells
-            ],
+            "benchmarks": [_benchmark(cells[cell], *outcomes[cell], metrics.get(cell, {})) for cell in layout.cells],
             "warnings": [*_notices(told["warnings"]), _CONDENSED],
         }
     )
 
 
-def _benchmark(
-    cell: Sequence[Any], status: str, note: Mapping[str, Any], metrics: Mapping[str, Any]
-) -> dict[str, Any]:
+def _benchmark(cell: Sequence[Any], status: str, note: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
     name, kind, params = cell
     missing = {metric: {"reason": reason, "fix": fix} for metric, (reason, fix) in note.get("missing", {}).items()}
     return {
         "name": name,
         "kind": kind,
-        "params": json.loads(params),
+        "params": table_of(params),
         "status": status,
         "reason": note.get("why"),
         "metrics": metrics,

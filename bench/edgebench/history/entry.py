@@ -78,7 +78,9 @@ _METRIC = create_model(
     passes=(part(Passes, "p50 p90 p95 p99") | None, None),
 )
 _BENCHMARK = part(
-    Benchmark, "name kind status reason params missing warnings", metrics=(Table[_METRIC], {})  # type: ignore[valid-type]  # made above
+    Benchmark,
+    "name kind status reason params missing warnings",
+    metrics=(Table[_METRIC], {}),  # type: ignore[valid-type]  # made above
 )
 _REPORT = part(
     Report,

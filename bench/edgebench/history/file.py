@@ -88,11 +88,17 @@ def _check(found: sqlite3.Connection, path: Path, *, write: bool) -> None:
             found.execute(f"PRAGMA application_id = {APPLICATION}")
             found.execute(f"PRAGMA user_version = {VERSION}")
         found.execute("COMMIT")
-    application, version = (int(found.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("application_id", "user_version"))
+    application, version = (
+        int(found.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("application_id", "user_version")
+    )
     if application != APPLICATION:
-        raise HistoryError(f"{_shown(path)} is a database of another program, no history of edgebench: name another file")
+        raise HistoryError(
+            f"{_shown(path)} is a database of another program, no history of edgebench: name another file"
+        )
     if version > VERSION:
-        raise HistoryError(f"{_shown(path)} was written by a newer edgebench (history {version}): update edgebench to read it")
+        raise HistoryError(
+            f"{_shown(path)} was written by a newer edgebench (history {version}): update edgebench to read it"
+        )
     if _ours() != _objects(found):
         raise _damaged(path, "its tables are not those of a history")
     found.execute("PRAGMA trusted_schema = 1")  # the views are our own
@@ -100,7 +106,9 @@ def _check(found: sqlite3.Connection, path: Path, *, write: bool) -> None:
 
 def _objects(found: sqlite3.Connection) -> set[tuple[str, str]]:
     """Return the tables and views with what made them; indexes that somebody added for their own questions may stay."""
-    rows = found.execute("SELECT name, sql FROM sqlite_master WHERE type <> 'index' AND name NOT LIKE 'sqlite_%'").fetchall()
+    rows = found.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type <> 'index' AND name NOT LIKE 'sqlite_%'"
+    ).fetchall()
     return {(str(name), str(sql)) for name, sql in rows}
 
 
@@ -132,7 +140,9 @@ def _told(path: Path) -> Iterator[None]:
 def _of_operation(path: Path, error: sqlite3.OperationalError) -> HistoryError:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return HistoryError(f"{_shown(path)} is in use by another program for more than {_PATIENCE_S:g} s: try again later")
+        return HistoryError(
+            f"{_shown(path)} is in use by another program for more than {_PATIENCE_S:g} s: try again later"
+        )
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return HistoryError(f"{_shown(path)} cannot be written ({error}): name a file in a folder of yours")
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):

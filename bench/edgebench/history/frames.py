@@ -62,7 +62,9 @@ def frame(path: Path | str | None = None) -> pd.DataFrame:
         raise HistoryError("pandas is not installed: pip install 'edgebench[history]'") from None
     found = everything(default_file() if path is None else Path(path))
     table = pd.DataFrame(_by_column(found))
-    return table.astype({"value": "float64"}).assign(created=pd.to_datetime(table["created"], utc=True, format="ISO8601"))
+    return table.astype({"value": "float64"}).assign(
+        created=pd.to_datetime(table["created"], utc=True, format="ISO8601")
+    )
 
 
 def write_parquet(path: Path, target: Path) -> int:

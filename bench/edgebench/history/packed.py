@@ -11,14 +11,17 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The benchmarks of a report in its order, and of each series with runs (begin, count) in the `size` packed numbers."""
+    """The benchmarks of a report in its order; of each series with runs (begin, count) in the `size` packed numbers."""
 
     cells: tuple[int, ...]
     places: Mapping[int, tuple[int, int]]
@@ -34,6 +37,8 @@ class Layout:
         """Return the layout of its JSON."""
         data = json.loads(text)
         places = {series: (begin, count) for series, begin, count in data["runs"]}
+        if min((min(place) for place in places.values()), default=0) < 0:
+            raise ValueError("a layout has a place below zero")
         return cls(tuple(data["cells"]), places, max((sum(place) for place in places.values()), default=0))
 
 
@@ -53,13 +58,17 @@ def packed(runs: Iterable[tuple[int, Sequence[float]]], cells: Sequence[int]) ->
     return Layout(tuple(cells), places, len(numbers)), planes[:2].tobytes() + zlib.compress(planes[2:].tobytes())
 
 
-def unpacked(content: bytes, layout: Layout) -> NDArray[np.float32]:
-    """Return the numbers again. Raises ValueError where the piece is not as long as the layout says."""
-    size = layout.size
+def unpacked(content: bytes, layout: Layout, wanted: range | None = None) -> NDArray[np.float32]:
+    """Return the numbers again, or those of a range. Raises ValueError where the piece is not what the layout says."""
+    size, places = layout.size, wanted or range(layout.size)
     high = zlib.decompressobj().decompress(content[2 * size :], 2 * size + 1)
-    if len(high) != 2 * size:
+    if len(high) != 2 * size or not 0 <= places.start <= places.stop <= size:
         raise ValueError("the runs of a report are not whole")
-    numbers = np.empty((size, 4), dtype=np.uint8)
-    numbers[:, :2] = np.frombuffer(content, dtype=np.uint8, count=2 * size).reshape(2, -1).T
-    numbers[:, 2:] = np.frombuffer(high, dtype=np.uint8).reshape(2, -1).T
-    return numbers.view("<f4").ravel()
+    numbers = np.empty((len(places), 4), dtype=np.uint8)
+    for plane, source in enumerate((content, content, high, high)):
+        begin = (plane % 2) * size + places.start
+        numbers[:, plane] = np.frombuffer(source, dtype=np.uint8, count=len(places), offset=begin) if places else 0
+    found: NDArray[np.float32] = numbers.view("<f4").ravel()
+    if not np.isfinite(found).all():
+        raise ValueError("a run of a report is no number")
+    return found

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import math
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from edgebench.compare.cells import Cell, Sample, Session, cautions_of_codes, cell_of
 from edgebench.compare.history import by_time
 from edgebench.compare.policy import PERCENTILES, gauge_of
 from edgebench.history.file import opened
 from edgebench.history.packed import Layout, unpacked
+from edgebench.history.texts import Texts, table_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # Beyond this share of all series, reading all of a table is faster than looking up rows.
 _MANY = 0.25
@@ -34,20 +36,28 @@ class _Series:
 
 @dataclass(slots=True)
 class _Known:
-    """What sessions share: benchmarks by number (name, kind, parameters), their wanted series, texts already read."""
+    """What sessions share: benchmarks by number (name, kind, parameters), their wanted series, and texts."""
 
     metrics: Sequence[str]
+    texts: Texts
     cells: dict[int, tuple[str, str, dict[str, Any]]] = field(default_factory=dict)
     series: dict[int, dict[int, _Series]] = field(default_factory=dict)
-    layouts: dict[int, Layout] = field(default_factory=dict)
-    tables: dict[int, Any] = field(default_factory=dict)
+    ranges: dict[int, range] = field(default_factory=dict)
+
+    def numbers(self, content: bytes, layout: Layout) -> tuple[int, NDArray[np.float32]]:
+        """Return the stretch of a report's runs that the wanted series lie in, and where it begins."""
+        key = id(layout)  # kept by `texts` as long as this is
+        if key not in self.ranges:
+            found = [layout.places[number] for own in self.series.values() for number in own if number in layout.places]
+            ends = [begin + count for begin, count in found]
+            self.ranges[key] = range(min((begin for begin, _ in found), default=0), max(ends, default=0))
+        return self.ranges[key].start, unpacked(content, layout, self.ranges[key])
 
 
 def read_history(
     path: Path, metrics: Sequence[str], wanted: Callable[[str], bool] | None = None, *, runs: bool = True
 ) -> tuple[Session, ...]:
-    """Return the sessions of a history, oldest first, with these metrics; `wanted` picks benchmarks by
-    name, None: all.
+    """Return the sessions of a history, oldest first, with these metrics; `wanted` picks benchmarks by their name.
 
     Without `runs` their samples have the figure alone, where it is there without them: enough for a trend, and faster.
     Raises HistoryError.
@@ -58,42 +68,28 @@ def read_history(
         rows = history.execute(
             "SELECT no, label, id, created, status, hard, soft, facts, remarks, layout FROM report ORDER BY no"
         ).fetchall()
-        _texts(history, known, rows)
         values, outcomes = _values(history, known), _outcomes(history, known)
         tails = any(name.partition(".")[2] in PERCENTILES for name in metrics)
         pieces = _pieces(history) if (runs or tails) and known.series else iter(())
         sessions = []
         for row in rows:
-            layout = known.layouts[row[9]]
-            numbers = unpacked(next(pieces), layout) if (runs or tails) and known.series else None
+            layout = known.texts.layout(row[9])
+            numbers = known.numbers(next(pieces), layout) if (runs or tails) and known.series else None
             sessions.append(_session(row, known, values.get(row[0], {}), outcomes.get(row[0], {}), numbers))
     return tuple(sorted(sessions, key=by_time))
 
 
 def _known(history: sqlite3.Connection, metrics: Sequence[str], wanted: Callable[[str], bool] | None) -> _Known:
-    known = _Known(metrics)
+    known = _Known(metrics, Texts(history))
     for number, name, kind, params in history.execute("SELECT no, name, kind, params FROM cell"):
         if wanted is None or wanted(name):
-            known.cells[number] = (name, kind, json.loads(params))
+            known.cells[number] = (str(name), str(kind), table_of(params))
     asked = set(metrics)
     for number, cell, metric, unit, better, scope, probe in history.execute("SELECT * FROM series"):
         if cell in known.cells and metric in asked:
             labels = (None, None) if gauge_of(metric).exact else (scope or None, probe or None)
-            known.series.setdefault(cell, {})[number] = _Series(metric, unit, better, *labels)
+            known.series.setdefault(cell, {})[number] = _Series(metric, str(unit), str(better), *labels)
     return known
-
-
-def _texts(history: sqlite3.Connection, known: _Known, rows: Sequence[Any]) -> None:
-    """Read the tables that sessions share, each once."""
-    for number in {number for row in rows for number in row[5:8]}:
-        known.tables[number] = json.loads(_text(history, number))
-    for number in {row[9] for row in rows}:
-        known.layouts[number] = Layout.of_text(_text(history, number))
-
-
-def _text(history: sqlite3.Connection, number: int) -> str:
-    text: str = history.execute("SELECT text FROM text WHERE no = ?", (number,)).fetchone()[0]
-    return text
 
 
 def _values(history: sqlite3.Connection, known: _Known) -> Mapping[int, Mapping[int, float]]:
@@ -109,6 +105,8 @@ def _values(history: sqlite3.Connection, known: _Known) -> Mapping[int, Mapping[
     )
     found: dict[int, dict[int, float]] = {}
     for report, series, value in rows:
+        if not math.isfinite(value):
+            raise ValueError("a figure is no number")
         found.setdefault(report, {})[series] = value
     return found
 
@@ -121,11 +119,8 @@ def _outcomes(history: sqlite3.Connection, known: _Known) -> Mapping[int, Mappin
         "CROSS JOIN outcome ON outcome.report = report.no AND outcome.cell = wanted.no"
     )
     found: dict[int, dict[int, tuple[str, Any]]] = {}
-    notes: dict[int | None, Any] = {None: {}}
     for report, cell, status, note in rows.fetchall():
-        if note not in notes:
-            notes[note] = json.loads(_text(history, note))
-        found.setdefault(report, {})[cell] = (status, notes[note])
+        found.setdefault(report, {})[cell] = (str(status), known.texts.note(note))
     return found
 
 
@@ -147,15 +142,15 @@ def _session(
     known: _Known,
     values: Mapping[int, float],
     outcomes: Mapping[int, tuple[str, Any]],
-    numbers: NDArray[np.float32] | None,
+    numbers: tuple[int, NDArray[np.float32]] | None,
 ) -> Session:
-    _, label, report, created, status, *texts, told, layout = row
-    hard, soft, facts = (known.tables[number] for number in texts)
-    remarks, data = json.loads(told), facts["data"]
-    places = known.layouts[layout].places
+    label, report, created, status = map(str, row[1:5])
+    hard, soft, facts = map(known.texts.table, row[5:8])
+    remarks, layout, data = table_of(row[8]), known.texts.layout(row[9]), facts["data"]
+    places = layout.places
     digest = None if data is None else data["digest"]
     cells: dict[str, Cell] = {}
-    for number in known.layouts[layout].cells:
+    for number in layout.cells:
         if number not in outcomes:
             continue
         name, kind, params = known.cells[number]
@@ -176,7 +171,7 @@ def _samples(
     note: Mapping[str, Any],
     values: Mapping[int, float],
     places: Mapping[int, tuple[int, int]],
-    numbers: NDArray[np.float32] | None,
+    numbers: tuple[int, NDArray[np.float32]] | None,
 ) -> dict[str, Sample]:
     """Return the samples of a benchmark in the order in which the metrics were asked for."""
     found: dict[str, Sample] = {}
@@ -187,7 +182,8 @@ def _samples(
             continue
         runs: tuple[float, ...] = ()
         if numbers is not None and place is not None:
-            runs = tuple(numbers[place[0] : place[0] + place[1]].tolist())
+            begin = place[0] - numbers[0]
+            runs = tuple(numbers[1][begin : begin + place[1]].tolist())
         value = values[number] if number in values else float(median(runs))
         found[one.metric] = Sample(one.unit, one.better, runs, value, one.scope, one.probe)
     for metric, (fault, unit, better, scope, probe) in faults.items():

@@ -52,12 +52,14 @@ def prune(path: Path, ids: Sequence[str]) -> int:
     with opened(path, write=True) as history:
         history.execute("BEGIN IMMEDIATE")
         gone = sum(_remove(history, one) for one in ids)
-        history.execute("DELETE FROM series WHERE no NOT IN (SELECT series FROM figure) AND cell NOT IN (SELECT cell FROM outcome)")
-        history.execute("DELETE FROM cell WHERE no NOT IN (SELECT cell FROM outcome)")
-        used = "hard soft facts layout".split()
-        texts = " UNION ".join(f"SELECT {name} FROM report" for name in used)
         history.execute(
-            f"DELETE FROM text WHERE no NOT IN ({texts} UNION SELECT note FROM outcome WHERE note IS NOT NULL)"  # noqa: S608  # names of ours
+            "DELETE FROM series WHERE no NOT IN (SELECT series FROM figure) AND cell NOT IN (SELECT cell FROM outcome)"
+        )
+        history.execute("DELETE FROM cell WHERE no NOT IN (SELECT cell FROM outcome)")
+        history.execute(
+            "DELETE FROM text WHERE no NOT IN (SELECT hard FROM report UNION SELECT soft FROM report UNION "
+            "SELECT facts FROM report UNION SELECT layout FROM report UNION "
+            "SELECT note FROM outcome WHERE note IS NOT NULL)"
         )
         history.execute("COMMIT")
         history.execute("VACUUM")
@@ -85,7 +87,9 @@ def _add(writer: _Writer, entry: Entry | str, added: Added) -> None:
         writer.write(entry)
         added.replaced += 1
     else:
-        added.refused.append(f"{entry.label} has the id of another report in the history ({entry.id}) and was left out.")
+        added.refused.append(
+            f"{entry.label} has the id of another report in the history ({entry.id}) and was left out."
+        )
 
 
 def _remove(history: sqlite3.Connection, report: str) -> int:
@@ -128,7 +132,16 @@ class _Writer:
         layout, content = packed(runs, cells)
         texts = [self._text(text) for text in (entry.hard, entry.soft, entry.facts)]
         head = (entry.id, entry.created, entry.label, entry.digest, entry.status, entry.platform, entry.suite)
-        row = (number, *head, entry.version, entry.revision, *texts, entry.remarks, self._text(layout.to_text()), content)
+        row = (
+            number,
+            *head,
+            entry.version,
+            entry.revision,
+            *texts,
+            entry.remarks,
+            self._text(layout.to_text()),
+            content,
+        )
         self.history.execute(f"INSERT INTO report VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608  # marks only
         self.history.executemany("INSERT INTO outcome VALUES (?, ?, ?, ?)", outcomes)
         self.history.executemany("INSERT INTO figure VALUES (?, ?, ?)", figures)

@@ -51,5 +51,5 @@ def _compare(arguments: argparse.Namespace) -> int:
     )
     comparison = compare_stored(base, head, [*more, *history], policy, allowed)
     comparison = replace(comparison, notes=(*comparison.notes, *left_out(refused)))
-    write_text(rendered(comparison, arguments.format), arguments.output)
+    write_text(rendered(comparison, arguments.format, everything=arguments.all), arguments.output)
     return comparison.exit_code

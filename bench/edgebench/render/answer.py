@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgebench.backends.registry import title_of
 from edgebench.render.cells import labels, title
-from edgebench.render.units import TIMES, TO, figure, percent, points, signed
+from edgebench.render.units import TIMES, TO, percent, points, signed, with_interval
 from edgebench.report.answer import Answer, Group, Winner
 from edgebench.report.change import Change
 from edgebench.report.gaps import Gap
@@ -68,20 +69,20 @@ def gap_sentence(report: Report, gap: Gap) -> str:
 
 def gain(change: Change) -> str:
     """Return how many times better, with its 95 % interval, or with its range and how many runs it is of."""
-
-    def factor(ratio: float) -> str:
-        better = ratio if change.higher else 1 / ratio if ratio else float("inf")
-        return figure(better)
-
-    ratio = change.ratio or 0.0
+    value = _better(change.ratio or 0.0, change)
     ends = change.ci95 or change.range
-    shown = f"{factor(ratio)}{TIMES}"
-    if ends is None:
-        return shown
-    low, high = sorted(map(factor, ends), key=lambda text: float(text) if text[0].isdigit() else float("inf"))
+    within = None if ends is None else tuple(sorted(_better(end, change) for end in ends))
+    shown, low, high = with_interval(value, None if within is None else (within[0], within[1]), "1")
+    if change.exact or (change.ci95 is not None and not low):
+        return f"{shown}{TIMES}"
     if change.ci95 is not None:
-        return f"{shown} [{low}, {high}]"
-    return f"{shown} ({f'{low}{TO}{high}, ' * (change.pairs > 1)}{_runs(change.pairs)})"
+        return f"{shown}{TIMES} [{low}, {high}]"
+    return f"{shown}{TIMES} ({f'{low}{TO}{high}, ' if low else ''}{_runs(change.pairs)})"
+
+
+def _better(ratio: float, change: Change) -> float:
+    """Return how many times better a ratio is; infinitely, where nothing is left."""
+    return ratio if change.higher else 1 / ratio if ratio else math.inf
 
 
 def difference(change: Change) -> str:
@@ -125,14 +126,12 @@ def _leading(group: Group, first: Winner, also: Sequence[Winner], names: Mapping
 def _of_winner(group: Group, winner: Winner, names: Mapping[str, str]) -> str:
     wins = winner.wins.capitalize()
     if not _stands_out(winner, group):
-        rest = [name for name in winner.rivals if name != group.reference]
         everyone = len(winner.rivals) == len(group.rows) - 1
         if everyone and all(change.sure == "equal" for key, change in group.changes.items() if key[1] == winner.metric):
             return f"{wins}: all are alike."
         if everyone:
             return f"{wins}: no variant can be told from another."
-        what = _some(rest, group, names) if rest and winner.name == group.reference else ""
-        return f"{wins}: {'the baseline' if not what else f'the baseline, or {what}'}: no variant surely is."
+        return f"{wins}: no variant is surely better than the baseline."
     told_of = _called(winner.name, group, names)
     doubt = f"; cannot be told from {_some(winner.rivals, group, names)}" if winner.rivals else ""
     change = "" if winner.change is None else f", {in_words(winner.change, alone=True)}"
@@ -150,7 +149,7 @@ def in_words(change: Change, *, alone: bool = False) -> str:
         sure = " (cannot be told from 0)" if change.sure == "untold" else ""
         name = "" if alone else f"{title(change.metric)} "
         return f"{name}{difference(change)}{sure}"
-    better = change.ratio if change.higher else 1 / change.ratio if change.ratio else float("inf")
+    better = _better(change.ratio, change)
     name, _, _ = change.metric.partition(".")
     words = {
         "latency_s": ("faster", "slower"),
@@ -163,7 +162,8 @@ def in_words(change: Change, *, alone: bool = False) -> str:
         return f"{gain(change)} {words[0] if name == 'energy_gross_j' else 'the baseline'}"
     sure = " (cannot be told from 0)" if change.sure == "untold" else ""
     ends = change.ci95 or change.range
-    shown = percent(change.ratio, 0 if change.exact else 1).lstrip("+\N{MINUS SIGN}")
+    whole = change.exact and abs(change.ratio - 1) >= 0.01
+    shown = percent(change.ratio, 0 if whole else 1).lstrip("+\N{MINUS SIGN}")
     if ends is None:
         return f"{shown} {words[change.ratio > 1] if not change.higher else words[change.ratio < 1]}"
     low, high = (signed(100 * (end - 1), 1) for end in ends)

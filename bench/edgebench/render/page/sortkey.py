@@ -9,10 +9,8 @@ from edgebench.render.units import MINUS
 _POWERS = {"p": -12, "n": -9, "µ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15}
 _UNITS = r"(?:s|J|W|B|B/s|/s|OP/s|OP/B)"
 _NUMBER = r"[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
-# A figure may be followed by its error (12.31 ± 0.04 ms), its ends ([12.2, 12.4]) or nothing before the unit.
-_FIGURE = re.compile(
-    rf"({_NUMBER})(?: ± <?{_NUMBER})?(?: \[[^\]]*\])?(?: (?P<prefix>[pnµmkMGTP]?){_UNITS}(?![\w%]))?", re.ASCII
-)
+# A figure may be followed by its ends ([12.2, 12.4]) or nothing before the unit.
+_FIGURE = re.compile(rf"({_NUMBER})(?: \[[^\]]*\])?(?: (?P<prefix>[pnµmkMGTP]?){_UNITS}(?![\w%]))?", re.ASCII)
 _LASTING = re.compile(r"(\d+) (h|min) (\d+) (?:min|s)$", re.ASCII)
 
 

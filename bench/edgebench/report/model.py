@@ -16,6 +16,7 @@ from edgebench.plan.kinds import KINDS
 from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Part, Table, Text
 from edgebench.report.course import Resources, ResourceSummary, Sustained
 from edgebench.report.origin import Artifact, Bundle, Layers
+from edgebench.report.precision import Precision
 from edgebench.report.quantity import Metric, Missing, Notice
 
 SCHEMA: Final = "edgebench.report/1"
@@ -160,6 +161,7 @@ class Benchmark(Part):
     resources: Table[ResourceSummary] | None = None
     sustained: Few[Sustained] | None = None
     runs_discarded: Count | None = None
+    precision: Precision | None = None
     order: Many[Count] | None = None
     warnings: Few[Notice] = ()
 

@@ -153,6 +153,12 @@ def row_of(name: str) -> BackendRow:
     raise BackendError(broken().get(name) or f"unknown backend {name!r}: choose from {', '.join(rows())}")
 
 
+def title_of(name: str) -> str:
+    """Return what people call a backend; one that is none of ours, in a report of elsewhere, has its name."""
+    row = _BY_NAME.get(name)
+    return name if row is None else row.title
+
+
 def get_backend(name: str) -> Backend:
     """Return the backend called `name`; raises BackendError for an unknown one. Imports no runtime."""
     backend: Backend = resolve(row_of(name).source)()

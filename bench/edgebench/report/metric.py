@@ -46,7 +46,8 @@ def metric_from_runs(
     """Summarise the values of each run (worker process) as a metric.
 
     `median` is the median over runs of the runs' medians, and `ci95` its interval (`intervals.interval`), because
-    values of one process are not independent; fewer than five runs, or runs that drift, have none. `mean`, `stdev`
+    values of one process are not independent; it holds what is `systematic` too; fewer than five runs, or runs that
+    drift, have none. `mean`, `stdev`
     (n - 1), `min` and `max` are over all values. Percentiles come from single `passes` where given (the median over the
     runs); a latency without `passes` has none, since its values are means over loops; other metrics take theirs from
     the values when there are enough.
@@ -69,7 +70,7 @@ def metric_from_runs(
         stdev=statistics.stdev(values) if len(values) > 1 else None,
         min=min(values),
         max=max(values),
-        ci95=interval(run_medians(runs)),
+        ci95=interval(run_medians(runs), systematic or 0.0),
         scope=scope,
         probe=probe,
         uncertainty=uncertainty,

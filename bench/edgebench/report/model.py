@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints, WithJs
 from pydantic_core import PydanticCustomError
 
 from edgebench.plan.kinds import KINDS
-from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Part, Table, Text
+from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Params, Part, Table, Text
 from edgebench.report.course import Resources, ResourceSummary, Sustained
 from edgebench.report.origin import Artifact, Bundle, Layers
 from edgebench.report.precision import Precision
@@ -148,7 +148,7 @@ class Benchmark(Part):
 
     name: Name
     kind: Kind
-    params: Table[JsonValue] = Field(default_factory=dict)
+    params: Params = Field(default_factory=dict)
     status: Literal["ok", "skipped", "failed"]
     reason: Text | None = None
     group: Name | None = None
@@ -174,7 +174,10 @@ class Benchmark(Part):
 
 
 class Contrast(Part):
-    """Head against base, both benchmarks of this report: `ratio` head/base, or `difference` head - base."""
+    """Head against base, both benchmarks of this report: `ratio` head/base, or `difference` head - base.
+
+    `range` is the least to the highest of the pairs of runs.
+    """
 
     metric: Name
     base: Name
@@ -182,6 +185,7 @@ class Contrast(Part):
     ratio: Amount | None = None
     difference: float | None = None
     ci95: Pair | None = None
+    range: Pair | None = None
     pairs: Count
     method: Text
     scope: Name | None = None

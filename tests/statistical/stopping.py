@@ -22,7 +22,7 @@ from tests.statistical.tables import ROOT, between
 
 GOLDEN = ROOT / "tests" / "golden" / "stopping.json"
 ASKED = (0.01, 0.02, 0.05)
-BENCHMARKS = 3000
+BENCHMARKS = 2000
 LEAST, MOST = Measure().min_runs, Measure().max_runs
 # How many benchmarks wait for each other, and whether they stop at once.
 RULES: dict[str, tuple[int, bool]] = {

@@ -79,6 +79,7 @@ PROGRAMS = frozenset(
         "__main__",
         "commands.main",
         "measure.worker",
+        "measure.roofs",
         "artifacts.prepare",
         "artifacts.compress",
         "report.schema",

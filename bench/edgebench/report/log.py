@@ -21,6 +21,7 @@ from edgebench.report.records import (
     PreparedRecord,
     ResourcesRecord,
     ResumedRecord,
+    RoofRecord,
     RunRecord,
     SkippedRecord,
     StartRecord,
@@ -140,6 +141,10 @@ class Log:
         kinds = RunRecord | DiscardedRecord | LostRecord | FailedRecord
         found = (record for record in self.records if isinstance(record, kinds) and cell in (None, record.cell))
         return sum(record.seconds or 0.0 for record in found)
+
+    def roofs(self) -> list[RoofRecord]:
+        """Return what the machine can do at most, one a thread count."""
+        return list(self._of(RoofRecord))
 
     def resources(self) -> list[ResourcesRecord]:
         """Return the sampler's records."""

@@ -14,17 +14,18 @@ if TYPE_CHECKING:
     from edgebench.measure.ledger import IdlePower
     from edgebench.plan.plan import Benchmark
     from edgebench.report.figures.timeline import Timeline
-    from edgebench.report.records import ArtifactRecord, RunRecord, StartRecord
+    from edgebench.report.records import ArtifactRecord, RoofRecord, RunRecord, StartRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What is known besides a benchmark's runs: its artifact, idle powers, how the session began, resources."""
+    """What is known besides a benchmark's runs: its artifact, idle powers, how the session began, resources, roofs."""
 
     artifact: ArtifactRecord | None
     idle: Sequence[IdlePower]
     start: StartRecord
     seen: Timeline | None
+    roofs: Sequence[RoofRecord] = ()
 
 
 @dataclass(frozen=True, slots=True)

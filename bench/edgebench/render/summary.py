@@ -96,7 +96,7 @@ def _notes(report: Report, answer: Answer) -> Iterator[tuple[str, str]]:
     total = sum(row.status == "ok" for row in report.benchmarks)
     for code, count in counts.items():
         if code in CAUTIONS and CAUTIONS[code] not in words and not _beside(report, code):
-            words.append(f"{CAUTIONS[code]} ({count} of {total} benchmarks)")
+            words.append(f"{CAUTIONS[code]} ({count} of {total} benchmark{'s' if total > 1 else ''})")
     if few:
         words.append("fewer than 5 runs give ranges, no intervals (--processes 10)")
     if words:

@@ -36,7 +36,7 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "docs/commands.md": HEAD + "\n".join(commands_page()) + "\n",
         ROOT / "docs/suite-file.md": HEAD + "\n".join(suite_page()) + "\n",
-        ROOT / "docs/edgebench.1": man_page(),
+        ROOT / "bench/edgebench.1": man_page(),
     }
 
 
@@ -83,8 +83,8 @@ def suite_page() -> Iterator[str]:
     yield "# Suite files"
     yield ""
     yield "A suite is a TOML file. `edgebench suite --print smoke` prints one to start from."
-    yield "`edgebench suite FILE.toml --dry-run` says what it would do. `edgebench suite --schema` prints the JSON Schema"
-    yield "that editors complete and check by (`#:schema FILE` in the first line)."
+    yield "`edgebench suite FILE.toml --dry-run` says what it would do. `edgebench suite --schema` prints the JSON"
+    yield "Schema that editors complete and check by (`#:schema FILE` in the first line)."
     for title, model in TABLES.items():
         yield from ("", f"## {title}", "")
         doc = (model.__doc__ or "").strip().splitlines()[0]

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from tests import manual
 
-from edgebench.plan.suitefile import builtin_suites
+from edgebench.plan.suites import builtin_suites
 
 
 def edgebench(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ from PIL import Image
 from edgebench.errors import UsageError
 from edgebench.plan.load import load_plan
 from edgebench.plan.plan import Overrides
-from edgebench.plan.suitefile import builtin_suites, read_suite
+from edgebench.plan.suites import builtin_suites, read_suite
 
 HEAD = 'name = "mine"\n'
 CELL = '[[benchmark]]\nmodel = ["mobilenet_v2"]\n'

@@ -39,7 +39,7 @@ def _completion(arguments: argparse.Namespace) -> int:
     for action in _actions(parser):
         words = str(action.metavar or "").replace("|", " ").split()
         if "NAME" in words and "FILE.toml" in words:
-            action.choices = list(load("edgebench.plan.suitefile:known_suites")())
+            action.choices = list(load("edgebench.plan.suites:known_suites")())
         elif any(word in _FILES for word in words):
             action.complete = shtab.FILE  # type: ignore[attr-defined]  # where shtab looks
         elif any(word in _FOLDERS for word in words):

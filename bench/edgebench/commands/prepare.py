@@ -46,6 +46,8 @@ def add(commands: Subparsers) -> None:
         isa=None,
         resources_hz=None,
         time_limit=None,
+        precision=None,
+        max_minutes=None,
     )
 
 
@@ -63,7 +65,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
     from edgebench.artifacts.store import cache_folder
     from edgebench.machine.facts import usable_cpus
     from edgebench.plan.estimate import work
-    from edgebench.plan.suitefile import open_suite
+    from edgebench.plan.suites import open_suite
     from edgebench.render.bundle import summary
     from edgebench.render.progress import progress_on
     from edgebench.session.bundle import for_platform, make_bundle
@@ -81,7 +83,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
         weights=arguments.weights,
     )
     weights = {name: seconds for name, seconds in work(plan).items() if name.startswith("prepare ")}
-    with progress_on(console, weights, sum(weights.values()), arguments.volume) as progress:
+    with progress_on(console, weights, arguments.volume) as progress:
         manifest = make_bundle(plan, options, arguments.platform, folder, extend=arguments.force, progress=progress)
     plain(console, f"bundle: {folder}: {summary(manifest)}")
     if manifest.failed:

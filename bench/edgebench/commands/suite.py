@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgebench.measure.messages import ProbeSettings
     from edgebench.plan.own import BringYourOwn
     from edgebench.plan.plan import Plan
-    from edgebench.plan.suitefile import Suite
+    from edgebench.plan.suites import Suite
     from edgebench.session.session import Session
 
 
@@ -49,7 +49,7 @@ def _suite(arguments: argparse.Namespace) -> int:
         return _list()
     leave_processors_alone()
     from edgebench.artifacts.bundle import find_bundle
-    from edgebench.plan.suitefile import open_suite
+    from edgebench.plan.suites import open_suite
 
     folder = _bundle_asked(arguments)
     suite = open_suite(arguments.suite)
@@ -67,7 +67,7 @@ def _suite(arguments: argparse.Namespace) -> int:
 def _list() -> int:
     """Print the suites that ship."""
     from edgebench.plan.load import warn_of_plugins
-    from edgebench.plan.suitefile import known_suites, read_suite
+    from edgebench.plan.suites import known_suites, read_suite
     from edgebench.render.plan import suites_table
 
     warn_of_plugins()
@@ -100,7 +100,7 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
     target, folder = report_target(arguments.output, plan.name)
     from edgebench.artifacts.store import cache_folder
     from edgebench.machine.facts import usable_cpus
-    from edgebench.plan.estimate import total_seconds, work
+    from edgebench.plan.estimate import work
     from edgebench.render.progress import progress_on
     from edgebench.render.terminal import closing
     from edgebench.session.options import Options
@@ -118,8 +118,7 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
         resume=arguments.resume,
         bundle=bundle,
     )
-    units, seconds = work(plan, prepared=prepared), total_seconds(plan, prepared=prepared)
-    with progress_on(console, units, seconds, arguments.volume) as progress:
+    with progress_on(console, work(plan, prepared=prepared), arguments.volume) as progress:
         if bundle is not None:
             progress.step("prepare", f"checking the bundle {bundle.folder}")
             bundle.verify(plan)
@@ -183,6 +182,8 @@ def make_plan(arguments: argparse.Namespace, suite: Suite, *, dataset: str | Non
         dataset = load_data(arguments.data, seed=suite.head.seed, choice=suite.head.data.choice).name
     if arguments.weights is not None and not arguments.weights.is_file():
         raise UsageError(f"--weights {arguments.weights}: there is no such file: name a state dict saved by torch.save")
+    if arguments.processes is not None and arguments.precision:
+        raise UsageError("--processes says how many runs, --precision how narrow intervals: give one of them")
     cores = len(usable_cpus())
     usable = len(os.sched_getaffinity(0))
     if arguments.threads is not None and arguments.threads > usable:
@@ -196,6 +197,8 @@ def make_plan(arguments: argparse.Namespace, suite: Suite, *, dataset: str | Non
         arguments.passes,
         arguments.resources_hz,
         arguments.time_limit,
+        arguments.precision,
+        arguments.max_minutes,
     )
     own = _own_model(arguments.model, arguments.shape)
     return load_plan(suite, dataset=dataset, cores=cores, overrides=overrides, own=own)

@@ -138,16 +138,32 @@ class Answers(Message, frozen=True, kw_only=True):
     why_not: str | None = None
 
 
+class Reading(Message, frozen=True, kw_only=True):
+    """How well a language model foresees a text: the mean negative log-likelihood of `scored` tokens, in nats.
+
+    `same` is the share of them at which its most likely token is that of the highest precision; None, and why, without.
+    """
+
+    nll: float
+    scored: int
+    data: DataFacts
+    same: float | None = None
+    why_not: str | None = None
+
+
 class Quality(Message, frozen=True, kw_only=True):
     """What is known of a file's answers: on labelled images, by its task, and against FP32.
 
     FP32 is torch's, or for a user's file (whose `answers` are looked at) its own form before it was compressed.
+    A language model's `reading` stands for all of it, or `unread` says why there is none.
     """
 
     evaluation: Evaluation | None = None
     task: TaskQuality | None = None
     agreement: Agreement | None = None
     answers: Answers | None = None
+    reading: Reading | None = None
+    unread: str | None = None
 
 
 class RunAnswer(Answer, frozen=True, kw_only=True):
@@ -182,6 +198,35 @@ class PassTimes(Message, frozen=True, kw_only=True):
     max_s: float
 
 
+class StepBin(Message, frozen=True):
+    """Steps of generating whose tokens stand at places `begin` to `end` (not itself) of the context: their median."""
+
+    begin: int
+    end: int
+    p50_s: float
+
+
+class Requests(Message, frozen=True, kw_only=True):
+    """Requests to a language model: a pass of the run is one of them, its phases are apart here.
+
+    `prefill_s` and `decode_s` have an entry a request; `steps` are quantiles of single steps of generating and `course`
+    how they grow with the context. `tokens` are what the first request generated, `same`: all others did as well.
+    `cache_bytes` is the room of the key-value cache. Windows of `prefill` and `decode` count passes of that phase.
+    """
+
+    prompt: int
+    generated: int
+    prefill_s: tuple[float, ...]
+    decode_s: tuple[float, ...]
+    steps: PassTimes
+    course: tuple[StepBin, ...]
+    tokens: tuple[int, ...]
+    same: bool
+    cache_bytes: int | None
+    prefill: Windows = Windows()
+    decode: Windows = Windows()
+
+
 class InferenceResult(ModelAnswer, frozen=True, kw_only=True, tag="inference"):
     """A run of timed passes, of a model or an operator; `tokens_a_pass` is there for language."""
 
@@ -189,6 +234,7 @@ class InferenceResult(ModelAnswer, frozen=True, kw_only=True, tag="inference"):
     energy: Windows = Windows()
     tokens_a_pass: int | None = None
     operator: OperatorWork | None = None
+    requests: Requests | None = None
 
     @property
     def values(self) -> tuple[float, ...]:

@@ -11,7 +11,20 @@ from edgebench.report.intervals import middle
 from edgebench.report.model import Benchmark, Contrast, Report
 from edgebench.report.quantity import Metric, Missing, Notice
 
-_AXES = ("model", "operator", "variant", "backend", "precision", "isa", "batch", "threads", "image_size", "width")
+_AXES = (
+    "model",
+    "operator",
+    "variant",
+    "backend",
+    "precision",
+    "isa",
+    "batch",
+    "threads",
+    "image_size",
+    "width",
+    "prompt_tokens",
+    "generate",
+)
 TITLES: Mapping[str, str] = {
     "latency_s": "latency",
     "throughput_per_s": "throughput",
@@ -27,6 +40,19 @@ TITLES: Mapping[str, str] = {
     "loss": "loss",
     "agreement_cosine": "cosine with FP32",
     "agreement_top1": "arg-max as FP32",
+    "time_to_first_token_s": "time to first token",
+    "prefill_tokens_per_s": "prompt tokens a second",
+    "decode_tokens_per_s": "generated tokens a second",
+    "time_per_token_s": "time a generated token",
+    "context_slowdown": "slowdown as the context grows",
+    "energy_per_prompt_token_j": "energy a prompt token",
+    "energy_per_prompt_token_net_j": "net energy a prompt token",
+    "energy_per_generated_token_j": "energy a generated token",
+    "energy_per_generated_token_net_j": "net energy a generated token",
+    "prefill_power_w": "power while reading the prompt",
+    "decode_power_w": "power while generating",
+    "kv_cache_bytes": "key-value cache",
+    "peak_memory_without_cache_bytes": "peak memory without the cache",
     "compress_s": "compression time",
     "compress_energy_j": "compression energy",
     "export_s": "export time",
@@ -75,7 +101,14 @@ def _axis(axis: str, benchmark: Benchmark) -> str:
         return ""
     if axis == "model" and benchmark.params.get("operator") is not None:
         return ""
-    words = {"batch": "batch {}", "image_size": "{} px", "width": "width {}", "isa": "ISA ceiling {}"}
+    words = {
+        "batch": "batch {}",
+        "image_size": "{} px",
+        "width": "width {}",
+        "isa": "ISA ceiling {}",
+        "prompt_tokens": "prompt {}",
+        "generate": "answer {}",
+    }
     if axis == "threads":
         return f"{value} thread" + ("" if value == 1 else "s")
     return words.get(axis, "{}").format(value)

@@ -32,7 +32,7 @@ def plan_table(plan: Plan, seconds: float) -> Group:
     skipped = skips(plan)
     table = Table(box=None, pad_edge=False)
     table.add_column("benchmark", overflow="fold")
-    for heading in ("runs", "warm-up", "passes", "threads", "pixels"):
+    for heading in ("runs", "warm-up", "passes", "threads", "input"):
         table.add_column(heading, justify="right")
     if skipped:
         table.add_column("here", no_wrap=True)
@@ -40,6 +40,9 @@ def plan_table(plan: Plan, seconds: float) -> Group:
         measure = cell.measure
         pixels = "" if cell.params.operator is not None or plan.own_model is not None else str(cell.params.size)
         counts: tuple[object, ...] = (measure.processes, measure.warmup_passes, measure.passes, cell.params.threads)
+        if KINDS[cell.kind].generates:
+            pixels = f"{cell.params.tokens} + {cell.params.generate} tokens"
+            counts = (measure.processes, "", f"{measure.requests} requests", cell.params.threads)
         if KINDS[cell.kind].lasts:
             counts = (measure.processes, "", f"{measure.sustained_s:g} s", cell.params.threads)
         here = ["skipped"] if cell.name in skipped else [""] * bool(skipped)

@@ -9,6 +9,7 @@ from edgebench.render import cells
 from edgebench.render.columns import column, common_note, energy_column, measured, name_column
 from edgebench.render.compress import break_even_section, compression_section, making_section
 from edgebench.render.energy import idle_section, probes_section
+from edgebench.render.generate import section as generate_section
 from edgebench.render.operators import operators_section
 from edgebench.render.quality import quality_columns
 from edgebench.render.resources import section as resources_section
@@ -22,7 +23,7 @@ from edgebench.report.wrong import answers_wrongly
 
 _CLOSING_ROWS = 40
 # Kinds that are shown in another way than by latency and energy of a pass.
-_OWN_SECTION = frozenset({"sustained", "operator", "compress"})
+_OWN_SECTION = frozenset({"generate", "sustained", "operator", "compress"})
 _NO_GAIN = "† answers differently, so what it saves is no gain: see its warnings"
 
 
@@ -31,6 +32,7 @@ def sections(report: Report, *, sparks: bool = True) -> list[Section]:
     study = study_of(report)
     found = [
         *(_inference(kind.capitalize(), measured(report, kind)) for kind in KINDS if kind not in _OWN_SECTION),
+        generate_section(report),
         sustained_section(report, sparks=sparks),
         operators_section(report),
         making_section(report),
@@ -66,7 +68,7 @@ def essentials(report: Report) -> Section | None:
     everything = measured(report, "inference") or measured(report, "sustained") or measured(report, "operator")
     rows = everything[:_CLOSING_ROWS]
     if not rows:
-        return making_section(report)
+        return generate_section(report) or making_section(report)
     labels = cells.labels(rows)
     change = {one.head: one for one in reversed(report.contrasts) if one.metric == "latency_s"}
     columns = (

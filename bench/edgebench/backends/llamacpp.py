@@ -247,6 +247,7 @@ class LlamaDecoder:
             "batch": llama.llama_n_batch(self._context),
             "micro_batch": llama.llama_n_ubatch(self._context),
             "cache_type": "F16",
+            "flash_attention": "automatic",
             "compiled_for": features.strip()[:400],
         }
 

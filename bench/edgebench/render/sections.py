@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from edgebench.plan.kinds import KINDS
 from edgebench.render import cells
@@ -21,14 +21,16 @@ from edgebench.render.tables import Column, Section
 from edgebench.report.model import Benchmark, Contrast, Report
 from edgebench.report.wrong import answers_wrongly
 
-_CLOSING_ROWS = 40
 # Kinds that are shown in another way than by latency and energy of a pass.
 _OWN_SECTION = frozenset({"generate", "sustained", "operator", "compress"})
 _NO_GAIN = "† answers differently, so what it saves is no gain: see its warnings"
 
 
-def sections(report: Report, *, sparks: bool = True) -> list[Section]:
-    """Return every section that has something to say, in order; `sparks` are series as lines of characters."""
+def sections(report: Report, *, sparks: bool = True, told: Collection[str] = ()) -> list[Section]:
+    """Return every section that has something to say, in order; `sparks` are series as lines of characters.
+
+    `told` are the reasons that stand elsewhere already.
+    """
     study = study_of(report)
     found = [
         *(_inference(kind.capitalize(), measured(report, kind)) for kind in KINDS if kind not in _OWN_SECTION),
@@ -45,16 +47,16 @@ def sections(report: Report, *, sparks: bool = True) -> list[Section]:
         jetson_section(report),
         pi_section(report),
         resources_section(report, sparks=sparks),
-        *remarks(report),
+        *remarks(report, told),
     ]
     return [section for section in found if section is not None]
 
 
-def remarks(report: Report) -> list[Section]:
-    """Return what was not measured, the warnings, and what is missing with its fix."""
-    failed = tuple((text, "") for text in cells.all_unmeasured(report))
+def remarks(report: Report, told: Collection[str] = ()) -> list[Section]:
+    """Return what was not measured, the warnings, and what is missing with its fix, less what is `told`."""
+    failed = tuple((text, "") for text in cells.all_unmeasured(report, told))
     warnings = tuple((text, "") for text in cells.all_warnings(report))
-    missing = tuple(cells.all_missing(report))
+    missing = tuple(cells.all_missing(report, told))
     found = [
         Section("Not measured", bullets=failed, tone="error"),
         Section("Warnings", bullets=warnings, tone="warning"),
@@ -63,6 +65,7 @@ def remarks(report: Report) -> list[Section]:
     return [section for section in found if section.bullets]
 
 
+<<<<<<< HEAD
 def essentials(report: Report) -> Section | None:
     """Return the one table of a session's end: latency, change against the baseline, energy, size, accuracy."""
     everything = measured(report, "inference") or measured(report, "sustained") or measured(report, "operator")
@@ -92,6 +95,8 @@ def _change(row: Benchmark, contrast: Contrast | None) -> str:
     return f"{shown} †" if contrast is not None and answers_wrongly(row) else shown
 
 
+=======
+>>>>>>> main
 def _inference(title: str, benchmarks: Sequence[Benchmark]) -> Section | None:
     if not benchmarks:
         return None
@@ -110,7 +115,7 @@ def _inference(title: str, benchmarks: Sequence[Benchmark]) -> Section | None:
     ]
     notes = [
         *common_note(labels),
-        "± of a latency: half the 95 % interval over runs; of an energy: one sigma of its measurement",
+        "median over runs [95 % interval], or (range, runs) of fewer than five and of a drift",
     ]
     return Section(title, (tuple(columns),), notes=tuple(notes))
 

@@ -23,7 +23,12 @@ from edgebench.report.contrasts import contrasts, with_break_even
 from edgebench.report.figures import compress as figures_compress
 from edgebench.report.figures.energy import closures, metering, sampler_share
 from edgebench.report.figures.given import Figures, Given
+<<<<<<< HEAD
 from edgebench.report.figures.quality import quality_params
+=======
+from edgebench.report.figures.quality import quality_data
+from edgebench.report.figures.roofline import roofs
+>>>>>>> main
 from edgebench.report.figures.timeline import Timeline, resource_metrics, resources, summary, timeline
 from edgebench.report.notices import cell_notices, emulation, session_notices, unfinished
 from edgebench.report.quantity import Joules, Missing
@@ -72,6 +77,7 @@ def assemble(plan: Plan, log: Log) -> report.Report:
         metering=metering(runs),
         closures=tuple(closures(runs)),
         resources=None if seen is None else resources(seen),
+        roofs=tuple(roofs(log.roofs())) or None,
     )
     result = result.model_copy(update={"contrasts": tuple(contrasts(result, log))})
     result = result.model_copy(update={"benchmarks": tuple(with_break_even(result))})
@@ -108,7 +114,7 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: StartRecord, seen: 
             return report.Benchmark(**common, status="failed", reason=failed.reason)
         return report.Benchmark(**common, status="skipped", reason="the session ended before its first run")
     module = import_module(KINDS[cell.kind].figures)
-    figures: Figures = module.figures(cell, runs, Given(artifact, log.idle_powers(), start, seen))
+    figures: Figures = module.figures(cell, runs, Given(artifact, log.idle_powers(), start, seen, log.roofs()))
     metrics, missing = figures.metrics, figures.missing
     if seen is not None:
         more, reasons = resource_metrics(seen, cell.name)

@@ -20,6 +20,7 @@ from edgebench.report.records import (
     PreparedRecord,
     ResourcesRecord,
     ResumedRecord,
+    RoofRecord,
     RunRecord,
     SkippedRecord,
     StartRecord,
@@ -129,6 +130,10 @@ class Log:
     def discarded(self, cell: str | None = None) -> list[DiscardedRecord]:
         """Return the runs that were measured again."""
         return [record for record in self._of(DiscardedRecord) if cell in (None, record.cell)]
+
+    def roofs(self) -> list[RoofRecord]:
+        """Return what the machine can do at most, one a thread count."""
+        return list(self._of(RoofRecord))
 
     def resources(self) -> list[ResourcesRecord]:
         """Return the sampler's records."""

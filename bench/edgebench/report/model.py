@@ -13,10 +13,16 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints, WithJs
 from pydantic_core import PydanticCustomError
 
 from edgebench.plan.kinds import KINDS
+<<<<<<< HEAD
 from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Part, Table, Text
 from edgebench.report.course import Generated, Resources, ResourceSummary, Sustained
+=======
+from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Params, Part, Table, Text
+from edgebench.report.course import Resources, ResourceSummary, Sustained
+>>>>>>> main
 from edgebench.report.origin import Artifact, Bundle, Layers
 from edgebench.report.quantity import Metric, Missing, Notice
+from edgebench.report.roofs import Roof, Roofline
 
 SCHEMA: Final = "edgebench.report/1"
 
@@ -142,13 +148,18 @@ class Benchmark(Part):
 
     `group` names the variants that were interleaved with it, `order` the place of each of its runs in the session's
     sequence of runs, `settings` what the runtime really used, `resources` what its runs took of each series
+<<<<<<< HEAD
     (``power_w.package``), `sustained` the course of each sustained run, `generated` what a language model
     answered.
+=======
+    (``power_w.package``), `roofline` the work of a pass and what bounds it, `sustained` the course of each sustained
+    run.
+>>>>>>> main
     """
 
     name: Name
     kind: Kind
-    params: Table[JsonValue] = Field(default_factory=dict)
+    params: Params = Field(default_factory=dict)
     status: Literal["ok", "skipped", "failed"]
     reason: Text | None = None
     group: Name | None = None
@@ -159,6 +170,7 @@ class Benchmark(Part):
     settings: Table[JsonValue] | None = None
     break_even: BreakEven | None = None
     resources: Table[ResourceSummary] | None = None
+    roofline: Roofline | None = None
     sustained: Few[Sustained] | None = None
     generated: Generated | None = None
     runs_discarded: Count | None = None
@@ -174,7 +186,10 @@ class Benchmark(Part):
 
 
 class Contrast(Part):
-    """Head against base, both benchmarks of this report: `ratio` head/base, or `difference` head - base."""
+    """Head against base, both benchmarks of this report: `ratio` head/base, or `difference` head - base.
+
+    `range` is the least to the highest of the pairs of runs.
+    """
 
     metric: Name
     base: Name
@@ -182,6 +197,7 @@ class Contrast(Part):
     ratio: Amount | None = None
     difference: float | None = None
     ci95: Pair | None = None
+    range: Pair | None = None
     pairs: Count
     method: Text
     scope: Name | None = None
@@ -266,6 +282,7 @@ class Report(Part):
     metering: Metering | None = None
     closures: Few[Closure] = ()
     resources: Resources | None = None
+    roofs: Few[Roof] | None = None
     warnings: Few[Notice] = ()
 
     @model_validator(mode="after")

@@ -28,6 +28,7 @@ from edgebench.report.records import EndRecord, IdleRecord, ResumedRecord, Start
 from edgebench.session.ground import same_bundle, same_ground, weights_digest
 from edgebench.session.options import Options, Progress
 from edgebench.session.preparation import prepare_all
+from edgebench.session.roofs import measure_roofs
 from edgebench.session.rounds import measure_all
 from edgebench.session.sampler import recorded
 
@@ -110,6 +111,7 @@ def _run(plan: Plan, options: Options, log: Log, progress: Progress) -> _End:
     try:
         idle(plan, options, log, progress, "before")
         artifacts = prepare_all(plan, options, log, progress)
+        measure_roofs(plan, options, log, progress)
         measure_all(plan, options, artifacts, log, progress)
         idle(plan, options, log, progress, "after")
     except KeyboardInterrupt:

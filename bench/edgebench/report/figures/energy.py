@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from edgebench.measure.results import InferenceResult, place
+from edgebench.report.figures.closure import MIN_WINDOWS, closure
 from edgebench.report.metric import (
     SCOPES_BY_WIDTH,
     Metrics,
@@ -20,7 +21,6 @@ from edgebench.report.model import Closure, Metering
 from edgebench.report.quantity import Metric, Missing
 from edgebench.report.records import of_kind
 from edgebench_probes.base import WindowEnergy
-from edgebench_probes.closure import MIN_WINDOWS, closure
 from edgebench_probes.labels import labels_of
 from edgebench_probes.window import net_per_inference, per_inference
 

@@ -11,17 +11,18 @@ from edgebench.report.metric import Metrics, Reasons
 if TYPE_CHECKING:
     from edgebench.measure.ledger import IdlePower
     from edgebench.report.figures.timeline import Timeline
-    from edgebench.report.records import ArtifactRecord, StartRecord
+    from edgebench.report.records import ArtifactRecord, RoofRecord, StartRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What is known besides a benchmark's runs: its artifact, idle powers, how the session began, resources."""
+    """What is known besides a benchmark's runs: its artifact, idle powers, how the session began, resources, roofs."""
 
     artifact: ArtifactRecord | None
     idle: Sequence[IdlePower]
     start: StartRecord
     seen: Timeline | None
+    roofs: Sequence[RoofRecord] = ()
 
 
 @dataclass(frozen=True, slots=True)

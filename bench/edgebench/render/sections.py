@@ -65,38 +65,6 @@ def remarks(report: Report, told: Collection[str] = ()) -> list[Section]:
     return [section for section in found if section.bullets]
 
 
-<<<<<<< HEAD
-def essentials(report: Report) -> Section | None:
-    """Return the one table of a session's end: latency, change against the baseline, energy, size, accuracy."""
-    everything = measured(report, "inference") or measured(report, "sustained") or measured(report, "operator")
-    rows = everything[:_CLOSING_ROWS]
-    if not rows:
-        return generate_section(report) or making_section(report)
-    labels = cells.labels(rows)
-    change = {one.head: one for one in reversed(report.contrasts) if one.metric == "latency_s"}
-    columns = (
-        name_column(rows, labels),
-        column("latency", rows, lambda row: cells.metric_cell(row, "latency_s")),
-        column("against\nits baseline", rows, lambda row: _change(row, change.get(row.name))),
-        energy_column("energy_gross_j", rows),
-        column("size", rows, cells.size_cell),
-        *quality_columns(rows),
-    )
-    notes = [f"all: {labels.common}"] if labels.common else []
-    if any(answers_wrongly(row) for row in rows):
-        notes.append(_NO_GAIN)
-    if len(everything) > len(rows):
-        notes.append(f"and {len(everything) - len(rows)} more: see them with 'edgebench show'")
-    return Section("", (columns,), notes=tuple(notes))
-
-
-def _change(row: Benchmark, contrast: Contrast | None) -> str:
-    shown = cells.contrast_cell(contrast)
-    return f"{shown} †" if contrast is not None and answers_wrongly(row) else shown
-
-
-=======
->>>>>>> main
 def _inference(title: str, benchmarks: Sequence[Benchmark]) -> Section | None:
     if not benchmarks:
         return None

@@ -23,12 +23,8 @@ from edgebench.report.contrasts import contrasts, with_break_even
 from edgebench.report.figures import compress as figures_compress
 from edgebench.report.figures.energy import closures, metering, sampler_share
 from edgebench.report.figures.given import Figures, Given
-<<<<<<< HEAD
 from edgebench.report.figures.quality import quality_params
-=======
-from edgebench.report.figures.quality import quality_data
 from edgebench.report.figures.roofline import roofs
->>>>>>> main
 from edgebench.report.figures.timeline import Timeline, resource_metrics, resources, summary, timeline
 from edgebench.report.notices import cell_notices, emulation, session_notices, unfinished
 from edgebench.report.quantity import Joules, Missing

@@ -13,13 +13,8 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints, WithJs
 from pydantic_core import PydanticCustomError
 
 from edgebench.plan.kinds import KINDS
-<<<<<<< HEAD
-from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Part, Table, Text
-from edgebench.report.course import Generated, Resources, ResourceSummary, Sustained
-=======
 from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Params, Part, Table, Text
-from edgebench.report.course import Resources, ResourceSummary, Sustained
->>>>>>> main
+from edgebench.report.course import Generated, Resources, ResourceSummary, Sustained
 from edgebench.report.origin import Artifact, Bundle, Layers
 from edgebench.report.quantity import Metric, Missing, Notice
 from edgebench.report.roofs import Roof, Roofline
@@ -148,13 +143,8 @@ class Benchmark(Part):
 
     `group` names the variants that were interleaved with it, `order` the place of each of its runs in the session's
     sequence of runs, `settings` what the runtime really used, `resources` what its runs took of each series
-<<<<<<< HEAD
-    (``power_w.package``), `sustained` the course of each sustained run, `generated` what a language model
-    answered.
-=======
     (``power_w.package``), `roofline` the work of a pass and what bounds it, `sustained` the course of each sustained
-    run.
->>>>>>> main
+    run, `generated` what a language model answered.
     """
 
     name: Name

@@ -16,7 +16,7 @@ import numpy as np
 from edgebench.backends.decoder import Generation
 from edgebench.measure.messages import GenerateJob, MeasureJob
 from edgebench.measure.probes import opened
-from edgebench.measure.results import InferenceResult, PassTimes, Process, Requests, StepBin, Window, Windows
+from edgebench.measure.results import InferenceResult, PassTimes, Process, Requests, Window, Windows
 from edgebench.measure.windows import measure_passes
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def generated(
         prefill_s=prefill_s,
         decode_s=decode_s,
         steps=_times([step for some in steps for step in some], tuple(sum(some) / len(some) for some in steps)),
-        course=tuple(_course(steps, prompt)),
+        **_course(steps, prompt),
         tokens=tuple(tokens[0]),
         same=all(other == tokens[0] for other in tokens),
         cache_bytes=run.decoder.cache_bytes,
@@ -103,11 +103,14 @@ def _times(single: Sequence[float], values: tuple[float, ...], warmups: tuple[fl
     )
 
 
-def _course(steps: Sequence[Sequence[float]], prompt: int) -> list[StepBin]:
+def _course(steps: Sequence[Sequence[float]], prompt: int) -> dict[str, Any]:
     """Return the median step by place in the context: step `i` reads the token at place ``prompt + i``."""
     table: Any = np.array(steps)
-    cuts = np.unique(np.linspace(0, table.shape[1], min(BINS, table.shape[1]) + 1).astype(int))
-    return [StepBin(prompt + int(a), prompt + int(b), float(np.median(table[:, a:b]))) for a, b in pairwise(cuts)]
+    cuts = [int(cut) for cut in np.unique(np.linspace(0, table.shape[1], min(BINS, table.shape[1]) + 1).astype(int))]
+    return {
+        "edges": tuple(prompt + cut for cut in cuts),
+        "course": tuple(float(np.median(table[:, a:b])) for a, b in pairwise(cuts)),
+    }
 
 
 def _energy(

@@ -154,8 +154,7 @@ class Reading(Message, frozen=True, kw_only=True):
 class Quality(Message, frozen=True, kw_only=True):
     """What is known of a file's answers: on labelled images, by its task, and against FP32.
 
-    FP32 is torch's, or for a user's file (whose `answers` are looked at) its own form before it was compressed.
-    A language model's `reading` stands for all of it, or `unread` says why there is none.
+    FP32 is torch's, or a user's file (whose `answers` are looked at) as it was; a language model has a `reading`.
     """
 
     evaluation: Evaluation | None = None
@@ -198,20 +197,11 @@ class PassTimes(Message, frozen=True, kw_only=True):
     max_s: float
 
 
-class StepBin(Message, frozen=True):
-    """Steps of generating whose tokens stand at places `begin` to `end` (not itself) of the context: their median."""
-
-    begin: int
-    end: int
-    p50_s: float
-
-
 class Requests(Message, frozen=True, kw_only=True):
-    """Requests to a language model: a pass of the run is one of them, its phases are apart here.
+    """Requests to a language model, each a pass of the run; `tokens` are what the first generated, `same`: all did.
 
-    `prefill_s` and `decode_s` have an entry a request; `steps` are quantiles of single steps of generating and `course`
-    how they grow with the context. `tokens` are what the first request generated, `same`: all others did as well.
-    `cache_bytes` is the room of the key-value cache. Windows of `prefill` and `decode` count passes of that phase.
+    `prefill_s` and `decode_s` have an entry a request; `steps` are quantiles of single steps, `course` their medians
+    between `edges`, places in the context; `prefill` and `decode` are windows of passes of that phase.
     """
 
     prompt: int
@@ -219,7 +209,8 @@ class Requests(Message, frozen=True, kw_only=True):
     prefill_s: tuple[float, ...]
     decode_s: tuple[float, ...]
     steps: PassTimes
-    course: tuple[StepBin, ...]
+    edges: tuple[int, ...]
+    course: tuple[float, ...]
     tokens: tuple[int, ...]
     same: bool
     cache_bytes: int | None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from edgebench.render import cells
 from edgebench.render.columns import column, common_note, energy_column, measured, name_column
 from edgebench.render.tables import Section
-from edgebench.render.units import NONE, figure, share
+from edgebench.render.units import NONE, figure
 from edgebench.report.model import Benchmark, Report
 
 
@@ -21,21 +21,21 @@ def section(report: Report) -> Section | None:
     columns = (
         name_column(rows, labels),
         column("size", rows, cells.size_cell),
-        column("reading\nthe prompt", rows, lambda row: _tokens(row, "prefill_tokens_per_s")),
+        column("reading\nthe prompt", rows, lambda row: cells.metric_cell(row, "prefill_tokens_per_s")),
         column("first\ntoken", rows, lambda row: cells.metric_cell(row, "time_to_first_token_s")),
-        column("generating", rows, lambda row: _tokens(row, "decode_tokens_per_s")),
+        column("generating", rows, lambda row: cells.metric_cell(row, "decode_tokens_per_s")),
         column("a token\np95", rows, lambda row: cells.tail_cell(row, "time_per_token_s")),
         energy_column("energy_per_prompt_token_j", rows),
         energy_column("energy_per_generated_token_j", rows),
         column("perplexity", rows, lambda row: _plain(row, "perplexity")),
-        column("tokens as the\nhighest precision", rows, lambda row: _share(row, "agreement_top1")),
+        column("tokens as the\nhighest precision", rows, lambda row: cells.metric_cell(row, "agreement_top1")),
         column("peak\nmemory", rows, lambda row: cells.metric_cell(row, "peak_memory_bytes")),
         column("of it\ncache", rows, lambda row: cells.metric_cell(row, "kv_cache_bytes")),
         column("best", rows, lambda row: "*" if row.name in front else ""),
     )
     notes = [
         *common_note(labels),
-        "tokens a second of reading and of generating apart; joules are gross, ± one sigma of measuring them",
+        "reading and generating apart; joules are gross",
     ]
     if front:
         notes.append("*: no other row is better in perplexity, speed of generating, size and joules at once")
@@ -70,19 +70,6 @@ def pareto(rows: Sequence[Benchmark]) -> frozenset[str]:
     return frozenset(name for name in points if not beaten(name))
 
 
-def _tokens(row: Benchmark, name: str) -> str:
-    metric = row.metrics.get(name)
-    if metric is None:
-        return NONE
-    half, shown = cells.half_width(metric), figure(cells.headline(metric))
-    return f"{shown} tokens/s" if half is None else f"{shown} ± {figure(half, 2)} tokens/s"
-
-
 def _plain(row: Benchmark, name: str) -> str:
     metric = row.metrics.get(name)
     return NONE if metric is None else figure(cells.headline(metric), 4)
-
-
-def _share(row: Benchmark, name: str) -> str:
-    metric = row.metrics.get(name)
-    return NONE if metric is None else share(cells.headline(metric), 1)

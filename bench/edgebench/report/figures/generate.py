@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,7 @@ def _slowdown(one: Requests) -> float | None:
         return None
     quarter = len(one.course) // 4
     first, last = one.course[:quarter], one.course[-quarter:]
-    return median(each.p50_s for each in last) / median(each.p50_s for each in first)
+    return median(last) / median(first)
 
 
 def _memory(results: Sequence[InferenceResult], requests: Sequence[Requests], found: Metrics, missing: Reasons) -> None:
@@ -166,7 +167,7 @@ def _generated(requests: Sequence[Requests]) -> Generated:
         tokens=first.tokens,
         repeats=same,
         course=tuple(
-            ContextBin(begin=each.begin, end=each.end, step_s=median(one.course[at].p50_s for one in requests))
-            for at, each in enumerate(first.course)
+            ContextBin(begin=begin, end=end, step_s=median(one.course[at] for one in requests))
+            for at, (begin, end) in enumerate(pairwise(first.edges))
         ),
     )

@@ -25,6 +25,7 @@ class Kind:
     `sustained_s`, not passes. `generates`: its models read a prompt and generate tokens. `makes`: what is measured is
     the making of the file. `scored`: the first run measures quality. `repeated`: a disturbed run is measured again.
     `paired`: two sides of `edgebench ab` can take turns at it.
+    `precise`: the metrics that `precision` is asked of, where they are measured.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Kind:
     scored: bool = False
     repeated: bool = True
     paired: bool = True
+    precise: tuple[str, ...] = ("latency_s", "energy_gross_j")
 
 
 KINDS: Mapping[str, Kind] = {
@@ -63,6 +65,7 @@ KINDS: Mapping[str, Kind] = {
             figures="edgebench.report.figures.compress",
             group="compress/",
             makes=True,
+            precise=("compress_s", "compress_energy_j"),
         ),
         Kind(
             "operator",
@@ -80,6 +83,7 @@ KINDS: Mapping[str, Kind] = {
             own_model=True,
             generates=True,
             scored=True,
+            precise=("time_to_first_token_s", "decode_tokens_per_s", "energy_gross_j"),
         ),
         Kind(
             "sustained",

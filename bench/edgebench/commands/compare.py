@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.commands.console import EPILOG_VERDICT, write_text
-from edgebench.commands.judging import add_verdict_options, left_out, policy_asked, rendered
+from edgebench.commands.judging import add_verdict_options, left_out, policy_asked, rendered, write_page
 from edgebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     history, refused = _history(arguments.history, policy.metrics)
     comparison = compare_stored(base, head, [*more, *history], policy, allowed)
     comparison = replace(comparison, notes=(*comparison.notes, *left_out(refused)))
+    write_page(comparison, arguments.html)
     write_text(rendered(comparison, arguments.format, everything=arguments.all), arguments.output)
     return comparison.exit_code
 

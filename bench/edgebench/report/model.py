@@ -16,6 +16,7 @@ from edgebench.plan.kinds import KINDS
 from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Params, Part, Table, Text
 from edgebench.report.course import Resources, ResourceSummary, Sustained
 from edgebench.report.origin import Artifact, Bundle, Layers
+from edgebench.report.precision import Precision
 from edgebench.report.quantity import Metric, Missing, Notice
 from edgebench.report.roofs import Roof, Roofline
 
@@ -163,6 +164,7 @@ class Benchmark(Part):
     roofline: Roofline | None = None
     sustained: Few[Sustained] | None = None
     runs_discarded: Count | None = None
+    precision: Precision | None = None
     order: Many[Count] | None = None
     warnings: Few[Notice] = ()
 

@@ -47,8 +47,8 @@ class Group:
     """Benchmarks that were interleaved: variants of one model in one setting, or one operator in one runtime.
 
     `rows` are the names of those with figures, the reference first, then the best first by the first winner's metric.
-    `changes` holds the figures that can win against the reference's, by (name, metric). `no_gain` says why INT8 does not pay, by
-    the name of each row that is not surely faster than FP32 in its own runtime.
+    `changes` holds the figures that can win against the reference's, by (name, metric). `no_gain` says why INT8 does
+    not pay, by the name of each row that is not surely faster than FP32 in its own runtime.
     """
 
     kind: str

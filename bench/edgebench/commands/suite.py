@@ -13,7 +13,6 @@ from edgebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ReportError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from edgebench.artifacts.bundle import Bundle
     from edgebench.commands.console import Subparsers
@@ -178,15 +177,17 @@ def make_plan(arguments: argparse.Namespace, suite: Suite, *, dataset: str | Non
         arguments.resources_hz,
         arguments.time_limit,
     )
-    own = _own_model(arguments.model, arguments.shape)
+    own = _own_model(arguments)
     return load_plan(suite, dataset=dataset, cores=cores, overrides=overrides, own=own)
 
 
-def _own_model(path: Path | None, shapes: Sequence[str]) -> BringYourOwn | None:
-    from edgebench.plan.own import own_model
+def _own_model(arguments: argparse.Namespace) -> BringYourOwn | None:
+    from edgebench.plan.own import OwnOptions, own_model
+    from edgebench.session.look import look
 
-    if path is None:
-        if shapes:
-            raise UsageError("--shape fixes the inputs of a model of yours: give --model FILE with it")
+    options = {"--shape": arguments.shape, "--input": arguments.input, "--calibration": arguments.calibration}
+    if arguments.model is None:
+        if given := next((name for name, value in options.items() if value), None):
+            raise UsageError(f"{given} is about the inputs of a model of yours: give --model FILE with it")
         return None
-    return own_model(path, shapes)
+    return own_model(arguments.model, OwnOptions(arguments.shape, arguments.input, arguments.calibration), look)

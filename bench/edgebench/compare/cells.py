@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.compare.policy import PERCENTILES, gauge_of
 from edgebench.report.intervals import middle, run_medians
+from edgebench.report.wrong import answers_wrongly
 
 if TYPE_CHECKING:
     from edgebench.report.model import Benchmark, Report
@@ -55,7 +56,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One benchmark of one session. `why` is the reason of a cell that is not ``ok``."""
+    """One benchmark of one session. `why` is the reason of a cell that is not ``ok``.
+
+    `wrong`: its own report says that it answers otherwise than its model, or nothing.
+    """
 
     name: str
     status: str
@@ -65,11 +69,12 @@ class Cell:
     missing: Mapping[str, str]
     evaluated_on: str | None = None
     cautions: tuple[str, ...] = ()
+    wrong: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel between processes as arguments, as samples do."""
         parts = (self.name, self.status, self.why, self.hard, self.samples, self.missing, self.evaluated_on)
-        return Cell, (*parts, self.cautions)
+        return Cell, (*parts, self.cautions, self.wrong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,7 @@ def _cell(benchmark: Benchmark, data: str | None, metrics: Sequence[str], texts:
         missing=missing,
         evaluated_on=None if data is None else shared(f"{data}, {trained or 'its own weights'}"),
         cautions=_cautions(benchmark.warnings),
+        wrong=answers_wrongly(benchmark),
     )
 
 

@@ -181,6 +181,7 @@ def make_job(
         operator=params.operator,
         artifact=None if artifact is None else ArtifactFile(str(artifact.path), artifact.format),
         shapes=shapes,
+        feeds=() if plan.own_model is None else plan.own_model.feeds,
         timing=SustainedJob(measure.sustained_s) if KINDS[cell.kind].lasts else timed,
         measure=KINDS[cell.kind].measure,
         energy=EnergyJob(

@@ -32,7 +32,7 @@ class BringYourOwn:
     `path` keeps the name that the user gave, also where it is a link. `feeds` has every input with its fixed shape and
     what it is fed, `calibration` the user's samples for quantisers. `digest` is over the content of all files that the
     model consists of, with the names by which it knows them; `beside` are those names, relative to the model's folder,
-    without the model's own. `precision` is what the file holds: ``fp32``, ``fp16`` or ``int8``.
+    without the model's own. `precision` is what the file holds: ``fp32``, ``fp16``, ``int8`` or ``int4``.
     """
 
     path: Path
@@ -154,7 +154,7 @@ def why_not_own(own: BringYourOwn, family: str, variant: str) -> str | None:
         return f"{variant} needs a model that edgebench can train, not a file"
     if variant != "baseline" and family == "torch":
         return "an exported program cannot be quantised or halved again in torch"
-    if variant != "baseline" and own.precision in ("int8", precision_of(variant)):
-        what = "is quantised already" if own.precision == "int8" else "holds FP16 weights already"
+    if variant != "baseline" and own.precision in ("int8", "int4", precision_of(variant)):
+        what = "is quantised already" if own.precision.startswith("int") else "holds FP16 weights already"
         return f"the file {what}: measure it as it is, or give the FP32 file that it was made from"
     return None

@@ -148,8 +148,8 @@ def reestimate_batch_norm(model: nn.Module, batches: Sequence[F32]) -> nn.Module
                 if "more than 1 value per channel" not in str(error):
                     raise
                 raise CompressionError(
-                    f"batch norms are re-estimated image by image, and at {batch.shape[-1]} pixels this network shrinks "
-                    "an image to one value a channel, which has no variance: raise train_size"
+                    f"batch norms are re-estimated image by image, and at {batch.shape[-1]} pixels this network "
+                    "shrinks an image to one value a channel, which has no variance: raise train_size"
                 ) from None
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

@@ -63,7 +63,7 @@ prepare() {
 # The end of an image: the folder that takes a volume, and everything can be loaded.
 ready() {
   mkdir -m 1777 /cache
-  python3 -c "import numpy, scipy, pydantic_core, psutil, onnxruntime"
+  python3 -c "import numpy, pydantic_core, psutil, onnxruntime"
   edgebench --version
 }
 

@@ -16,3 +16,6 @@ def pip(words: str) -> str:
 def extra(name: str) -> str:
     """Return how to get what one of edgebench's extras brings."""
     return pip(f"'edgebench[{name}]'")
+
+
+ANOTHER_SOURCE = "measure with another source (`edgebench probes` lists them)"

@@ -8,10 +8,13 @@ import time
 from abc import ABC, abstractmethod
 from typing import Self
 
+from edgebench_probes.advice import ANOTHER_SOURCE
+from edgebench_probes.base import ProbeError
 from edgebench_probes.stretches import Scale
 
 REFRESH_NS = 1_000_000  # Intel SDM vol. 3B, 15.10: energy status is updated about every millisecond
 REFRESH_S = REFRESH_NS / 1e9
+ALIVE_S = 0.1  # one that counts shows it at its next refresh
 
 
 class Counter(ABC):
@@ -62,11 +65,22 @@ class Counter(ABC):
         return Scale(self.joules, self.step, self.modulus, self.max_power_w)
 
     def sample(self, distinct: int = 32, seconds: float = 50 * REFRESH_S) -> list[int]:
-        """Read until so many different values were seen or the time is over."""
+        """Read until so many different values were seen or the time is over; the last read is after its end."""
         values = [self.read()]
         end = time.monotonic() + seconds
-        while len(values) < distinct and time.monotonic() < end:
+        over = False
+        while len(values) < distinct and not over:
+            over = time.monotonic() >= end
             value = self.read()
             if value != values[-1]:
                 values.append(value)
         return values
+
+    def check_alive(self) -> None:
+        """Wait for one change; raises ProbeError for a counter that shows none.
+
+        A counter that is there and never counts is common: the platform's on boards that do not wire it, and all of
+        them in some virtual machines.
+        """
+        if len(self.sample(2, ALIVE_S)) < 2:
+            raise ProbeError(f"{self.name}: the counter did not move in {ALIVE_S:.3f} s, it is frozen", ANOTHER_SOURCE)

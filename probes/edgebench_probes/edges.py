@@ -11,9 +11,10 @@ from edgebench_probes.base import WindowInvalid
 from edgebench_probes.counter import REFRESH_NS, REFRESH_S, Counter
 from edgebench_probes.sampling.watcher import Tick
 from edgebench_probes.stretches import EXPECTED_STEPS, Node, Scale, Stretch, doubt_j, mean_w, possible, stretches
-from edgebench_probes.window import AGE_S, MIN_REFRESHES
+from edgebench_probes.window import AGE_S
 
 SPIN_REFRESHES = 20  # a synchronised mark waits this long for a change, then goes without
+UNMOVED_REFRESHES = 2 * SPIN_REFRESHES  # without one change: no energy is not a figure then
 GIVE_UP_NS = 1_000_000_000  # a spin that gets no processor for this long has no edge
 APART_NS = 1_000_000  # nodes nearer to one another tell no power
 OUTSIDE_NS = 10_000_000  # length of the stretches outside a window, at the least
@@ -141,10 +142,12 @@ def judge(scale: Scale, a: Edge, b: Edge, ticks: Sequence[Tick]) -> tuple[float,
     return sum(stretch.energy_j for stretch in inside), doubt_j(inside, before, after, scale)
 
 
-def check_moving(counter: Counter, power_w: float, seconds: float, stood_s: float) -> None:
-    """Tell a frozen counter from an idle part."""
-    if power_w == 0 and seconds >= MIN_REFRESHES * REFRESH_S:
-        raise WindowInvalid(f"{counter.name}: the counter did not move in {seconds:.3f} s, it is frozen")
+def check_moving(counter: Counter, power_w: float, seconds: float, a: Edge, b: Edge) -> None:
+    """Tell a frozen counter from an idle part; what was seen at the edges counts as well."""
+    unmoved_s = a.stood_s + seconds + b.stood_s
+    if power_w == 0 and unmoved_s >= UNMOVED_REFRESHES * REFRESH_S:
+        raise WindowInvalid(f"{counter.name}: the counter did not move in {unmoved_s:.3f} s, it is frozen")
+    stood_s = max(a.stood_s, b.stood_s)
     if power_w * (stood_s - AGE_S) > EXPECTED_STEPS * counter.scale.step_j:
         raise WindowInvalid(
             f"{counter.name}: the counter stood still for {stood_s * 1e3:.0f} ms at an edge, it is frozen"

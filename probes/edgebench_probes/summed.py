@@ -17,6 +17,7 @@ from edgebench_probes.sampling.watch import WATCH, check_awake, slept_ns
 from edgebench_probes.stretches import stretches
 from edgebench_probes.window import bound_sigma, quantisation_j, uniform_sigma
 
+RESTING = (Scope.UNCORE, Scope.DRAM)  # a graphics unit or memory at rest may rightly not move its counter
 AFTER_S = 0.02  # what comes so long after a window tells a step near its end, or the end of a spike, from a jump
 
 
@@ -48,14 +49,15 @@ class CounterProbe(Probe):
         return replace(self._info, resolution=math.hypot(*(c.step * c.joules for c in self._counters)))
 
     def open(self) -> None:
-        """Open all counters, learn their steps, and have them watched."""
+        """Open all counters, learn their steps, see that they count, and have them watched."""
         if self._open:
             return
         try:
             for counter in self._counters:
                 counter.open()
                 counter.learn()
-                counter.read()
+                if self._info.scope not in RESTING:
+                    counter.check_alive()
             if self.watched:
                 WATCH.open()
                 self._watching = True
@@ -110,7 +112,7 @@ class CounterProbe(Probe):
             except WindowInvalid as error:
                 raise WindowInvalid(f"{counter.name}: {error.reason.removeprefix(counter.name + ': ')}") from None
             power = joules / own_s
-            check_moving(counter, power, own_s, max(a.stood_s, b.stood_s))
+            check_moving(counter, power, own_s, a, b)
             energy += power * seconds
             resolution += quantisation_j(counter.scale.step_j) ** 2
             timing += (power * uniform_sigma(a.width_s)) ** 2 + (power * uniform_sigma(b.width_s)) ** 2

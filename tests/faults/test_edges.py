@@ -41,7 +41,10 @@ def test_a_frozen_counter_is_proven_to_stand_however_slow_the_spin(read_ms: floa
     with mock.patch.object(edges, "time", clock):
         edge = find_edge(counter, sync=True)
         with pytest.raises(WindowInvalid, match="stood still"):
-            edges.check_moving(counter, 7.0, 1.0, edge.stood_s)
+            edges.check_moving(counter, 7.0, 1.0, edge, edge)
+        # A phase of some milliseconds between two such edges used no joules, if one believes it.
+        with pytest.raises(WindowInvalid, match="did not move"):
+            edges.check_moving(counter, 0.0, 0.005, edge, edge)
 
 
 def test_an_edge_that_no_processor_was_free_to_find_is_none() -> None:

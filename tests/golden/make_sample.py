@@ -7,6 +7,7 @@ model or of what is shown, and read the difference: `python -m tests.golden.make
 from __future__ import annotations
 
 import io
+import json
 import random
 from collections import Counter
 from html.parser import HTMLParser
@@ -19,7 +20,8 @@ from tests.unit.reports import passes_of
 
 from edgebench.render.csv import rows
 from edgebench.render.html import page
-from edgebench.render.terminal import closing, show
+from edgebench.render.terminal import closing, show, show_several
+from edgebench.render.view import View
 from edgebench.report.intervals import Estimate, exact_ratio, paired_difference, paired_ratio
 from edgebench.report.io import write_report
 from edgebench.report.metric import metric_from_runs, single_value
@@ -28,6 +30,9 @@ from edgebench.report.quantity import Metric
 
 SAMPLE = Path(__file__).with_name("sample.json")
 RUNS, VALUES, LOOPS = 5, 4, 25
+MACS, MEMORY = 313_000_000, 24e9
+ROOFS = {"fp32": 210e9, "int8": 690e9}
+SCREEN = 24  # lines of a terminal
 NO_SCOPE = {"reason": "No RAPL zone covers the DRAM of this processor", "fix": "Measure at the socket: --probe shizuku"}
 # variant, backend, precision, latency, energy, size, right answers, disagreements (lost, won), sparsity, INT8 layers
 CELLS: tuple[tuple[Any, ...], ...] = (
@@ -129,6 +134,19 @@ def sample() -> Report:
             "benchmarks": benchmarks,
             "contrasts": _contrasts([b for b in benchmarks if b["kind"] == "inference" and b["status"] == "ok"]),
             "resources": resources(rng),
+            "roofs": [
+                {
+                    "threads": 4,
+                    "precision": precision,
+                    "backend": "openvino",
+                    "created": "2026-05-04T09:30:30Z",
+                    "operations_per_s": rate,
+                    "operations_range": [0.97 * rate, 1.02 * rate],
+                    "bytes_per_s": MEMORY,
+                    "bytes_range": [0.96 * MEMORY, 1.01 * MEMORY],
+                }
+                for precision, rate in ROOFS.items()
+            ],
             "warnings": [
                 {
                     "code": "powersave-governor",
@@ -190,14 +208,41 @@ def _inference(
             "size_bytes": single_value("size_bytes", size_bytes),
             "accuracy_top1": single_value("accuracy_top1", right / 360, images=360),
             "peak_memory_bytes": metric_from_runs("peak_memory_bytes", [[412e6 + rng.randrange(10**6)] for _ in drift]),
+            **_of_roof(2 * MACS, size_bytes, "fp32" if int8 < 33 else "int8", runs),
         },
         "missing": {"energy_gross_j.dram": NO_SCOPE},
+        "roofline": _roofline(2 * MACS, size_bytes, "fp32" if int8 < 33 else "int8"),
         "layers": {"total": 66, "int8": int8, "fp32": 66 - int8, "fallback": [], "source": "sample"},
         "settings": {"threads": 4},
         "runs_discarded": int(variant == "prune40"),
         "order": [int(rng.random() * 100) for _ in drift],
         **({"break_even": _repaid(energy_j)} if variant == "ptq-static" else {}),
         "warnings": [{"code": "noisy", "text": "Another program used 0.7 processors"}] if variant == "prune40" else [],
+    }
+
+
+def _roofline(operations: int, moved: int, precision: str) -> dict[str, Any]:
+    above = min(ROOFS[precision], MEMORY * operations / moved)
+    return {
+        "operations": operations,
+        "bytes": moved,
+        "precision": precision,
+        "threads": 4,
+        "bound": "operations" if above == ROOFS[precision] else "memory",
+        "roof_operations_per_s": above,
+        "roof_range": [0.97 * above, 1.02 * above],
+    }
+
+
+def _of_roof(operations: int, moved: int, precision: str, runs: list[list[float]]) -> dict[str, Metric]:
+    above = _roofline(operations, moved, precision)["roof_operations_per_s"]
+    shares = [[operations / value / above for value in run] for run in runs]
+    return {
+        "operations_per_s": metric_from_runs(
+            "operations_per_s", [[operations / value for value in run] for run in runs]
+        ),
+        "operational_intensity": single_value("operational_intensity", operations / moved),
+        "roofline_fraction": metric_from_runs("roofline_fraction", shares, systematic=0.02 * shares[0][0]),
     }
 
 
@@ -264,7 +309,9 @@ def _contrast(
         metric=metric,
         base=base["name"],
         head=head["name"],
-        **{kind: estimate.value},
+        ratio=estimate.value if kind == "ratio" else None,
+        difference=estimate.value if kind == "difference" else None,
+        range=estimate.range,
         ci95=estimate.ci95,
         pairs=estimate.pairs,
         method=estimate.method,
@@ -275,23 +322,65 @@ def _contrast(
 def outputs(report: Report) -> dict[str, str]:
     """Return what the golden files hold, by file name."""
     return {
-        "terminal-80.txt": _terminal(show(report), 80),
-        "terminal-160.txt": _terminal(show(report), 160),
+        "all-80.txt": _terminal(show(report, View(everything=True)), 80),
+        "first-160.txt": _terminal(show(report), 160),
+        **{f"first-{name}.txt": _terminal(show(one), 80, SCREEN) for name, one in first_screens(report).items()},
+        "several-80.txt": _terminal(show_several(*_boards(report), View(columns=("latency", "energy"))), 80),
         "closing-100.txt": _terminal(closing(report), 100),
         "sample.csv": rows(report),
         "html-outline.txt": outline(page(report)),
     }
 
 
-def _terminal(renderable: RenderableType, width: int) -> str:
+def first_screens(report: Report) -> dict[str, Report]:
+    """Return reports whose first screen has to answer: with energy, without, with failures, partial."""
+    whole = report.model_dump(mode="json")
+    failures = report
+    whole["benchmarks"] = [row for row in whole["benchmarks"] if row["status"] == "ok" and row["kind"] == "inference"]
+    without: dict[str, Any] = json.loads(json.dumps(whole))
+    reason = {"reason": "no energy source: /sys/class/powercap is absent", "fix": "run as root, or use a meter"}
+    for row in without["benchmarks"]:
+        row["metrics"] = {name: metric for name, metric in row["metrics"].items() if not name.startswith("energy")}
+        row["missing"] = {"energy_gross_j": reason, "energy_net_j": reason}
+    without["probes"] = without["idle"] = []
+    without["contrasts"] = [one for one in without["contrasts"] if one["metric"] != "energy_gross_j"]
+    without["machine"]["isa"] = ["avx2"]
+    partial: dict[str, Any] = json.loads(json.dumps(whole))
+    partial["status"] = "partial"
+    text = "3 of 5 runs (the session ended): --resume measures the others"
+    for row in partial["benchmarks"][:-1]:
+        row["warnings"] = [{"code": "runs-missing", "text": text}]
+        for metric in row["metrics"].values():
+            if metric.get("runs"):
+                metric["runs"] = metric["runs"][:3]
+    left: dict[str, Any] = partial["benchmarks"][-1]
+    left |= {"status": "skipped", "reason": "the session ended before its first run", "metrics": {}, "missing": {}}
+    partial["contrasts"] = []
+    changed = {"energy": whole, "no-energy": without, "partial": partial}
+    return {"failures": failures} | {name: Report.model_validate(data) for name, data in changed.items()}
+
+
+def _boards(report: Report) -> tuple[list[Report], list[str]]:
+    """Return the sample as if it were of two boards, the second twice as slow, with a benchmark that it lacks."""
+    data: dict[str, Any] = report.model_dump(mode="json")
+    data["machine"]["board"] = "Sample Board 5"
+    data["benchmarks"] = [row for row in data["benchmarks"] if row["params"]["variant"] != "prune40"]
+    for row in data["benchmarks"]:
+        if (latency := row.get("metrics", {}).get("latency_s")) is not None:
+            latency |= {key: 2 * latency[key] for key in ("median", "mean", "min", "max")}
+            latency["runs"] = [[2 * value for value in run] for run in latency["runs"]]
+    return [report, Report.model_validate(data)], ["one.json", "two.json"]
+
+
+def _terminal(renderable: RenderableType, width: int, lines: int | None = None) -> str:
     console = Console(width=width, file=io.StringIO(), color_system=None, legacy_windows=False)
     with console.capture() as captured:
         console.print(renderable)
-    return "".join(line.rstrip() + "\n" for line in captured.get().splitlines())
+    return "".join(line.rstrip() + "\n" for line in captured.get().splitlines()[:lines])
 
 
 def outline(html: str) -> str:
-    """Return an HTML page as one line a text, after the elements that hold it; styles left out, shapes counted."""
+    """Return an HTML page as one line a text, after the elements that hold it; no style, no script, shapes counted."""
     parser = _Outline()
     parser.feed(html)
     parser.close()
@@ -309,17 +398,16 @@ class _Outline(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in {"rect", "line", "circle", "polyline", "polygon"}:
             self.shapes[tag] += 1
-        if tag not in {"meta", "line", "circle"}:
+        if tag != "meta":
             self.open.append(tag)
-        if tag in {"table", "svg"}:
-            self.lines.append(f"{tag} {dict(attrs).get('aria-label', '')}".strip())
+        if label := dict(attrs).get("aria-label"):
+            self.lines.append(f"{tag} {label}")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag not in {"line", "circle"}:
-            assert self.open.pop() == tag, f"</{tag}> closes another element"
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
 
     def handle_data(self, data: str) -> None:
-        if data.strip() and self.open[-1] != "style":
+        if data.strip() and self.open[-1] not in {"style", "script"}:
             self.lines.append(f"  {self.open[-1]}: {' '.join(data.split())}")
 
 

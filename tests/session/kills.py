@@ -27,6 +27,23 @@ backend = ["openvino"]
 precision = ["fp32"]
 operator = ["conv3x3", "copy-cache"]
 """
+# The same with an artifact that has to be made: a quarter of a minute in which the preparer can be killed.
+PREPARED = (
+    SUITE
+    + """
+[recipe.default]
+train_size = 32
+pretrain_epochs = 1
+batch = 64
+subset = 0.05
+epochs = 0
+[[benchmark]]
+model = ["mobilenet_v2"]
+width = [0.25]
+backend = ["openvino"]
+image_size = 32
+"""
+)
 WORKER, SAMPLER, PREPARER = "edgebench.measure.worker", "edgebench.machine.sampling", "edgebench.artifacts.prepare"
 
 

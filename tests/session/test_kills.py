@@ -20,7 +20,19 @@ from edgebench.commands.targets import REPORTS
 from edgebench.machine.facts import in_container
 from edgebench.report.io import read_report
 from tests.session.conftest import Edgebench
-from tests.session.kills import SAMPLER, SUITE, WORKER, command, kill, processes, records, start, until
+from tests.session.kills import (
+    PREPARED,
+    PREPARER,
+    SAMPLER,
+    SUITE,
+    WORKER,
+    command,
+    kill,
+    processes,
+    records,
+    start,
+    until,
+)
 
 pytestmark = pytest.mark.session
 
@@ -217,9 +229,11 @@ def test_resume_refuses_other_ground_and_keeps_every_journal(
 def test_kills_at_random_points_lose_nothing_and_leave_nothing(
     marked: dict[str, str], suite: Path, tmp_path: Path, kills: int
 ) -> None:
+    suite.write_text(PREPARED, encoding="utf-8")
     mark, chance, sent, number = f"MARK={tmp_path}", random.Random(kills), 0, 0  # noqa: S311  # chance, not secrecy
     while sent < kills:
         number += 1
+        marked = {**marked, "EDGEBENCH_CACHE": str(tmp_path / f"cache{number}")}
         folder = tmp_path / f"session{number}"
         folder.mkdir()
         target, before = folder / "report.json", list[dict[str, Any]]()
@@ -228,7 +242,7 @@ def test_kills_at_random_points_lose_nothing_and_leave_nothing(
             process = start(suite, target, marked, "--resume")
             while process.poll() is None and sent < kills:
                 time.sleep(chance.uniform(0.0, 5.0))
-                victim = chance.choice(["", WORKER, SAMPLER])
+                victim = chance.choice(["", WORKER, SAMPLER, PREPARER])
                 pids = [process.pid] if not victim else processes(mark, victim)
                 if pids and process.poll() is None:
                     kill(pids[0], chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT]))
@@ -252,8 +266,10 @@ def test_kills_at_random_points_lose_nothing_and_leave_nothing(
             before = whole(before, records(folder))
         assert sorted(path.name for path in folder.iterdir()) == ["report.json"]
         places = [place for cell in read(target)["benchmarks"] for place in cell["order"]]
-        assert sorted(places) == list(range(6)), "every run was measured exactly once"
+        assert sorted(places) == list(range(9)), "every run was measured exactly once"
         assert list((tmp_path / "scratch").iterdir()) == [], "no temporary file outlives the next session"
+        stored = tmp_path / f"cache{number}" / "artifacts"
+        assert not list(stored.glob(".*")), "no half-made artifact outlives the next session"
 
 
 def whole(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dict[str, Any]]:

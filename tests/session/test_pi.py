@@ -116,7 +116,7 @@ def test_a_folder_of_images_becomes_tflite_files_that_execute_int8(report: tuple
 def test_the_study_is_shown_beside_the_published_figures(
     edgebench: Edgebench, report: tuple[dict[str, Any], Path]
 ) -> None:
-    shown = edgebench("show", report[1])
+    shown = edgebench("show", report[1], "--all")
     assert shown.code == 0
     assert "mobilenet_v2 prune50+ptq-static .tflite" in shown.stdout
     assert "a Raspberry Pi 4" in shown.stdout

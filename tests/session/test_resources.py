@@ -130,7 +130,7 @@ def test_the_power_series_shows_the_simulated_watts_and_their_step(
     assert not [name for name in report["benchmarks"][0]["metrics"] if name.startswith("gpu")]
     # The sampler beside them has not broken the windows of the measurement itself.
     assert report["benchmarks"][0]["metrics"]["energy_gross_j"]["count"] == 2
-    shown = edgebench("show", session.target).stdout
+    shown = edgebench("show", session.target, "--all").stdout
     assert "power, package" in shown
     assert "▁" in shown
     page = tmp_path / "page.html"
@@ -223,7 +223,7 @@ def test_sustained_load_tells_hot_from_cold_and_does_not_blame_heat_for_what_oth
     (span,) = [span for span in report["resources"]["spans"] if span["kind"] == "run"]
     at = held_back - (run["begin_s"] - span["begin_s"])
     assert median(r for t, r in rates if t > at + 1) < 0.8 * median(r for t, r in rates if t < at - 1)
-    shown = edgebench("show", session.target).stdout
+    shown = edgebench("show", session.target, "--all").stdout
     assert ("cannot tell" if run["verdict"] == "disturbed" else "none seen") in shown
     page = tmp_path / "page.html"
     assert edgebench("show", session.target, "--html", page).code == 0

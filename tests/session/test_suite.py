@@ -100,7 +100,7 @@ def test_without_a_source_energy_is_missing_with_reason_and_fix_and_all_else_is_
 
 def test_every_output_reads_the_same_report(edgebench: Edgebench, tiny: Path, no_energy: Path, tmp_path: Path) -> None:
     done = edgebench("suite", tiny, "--sysfs", no_energy, "--only", "*/openvino/*")
-    shown = edgebench("show", "-", stdin=done.stdout)
+    shown = edgebench("show", "-", "--all", stdin=done.stdout)
     assert shown.code == 0
     assert "mobilenet_v2" in shown.stdout
     assert "INFERENCE" in shown.stdout.upper()

@@ -117,7 +117,7 @@ def test_scenes_are_judged_by_boxes_and_masks(edgebench: Edgebench, no_energy: P
     assert 0 < mean(masks, "miou") <= mean(masks, "pixel_accuracy") <= 1
     whole = found["lraspp_mobilenet_v3_large/ptq-static/onnxruntime/int8"]
     assert whole["layers"]["int8"] > 0.5 * whole["layers"]["total"]
-    shown = edgebench("show", "-", stdin=done.stdout).stdout
+    shown = edgebench("show", "-", "--all", stdin=done.stdout).stdout
     for header in ("mAP@0.5", "mIoU", "agreement with FP32"):
         assert header in shown
     assert "accuracy_top1" not in boxes["missing"]
@@ -157,7 +157,7 @@ def test_a_prompt_and_single_steps_are_measured_apart_with_one_set_of_weights(
     assert len(digests) == 1
     trained = [cell["artifact"]["ledger"][1] for cell in found.values()]
     assert len({phase["seconds"] for phase in trained}) == 1, "both were made of one trained model"
-    shown = edgebench("show", "-", stdin=done.stdout).stdout
+    shown = edgebench("show", "-", "--all", stdin=done.stdout).stdout
     assert "tokens" in shown
     assert "test texts" in shown
 

@@ -28,7 +28,7 @@ PACKAGES = {
 ARROWS = {
     "commands": "ab render session compare launch artifacts report measure plan machine probes suites version errors",
     "ab": "session compare artifacts report measure plan machine probes suites version errors",
-    "render": "compare artifacts report plan probes suites errors",
+    "render": "compare artifacts report plan backends probes suites errors",
     "session": "artifacts report measure plan backends machine suites version errors",
     "compare": "report plan errors",
     "launch": "report plan probes version errors",
@@ -79,6 +79,7 @@ PROGRAMS = frozenset(
         "__main__",
         "commands.main",
         "measure.worker",
+        "measure.roofs",
         "artifacts.prepare",
         "artifacts.compress",
         "report.schema",

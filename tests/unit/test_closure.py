@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgebench.report.figures.closure import closure
 from edgebench_probes.base import WindowEnergy
-from edgebench_probes.closure import closure
 
 
 def window(energy_j: float, uncertainty_j: float = 0.0, systematic_j: float = 0.0) -> WindowEnergy:

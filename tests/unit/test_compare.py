@@ -336,11 +336,11 @@ def test_comparing_starts_without_a_runtime_and_without_what_it_does_not_need(wr
     base = write("a.json", suite(1))
     code = (
         "import sys; from edgebench.commands.main import main; main(['compare', sys.argv[1], sys.argv[1]]); "
-        "print(*{m.partition('.')[0] for m in sys.modules}, 'scipy.stats' in sys.modules, file=sys.stderr)"
+        "print(*{m.partition('.')[0] for m in sys.modules}, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code, base], capture_output=True, text=True, check=True)
     loaded = done.stderr.split()
-    assert not {"torch", "openvino", "onnxruntime", "pyperf", "psutil", "True"} & set(loaded)
+    assert not {"torch", "openvino", "onnxruntime", "pyperf", "psutil", "scipy"} & set(loaded)
 
 
 def test_a_gain_of_wrong_answers_is_named_and_not_praised(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
@@ -361,5 +361,4 @@ def test_a_gain_of_wrong_answers_is_named_and_not_praised(write: Write, capsys: 
     }  # fmt: skip
     main(["compare", "base.json", "head.json"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "wrong answers of cell2 in base and head" in shown
-    assert "no gain" in shown
+    assert "wrong answers of cell2 (a gain there is none) in base and head" in shown

@@ -6,6 +6,7 @@ P * 1e-9 J a count, is a source of exactly P watts.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import random
@@ -85,6 +86,20 @@ def test_one_event_a_socket_is_added_but_the_platform_is_one(tmp_path: Path) -> 
         window = windows[scope]
         error_j = abs(window.energy_j - power_w * window.seconds)
         assert error_j < max(0.005 * window.energy_j, 5 * window.uncertainty_j)
+
+
+@needs_perf
+def test_a_counter_that_is_there_and_never_counts_is_not_chosen(tmp_path: Path) -> None:
+    # Seen in a virtual machine with an NVIDIA GPU: the kernel offers `energy-psys`, and it is always 0.
+    sysfs = pmu(tmp_path, names=("energy-pkg", "energy-psys"))
+    (sysfs / "bus/event_source/devices/power/events/energy-psys").write_text("event=0x09\n")  # counts nothing
+    probes, missing = open_probes([], sysfs, METAL)
+    with contextlib.ExitStack() as stack:
+        for probe in probes:
+            stack.callback(probe.close)
+        assert [probe.info.scope for probe in probes] == [Scope.PACKAGE]
+    assert [(one.scope, one.fix is not None) for one in missing] == [(Scope.PSYS, True)]
+    assert "energy-psys: the counter did not move" in (missing[0].reason or "")
 
 
 @needs_perf

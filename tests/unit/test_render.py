@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -18,15 +19,17 @@ from rich.cells import cell_len
 from rich.console import Console
 from tests.golden.make_sample import SAMPLE, outline, outputs, sample
 
-from edgebench.errors import ReportError
+from edgebench.errors import ReportError, UsageError
 from edgebench.render import units
 from edgebench.render.csv import rows
 from edgebench.render.html import page
 from edgebench.render.probes import probes_table
 from edgebench.render.pyperf import suite_json
+from edgebench.render.several import report_names
 from edgebench.render.studies.common import judge
 from edgebench.render.studies.n150 import METRICS, published_effect, study_of
-from edgebench.render.terminal import closing, show
+from edgebench.render.terminal import closing, show, show_several
+from edgebench.render.view import View
 from edgebench.report.io import dumps, parse_report, read_report
 from edgebench.report.model import Report
 from edgebench_probes.catalogue.discover import Finding
@@ -62,7 +65,8 @@ def test_outputs_are_the_golden_ones(report: Report) -> None:
 
 @pytest.mark.parametrize("width", [80, 100, 160])
 def test_no_line_is_wider_than_the_terminal(report: Report, width: int) -> None:
-    for renderable in (show(report), closing(report)):
+    everything = show(report, View(everything=True))
+    for renderable in (show(report), everything, closing(report), show_several([report] * 3, ["a", "b", "c"])):
         for line in _shown(renderable, width).splitlines():
             assert cell_len(line) <= width
 
@@ -94,6 +98,7 @@ def _hostile(report: Report, text: str) -> Report:
             "backend",
             "precision",
             "verdict",
+            "bound",
         }
         return value + text if isinstance(value, str) and key not in fixed else value
 
@@ -110,12 +115,13 @@ def _hostile(report: Report, text: str) -> Report:
 
 def test_a_hostile_report_is_shown_literally(report: Report) -> None:
     hostile = _hostile(report, NASTY)
-    for renderable in (show(hostile), closing(hostile)):
+    several = show_several([hostile, hostile], ["a", "b"])
+    for renderable in (show(hostile, View(everything=True)), closing(hostile), several):
         shown = _shown(renderable, 160)
         assert not ESCAPES.search(shown)
         assert "[bold red]<script>" in shown
     html = page(hostile)
-    assert "<script" not in html
+    assert html.count("<script") == 1
     assert "{{ 7*7 }}" in html
     assert not ESCAPES.search(html)
     assert outline(html).count("alert") > 10
@@ -124,7 +130,7 @@ def test_a_hostile_report_is_shown_literally(report: Report) -> None:
     json.loads(suite_json(hostile))
 
 
-@pytest.mark.parametrize("extreme", [1e308, 5e-324, 0.0])
+@pytest.mark.parametrize("extreme", [1e100, 1e-100, 0.0])
 def test_extreme_figures_are_shown_too(report: Report, extreme: float) -> None:
     def change(value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
@@ -134,7 +140,7 @@ def test_extreme_figures_are_shown_too(report: Report, extreme: float) -> None:
         return extreme if isinstance(value, float) and key != "sparsity" else value
 
     changed = parse_report(json.dumps(change(report.model_dump(mode="json"))).encode(), "extreme.json")
-    assert "prune40" in _shown(show(changed), 80)
+    assert "prune40" in _shown(show(changed, View(everything=True)), 80)
     assert "nan" not in re.sub(r"[a-z]nan|nan[a-z]", "", page(changed))
     assert len(rows(changed).splitlines()) == len(rows(report).splitlines())
 
@@ -164,7 +170,7 @@ def test_a_report_with_nothing_in_it_is_shown_and_has_no_latency_to_export(repor
 
 def test_the_page_needs_nothing_but_itself(report: Report) -> None:
     html = page(report)
-    assert not re.search(r"(?:src|href|action)\s*=|url\(|@import|https?://|<script|<link", html)
+    assert not re.search(r"(?:src|action)\s*=|href=\"[^#]|url\(|@import|https?://|<link|style=", html)
 
 
 def test_csv_has_a_row_for_every_figure_and_every_reason(report: Report) -> None:
@@ -203,6 +209,55 @@ def test_showing_a_report_imports_nothing_heavy() -> None:
     assert "n150-compression" in done.stderr
 
 
+def test_columns_order_and_selection_are_the_ones_asked_for(report: Report) -> None:
+    shown = _shown(
+        show(report, View(metric="energy", columns=("energy", "gain", "p95", "int8-layers"), only="*/torch/*"))
+    )
+    table = shown[shown.index("\nvariant ") + 1 :]
+    assert "openvino" not in shown.lower()
+    assert "latency" not in table
+    assert [line.split()[0] for line in table.splitlines()[2:4]] == ["baseline", "prune40"]
+    assert "less energy" in table
+    assert _shown(show(report, View(sort="size"))).index("ptq-static on") < _shown(show(report)).rindex("prune40 on")
+
+
+@pytest.mark.parametrize(
+    ("view", "said"),
+    [
+        (View(metric="watts"), "--metric watts: no benchmark here has it: choose from latency, "),
+        (View(sort="p95"), "--sort p95: no benchmark here has it: choose from latency, "),
+        (View(columns=("latency", "joules")), "--columns joules: no benchmark here has it: choose from latency, "),
+        (View(only="resnet*"), "--only resnet*: no benchmark is called so: they are called like mobilenet_v2/"),
+    ],
+)
+def test_what_a_report_has_not_is_a_sentence_that_says_what_it_has(report: Report, view: View, said: str) -> None:
+    with pytest.raises(UsageError) as error:
+        show(report, view)
+    assert str(error.value).startswith(said)
+    with pytest.raises(UsageError) as error:
+        show_several([report, report], ["a", "b"], view)
+    assert str(error.value).startswith(said)
+
+
+def test_several_reports_are_called_by_what_differs(report: Report) -> None:
+    later = report.model_copy(update={"created": "2026-06-01T00:00:00Z"})
+    assert report_names([report, later], ["a", "b"]) == ["2026-05-04", "2026-06-01"]
+    assert report_names([report, report], ["a.json", "b.json"]) == ["a.json", "b.json"]
+    table = list(csv.DictReader(io.StringIO(rows(report, later))))
+    assert {line["date"] for line in table} == {report.created, later.created}
+    assert {(line["report"], line["board"], line["version"]) for line in table} == {
+        (report.id, "Sample CPU N999", "0.1.0")
+    }
+
+
+def test_what_is_piped_is_not_wrapped() -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
+    command = [sys.executable, "-m", "edgebench", "show", str(SAMPLE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    (answer,) = [line for line in done.stdout.splitlines() if "is fastest" in line]
+    assert answer.endswith("(cannot be told from 0).")
+
+
 def test_the_published_effects_are_those_of_the_table() -> None:
     told = {
         metric: [round(published_effect(variant, metric)[0], 2 if metric.startswith("acc") else 1) for variant in order]
@@ -224,11 +279,11 @@ def test_the_published_effects_are_those_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("interval", "verdict"),
     [
-        ((-18.6, -17.1), "shown"),
-        ((-0.4, 0.3), "not shown"),
-        ((-12.0, -9.0), "not shown"),
-        ((-25.0, 6.0), "cannot tell"),
-        (None, "cannot tell"),
+        ((-18.6, -17.1), "seen here"),
+        ((-0.4, 0.3), "not seen here"),
+        ((-12.0, -9.0), "not seen here"),
+        ((-25.0, 6.0), "cannot be told"),
+        (None, "cannot be told"),
     ],
 )
 def test_a_published_effect_is_judged_by_the_interval(interval: tuple[float, float] | None, verdict: str) -> None:
@@ -238,11 +293,11 @@ def test_a_published_effect_is_judged_by_the_interval(interval: tuple[float, flo
 
 def test_no_effect_is_shown_only_by_a_narrow_interval() -> None:
     _, band = published_effect("ptq-dynamic", "energy_gross_j")
-    assert judge(band, 0.1, (-0.4, 0.6), exact=False)[0] == "shown"
-    assert judge(band, 0.1, (-3.0, 3.2), exact=False)[0] == "cannot tell"
+    assert judge(band, 0.1, (-0.4, 0.6), exact=False)[0] == "seen here"
+    assert judge(band, 0.1, (-3.0, 3.2), exact=False)[0] == "cannot be told"
     _, size = published_effect("ptq-dynamic", "size_bytes")
-    assert judge(size, -0.34, None, exact=True)[0] == "shown"
-    assert judge(size, -3.4, None, exact=True)[0] == "not shown"
+    assert judge(size, -0.34, None, exact=True)[0] == "seen here"
+    assert judge(size, -3.4, None, exact=True)[0] == "not seen here"
 
 
 def test_the_study_never_borrows_a_published_figure(report: Report) -> None:
@@ -271,8 +326,10 @@ def test_the_study_never_borrows_a_published_figure(report: Report) -> None:
         (units.quantity(512, "B"), "512 B"),
         (units.quantity(0.0, "J"), "0 J"),
         (units.quantity(None, "J"), units.NONE),
-        (units.with_error(0.0458123, 0.00004, "s"), "45.812 ± 0.040 ms"),
-        (units.with_error(-0.002, 0.001, "J"), f"{units.MINUS}2.0 ± 1.0 mJ"),
+        (" ".join(units.with_interval(0.0458123, (0.0458, 0.0459), "s")), "45.81 ms 45.80 45.90"),
+        (" ".join(units.with_interval(0.00618, (0.00616, 0.00634), "s")), "6.18 ms 6.16 6.34"),
+        (" ".join(units.with_interval(-0.002, (-0.003, 0.001), "J")), f"{units.MINUS}2.00 mJ {units.MINUS}3.00 1.00"),
+        (" ".join(units.with_interval(2.0, (2.0, 2.0), "J")), "2.00 J  "),
         (units.percent(0.8209), f"{units.MINUS}17.9 %"),
         (units.percent(0.99999), "0.0 %"),
         (units.points(0.0104), "+1.04"),
@@ -283,11 +340,19 @@ def test_numbers_are_written_for_people(shown: str, expected: str) -> None:
     assert shown == expected
 
 
-@given(st.floats(-1e18, 1e18), st.floats(0, 1e18) | st.none(), st.sampled_from(["s", "J", "W", "B", "1/s", "%", "1"]))
-def test_every_number_can_be_shown_briefly(value: float, error: float | None, unit: str) -> None:
-    for text in (units.quantity(value, unit), units.with_error(value, error, unit), units.figure(value)):
+@given(st.lists(st.floats(-1e18, 1e18), min_size=3, max_size=3), st.sampled_from(["s", "J", "W", "B", "1/s", "%", "1"]))
+def test_every_number_and_its_interval_can_be_shown_briefly(values: list[float], unit: str) -> None:
+    low, value, high = sorted(values)
+    for text in (units.quantity(value, unit), *units.with_interval(value, (low, high), unit), units.figure(value)):
         assert text.isprintable()
         assert len(text) < 60
+
+
+@given(st.floats(1e-6, 1e6), st.floats(1e-4, 0.5), st.sampled_from(["s", "J", "W"]))
+def test_the_ends_of_an_interval_can_be_told_apart_and_hold_the_value(value: float, part: float, unit: str) -> None:
+    shown, low, high = units.with_interval(value, (value * (1 - part), value * (1 + part)), unit)
+    assert float(low) < float(high)
+    assert float(low) <= float(shown.split()[0]) <= float(high)
 
 
 @given(st.floats(1e-9, 1e14), st.sampled_from(["s", "J", "W"]))

@@ -129,3 +129,13 @@ def test_a_number_beyond_every_float_is_refused_with_its_line(tmp_path: Path, nu
         file.write(f"[3, {number}]\n")
     with pytest.raises(ProbeError, match="line 4 of"):
         load(path)
+
+
+def test_a_trace_of_millions_of_samples_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgebench_probes.sources.replay.MAX_SAMPLES", 100)
+    path = tmp_path / "trace"
+    save(path, INFO, [Sample(index, 1.0) for index in range(101)])
+    with pytest.raises(ProbeError, match="more than 100 samples"):
+        load(path)

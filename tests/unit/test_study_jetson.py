@@ -60,7 +60,7 @@ def test_a_machine_like_the_studys_reproduces_it() -> None:
     assert found["INT8 shrinks models by up to 77 %"] == "reproduced"
     assert found["INT8 costs at most 13.9 points of accuracy"] == "reproduced"
     assert found["INT8 latency falls by 55 to 67 %"] == "reproduced"
-    assert found["INT8: GPU use falls"] == "cannot tell"
+    assert found["INT8: GPU use falls"] == "cannot be told"
 
 
 def test_one_unlike_it_does_not_and_one_too_noisy_cannot_tell() -> None:
@@ -69,8 +69,8 @@ def test_one_unlike_it_does_not_and_one_too_noisy_cannot_tell() -> None:
     assert found["INT8 costs at most 13.9 points of accuracy"] == "not reproduced"
     assert found["INT8 latency falls by 55 to 67 %"] == "not reproduced"
     noisy = verdicts(study(int8_latency=(0.1, 1.5, 0.4), int8_size=23.0, drop=(-0.12, -0.2, -0.05)))
-    assert noisy["INT8 latency falls by 55 to 67 %"] == "cannot tell"
-    assert noisy["INT8 costs at most 13.9 points of accuracy"] == "cannot tell"
+    assert noisy["INT8 latency falls by 55 to 67 %"] == "cannot be told"
+    assert noisy["INT8 costs at most 13.9 points of accuracy"] == "cannot be told"
 
 
 def test_other_studies_have_no_such_findings() -> None:
@@ -86,4 +86,4 @@ def test_nothing_measured_gives_no_finding_of_it(metric: str) -> None:
     ]
     found = verdicts(report.model_copy(update={"benchmarks": tuple(kept)}))
     text = {"latency_s": "INT8 latency falls by 55 to 67 %", "size_bytes": "INT8 shrinks models by up to 77 %"}[metric]
-    assert found.get(text, "cannot tell") == "cannot tell"
+    assert found.get(text, "cannot be told") == "cannot be told"

@@ -75,7 +75,7 @@ def test_effects_are_this_machines_and_only_of_models_in_both_forms(report: Repo
     assert found["resnet50", "latency_s"].measured == 0.333
     assert found["resnet50", "latency_s"].verdict == "faster, as published"
     assert found["resnet50", "size_bytes"].verdict == "another ratio"
-    assert found["resnet50", "accuracy_top1"].verdict.startswith("cannot tell")
+    assert found["resnet50", "accuracy_top1"].verdict.startswith("cannot be told")
 
 
 def test_the_section_puts_published_rows_beside_measured_ones(report: Report) -> None:
@@ -103,8 +103,8 @@ def test_other_reports_have_no_such_section(report: Report) -> None:
     ("metric", "published", "measured", "interval", "verdict"),
     [
         ("latency_s", 0.35, None, None, "not measured"),
-        ("latency_s", 0.35, 0.4, None, "cannot tell: too few runs for an interval"),
-        ("latency_s", 0.35, 0.99, (0.9, 1.1), "cannot tell: the interval holds no change"),
+        ("latency_s", 0.35, 0.4, None, "cannot be told: too few runs for an interval"),
+        ("latency_s", 0.35, 0.99, (0.9, 1.1), "cannot be told: the interval holds no change"),
         ("latency_s", 1.02, 0.4, (0.3, 0.5), "faster, unlike published"),
         ("latency_s", 1.02, 1.4, (1.3, 1.5), "slower, as published"),
         ("size_bytes", 0.2516, 0.2525, None, "as published"),

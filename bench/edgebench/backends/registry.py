@@ -58,7 +58,7 @@ _OURS = (
         precisions=_GPU,
         platforms=("jetson",),
         opens=_CHECKPOINTS,
-        install="a CUDA build of torch ([not yet run](jetson.md))",
+        install="a CUDA build of torch ([seen](jetson.md))",
     ),
     BackendRow(
         "openvino",
@@ -102,7 +102,7 @@ _OURS = (
         precisions={"fp32": ANYWHERE, "fp16": IN_THE_FILE},
         platforms=("jetson",),
         opens="`.onnx`",
-        install="`onnxruntime-gpu` ([not yet run](jetson.md))",
+        install="`onnxruntime-gpu` ([seen](jetson.md))",
     ),
     BackendRow(
         "litert",
@@ -126,7 +126,7 @@ _OURS = (
         precisions={"fp32": ANYWHERE, "fp16": IN_THE_FILE, "int8": IN_THE_FILE},
         platforms=("jetson",),
         opens="its engines",
-        install="L4T's, or `tensorrt-cu12` ([not yet run](jetson.md))",
+        install="L4T's, or `tensorrt-cu12` ([never run](jetson.md))",
     ),
 )
 _BY_NAME = {row.name: row for row in _OURS}
@@ -152,6 +152,12 @@ def row_of(name: str) -> BackendRow:
     if (row := _BY_NAME.get(name) or rows().get(name)) is not None:
         return row
     raise BackendError(broken().get(name) or f"unknown backend {name!r}: choose from {', '.join(rows())}")
+
+
+def title_of(name: str) -> str:
+    """Return what people call a backend; one that is none of ours, in a report of elsewhere, has its name."""
+    row = _BY_NAME.get(name)
+    return name if row is None else row.title
 
 
 def get_backend(name: str) -> Backend:

@@ -49,7 +49,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     history, refused = _history(arguments.history, policy.metrics)
     comparison = compare_stored(base, head, [*more, *history], policy, allowed)
     comparison = replace(comparison, notes=(*comparison.notes, *left_out(refused)))
-    write_text(rendered(comparison, arguments.format), arguments.output)
+    write_text(rendered(comparison, arguments.format, everything=arguments.all), arguments.output)
     return comparison.exit_code
 
 

@@ -23,22 +23,34 @@ if TYPE_CHECKING:
 EPILOG = "exit codes: 0 ok, 1 some benchmark failed or has runs missing, 2 usage or invalid input, 130 interrupted"
 EPILOG_VERDICT = "exit codes: 0 passed, 1 regressed, 2 usage or invalid input, 3 incomparable, 4 inconclusive"
 
+# As wide as any line may be in a file.
+_UNWRAPPED = 2000
+
 # What a command adds its parser to; argparse has no public name for it.
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
 
 def stdout() -> Console:
-    """Return the console for what was asked for: tables."""
+    """Return the console for what was asked for: tables. What is piped, or goes to a file, is not wrapped."""
     from rich.console import Console
 
-    return Console(soft_wrap=False)
+    return _unwrapped(Console(soft_wrap=False))
 
 
 def stderr() -> Console:
     """Return the console for progress and remarks; where nobody reads them any more they are dropped."""
     from rich.console import Console
 
-    return Console(stderr=True) if sys.stderr is None else Console(file=cast("TextIO", _Lossy(sys.stderr)))
+    if sys.stderr is None:
+        return Console(stderr=True)
+    return _unwrapped(Console(file=cast("TextIO", _Lossy(sys.stderr))))
+
+
+def _unwrapped(console: Console) -> Console:
+    """Give a console that is no terminal, and for which nobody said a width, room for any line."""
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        console.width = _UNWRAPPED
+    return console
 
 
 def plain(console: Console, text: str) -> None:

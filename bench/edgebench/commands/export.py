@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.commands.console import load, write_text
-from edgebench.errors import EXIT_OK
+from edgebench.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +24,7 @@ FORMATS = {
 def add(commands: Subparsers) -> None:
     """Add the command and its options."""
     export = commands.add_parser("export", help="a report in another format", description="Write a report as another.")
-    export.add_argument("report", metavar="REPORT", help="a report file, or - for standard input")
+    export.add_argument("report", metavar="REPORT", nargs="+", help="report files (csv: several), or - for stdin")
     export.add_argument("--format", required=True, choices=FORMATS, help="csv: one row a metric")
     export.add_argument("-o", "--output", metavar="FILE", type=Path, help="a file instead of standard output")
     export.set_defaults(command=_export)
@@ -33,6 +33,8 @@ def add(commands: Subparsers) -> None:
 def _export(arguments: argparse.Namespace) -> int:
     from edgebench.report.io import read_report
 
-    exported: str = load(FORMATS[arguments.format])(read_report(arguments.report))
+    if len(arguments.report) > 1 and arguments.format != "csv":
+        raise UsageError(f"--format {arguments.format} takes one report: name one, or use csv")
+    exported: str = load(FORMATS[arguments.format])(*map(read_report, arguments.report))
     write_text(exported, arguments.output)
     return EXIT_OK

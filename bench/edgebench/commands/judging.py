@@ -31,6 +31,7 @@ def add_verdict_options(parser: argparse.ArgumentParser) -> None:
     """Add what `compare` and `ab` have in common."""
     group = parser.add_argument_group("verdict")
     group.add_argument("--format", choices=FORMATS, default="table")
+    group.add_argument("--all", action="store_true", help="table: a row for what passed, too")
     group.add_argument("-o", "--output", metavar="FILE", type=Path, help="a file instead of standard output")
     group.add_argument(
         "--budget",
@@ -61,9 +62,10 @@ def policy_asked(arguments: argparse.Namespace) -> tuple[Policy, tuple[str, ...]
     return policy, allowed_of(file, arguments.allow)
 
 
-def rendered(comparison: Comparison, form: str) -> str:
-    """Return a verdict in one of the formats of ``--format``."""
-    shown: RenderableType = load(FORMATS[form])(comparison)
+def rendered(comparison: Comparison, form: str, *, everything: bool = False) -> str:
+    """Return a verdict in one of the formats of ``--format``; `everything` unfolds what passed in the table."""
+    more = {"everything": True} if everything and form == "table" else {}
+    shown: RenderableType = load(FORMATS[form])(comparison, **more)
     return shown if isinstance(shown, str) else captured(shown)
 
 

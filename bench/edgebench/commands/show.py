@@ -1,4 +1,4 @@
-"""The command `edgebench show`: a report as tables, or as one HTML page."""
+"""The command `edgebench show`: the answer of a report and its tables, several side by side, or one HTML page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.commands.console import stdout, write_text
-from edgebench.errors import EXIT_OK
+from edgebench.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -16,8 +16,18 @@ if TYPE_CHECKING:
 
 def add(commands: Subparsers) -> None:
     """Add the command and its options."""
-    show = commands.add_parser("show", help="tables of a report", description="Show a report as tables.")
-    show.add_argument("report", metavar="REPORT", help="a report file, or - for standard input")
+    show = commands.add_parser(
+        "show",
+        help="the answer of a report, and its tables",
+        description="Show which variant is fastest, most frugal, smallest and most accurate, how sure that is, and the "
+        "table behind it. Of several reports: boards or releases side by side.",
+    )
+    show.add_argument("report", metavar="REPORT", nargs="+", help="report files, or - for standard input")
+    show.add_argument("--all", action="store_true", help="every detail: all tables, warnings, reasons")
+    show.add_argument("--metric", metavar="NAME", default="", help="rank by this, and set it against the baseline")
+    show.add_argument("--sort", metavar="NAME", default="", help="order the rows by this instead")
+    show.add_argument("--columns", metavar="NAME,…", default="", help="show these columns: metrics, gain, p95, runs, …")
+    show.add_argument("--only", metavar="GLOB", default="", help="only the benchmarks whose name matches")
     show.add_argument("--html", metavar="FILE", type=Path, help="write one self-contained HTML page instead")
     show.set_defaults(command=_show)
 
@@ -25,13 +35,21 @@ def add(commands: Subparsers) -> None:
 def _show(arguments: argparse.Namespace) -> int:
     from edgebench.report.io import read_report
 
-    report = read_report(arguments.report)
+    if arguments.report.count("-") > 1:
+        raise UsageError("standard input can be one report only: name files for the others")
+    reports = [read_report(name) for name in arguments.report]
     if arguments.html is not None:
         from edgebench.render.html import page
 
-        write_text(page(report), arguments.html)
+        if len(reports) > 1:
+            raise UsageError("--html makes a page of one report: name one")
+        write_text(page(reports[0]), arguments.html)
         return EXIT_OK
-    from edgebench.render.terminal import show
+    from edgebench.render.terminal import show, show_several
+    from edgebench.render.view import View
 
-    stdout().print(show(report))
+    columns = tuple(name for name in arguments.columns.split(",") if name.strip())
+    view = View(arguments.metric, arguments.sort, columns, arguments.only, arguments.all)
+    shown = show(reports[0], view) if len(reports) == 1 else show_several(reports, arguments.report, view)
+    stdout().print(shown)
     return EXIT_OK

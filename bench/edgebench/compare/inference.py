@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebench.compare.shrink import MOST_DF, Array, Flags, Prior, fit_prior, shrink
+from edgebench.report import student
 
 # The stated prior counts as this many sessions' worth of knowledge against a history.
 PRIOR_DF = 4.0
@@ -26,6 +27,9 @@ PAIR_FLOOR = 1e-4
 _MANY = 5
 # A median of sessions is this much less certain than their mean (pi/2 for a normal distribution and many of them).
 _MEDIAN = math.pi / 2
+# The functions of one number, for arrays.
+_UPPER_TAIL = np.frompyfunc(student.upper_tail, 2, 1)
+_QUANTILE = np.frompyfunc(student.quantile, 2, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,18 +189,14 @@ def holm(p_values: Array) -> Array:
 
 def upper_tail(t: Array, df: Array) -> Array:
     """Return the probability of Student's t above `t`."""
-    from scipy.special import stdtr
-
-    tail: Array = stdtr(df, -np.asarray(t))
-    return tail
+    with np.errstate(invalid="ignore"):
+        return np.asarray(_UPPER_TAIL(t, df), dtype=np.float64)
 
 
 def quantile(df: Array, p: float) -> Array:
     """Return the quantile of Student's t."""
-    from scipy.special import stdtrit
-
-    found: Array = stdtrit(df, p)
-    return found
+    with np.errstate(invalid="ignore"):
+        return np.asarray(_QUANTILE(df, p), dtype=np.float64)
 
 
 def _run_variance(sessions: Sequence[RunStats]) -> tuple[Array, Array]:

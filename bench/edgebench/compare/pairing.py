@@ -90,7 +90,7 @@ def unpraised(finding: Finding, head: Session) -> Finding:
 
 def _warned(session: Session) -> Iterator[str]:
     if wrong := [name for name, cell in session.cells.items() if cell.wrong]:
-        yield f"wrong answers of {_names(wrong)}"
+        yield f"wrong answers of {_names(wrong)} (a gain there is none)"
     yield from (CAUTIONS[code] for code in session.cautions)
     cells: dict[str, int] = {}
     for cell in session.cells.values():

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgebench.report.student import digamma, tetragamma, trigamma
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -20,6 +21,8 @@ Flags = NDArray[np.bool_]
 MOST_DF = 1e6
 # Fewer cells than this cannot tell how variances differ between cells.
 _CELLS_NEEDED = 4
+_DIGAMMA = np.frompyfunc(digamma, 1, 1)
+_TRIGAMMA = np.frompyfunc(trigamma, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,6 @@ def fit_prior(variances: Array, df: Array) -> Prior | None:
 
     `df` of the prior is infinite (MOST_DF) where the variances differ by no more than chance.
     """
-    from scipy.special import polygamma, psi
-
     usable = (df > 0) & np.isfinite(variances)
     if int(usable.sum()) < _CELLS_NEEDED:
         return None
@@ -46,13 +47,14 @@ def fit_prior(variances: Array, df: Array) -> Prior | None:
     if pooled <= 0:
         return Prior(0.0, MOST_DF)
     # A variance of zero has no logarithm: it counts as very small against the rest.
-    logs = np.log(np.maximum(found, 1e-5 * pooled)) - psi(freedom / 2) + np.log(freedom / 2)
+    expected = np.asarray(_DIGAMMA(freedom / 2), dtype=np.float64) - np.log(freedom / 2)
+    logs = np.log(np.maximum(found, 1e-5 * pooled)) - expected
     centre = float(logs.mean())
-    excess = float(((logs - centre) ** 2).sum() / (count - 1) - polygamma(1, freedom / 2).mean())
+    excess = float(((logs - centre) ** 2).sum() / (count - 1) - np.mean(_TRIGAMMA(freedom / 2)))
     if excess <= 0:
         return Prior(pooled, MOST_DF)
     prior_df = 2 * _inverse_trigamma(excess)
-    return Prior(math.exp(centre + float(psi(prior_df / 2)) - math.log(prior_df / 2)), min(prior_df, MOST_DF))
+    return Prior(math.exp(centre + digamma(prior_df / 2) - math.log(prior_df / 2)), min(prior_df, MOST_DF))
 
 
 def shrink(variances: Array, df: Array, prior: Prior) -> tuple[Array, Array]:
@@ -67,16 +69,14 @@ def shrink(variances: Array, df: Array, prior: Prior) -> tuple[Array, Array]:
 
 def _inverse_trigamma(value: float) -> float:
     """Newton's method on 1/trigamma, which is nearly linear (Smyth 2004, appendix)."""
-    from scipy.special import polygamma
-
     if value > 1e7:
         return 1 / math.sqrt(value)
     if value < 1e-6:
         return 1 / value
     found = 0.5 + 1 / value
     for _ in range(50):
-        trigamma: Any = polygamma(1, found)
-        step = float(trigamma * (1 - trigamma / value) / polygamma(2, found))
+        height = trigamma(found)
+        step = height * (1 - height / value) / tetragamma(found)
         found += step
         if -step / found < 1e-8:
             break

@@ -14,6 +14,7 @@ import numpy as np
 from edgebench.compare.cells import Cell, Sample, Session
 from edgebench.compare.policy import gauge_of
 from edgebench.compare.shrink import Array
+from edgebench.report import student
 
 MIN_REPORTS = 6
 MIN_SEGMENT = 3
@@ -234,8 +235,6 @@ def _settled(logs: Array, points: list[int]) -> list[int]:
 
 def _sure(logs: Array, points: list[int], chance: float) -> bool:
     """Tell whether every two neighbouring levels surely differ."""
-    from scipy.special import stdtr
-
     edges = [0, *points, len(logs)]
     parts = [logs[begin:end] for begin, end in pairwise(edges)]
     levels = [float(part.mean()) for part in parts]
@@ -249,7 +248,7 @@ def _sure(logs: Array, points: list[int], chance: float) -> bool:
     variance = max(squares / df, _LEAST_SIGMA**2) * (1 + rho) / (1 - rho)
     for (one, other), (before, after) in zip(pairwise(parts), pairwise(levels), strict=True):
         error = math.sqrt(variance * (1 / len(one) + 1 / len(other)))
-        if abs(after - before) < MIN_STEP or 2 * float(stdtr(df, -abs(after - before) / error)) > chance:
+        if abs(after - before) < MIN_STEP or 2 * student.upper_tail(abs(after - before) / error, df) > chance:
             return False
     return True
 

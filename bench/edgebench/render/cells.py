@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from edgebench.render.units import NONE, percent, points, quantity, share, signed, with_error
-from edgebench.report.intervals import middle
+from edgebench.render.units import NONE, TIMES, TO, figure, percent, points, quantity, share, signed, with_interval
+from edgebench.report.catalogue import METRICS
+from edgebench.report.intervals import MIN_RUNS, Spread, middle, spread_of, wilson
 from edgebench.report.model import Benchmark, Contrast, Report
 from edgebench.report.quantity import Metric, Missing, Notice
 
@@ -36,7 +37,16 @@ TITLES: Mapping[str, str] = {
     "export_peak_memory_bytes": "export peak memory",
     "build_peak_memory_bytes": "build peak memory",
     "break_even": "break-even",
+    "operations_per_s": "operations",
+    "operational_intensity": "operations a byte",
+    "roofline_fraction": "share of roof",
 }
+# Metrics whose unit says less than people want to read.
+_UNITS = {"operations_per_s": "OP/s", "operational_intensity": "OP/B"}
+# Shares that are not judged, beside those that are.
+_SHARES = frozenset({"roofline_fraction", "pixel_accuracy", "agreement_map50"})
+# What is odd about a metric's runs, beside its figure; the whole sentence is a warning of the report.
+_ODD = {"trending": "runs drift", "outlying": "outlying runs", "bimodal": "two levels"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,8 @@ def labels(benchmarks: Sequence[Benchmark], without: Iterable[str] = ()) -> Labe
     if not varying:
         varying = [axis for axis in ("model", "operator") if any(values[axis])]
     shown = [" ".join(part for axis in varying if (part := values[axis][row])) for row in range(len(benchmarks))]
-    same = [values[axis][0] for axis in _AXES if axis not in varying and len(set(values[axis])) == 1]
+    told_of = [axis for axis in _AXES if axis not in varying and axis not in left_out]
+    same = [values[axis][0] for axis in told_of if len(set(values[axis])) == 1]
     told = [(shown[row], *(values[axis][row] for axis in left_out if axis in values)) for row in range(len(benchmarks))]
     enough = len(set(told)) == len(told) and all(shown)
     names = {benchmark.name: shown[row] if enough else benchmark.name for row, benchmark in enumerate(benchmarks)}
@@ -81,11 +92,6 @@ def _axis(axis: str, benchmark: Benchmark) -> str:
     return words.get(axis, "{}").format(value)
 
 
-def half_width(metric: Metric) -> float | None:
-    """Return half the 95 % interval, the ± of a latency."""
-    return None if metric.ci95 is None else (metric.ci95[1] - metric.ci95[0]) / 2
-
-
 def sigma(metric: Metric) -> float | None:
     """Return the ± of an energy: one sigma, random and systematic together."""
     if metric.uncertainty is None:
@@ -93,17 +99,60 @@ def sigma(metric: Metric) -> float | None:
     return math.hypot(metric.uncertainty, metric.systematic or 0.0)
 
 
+def spread(metric: Metric) -> Spread | None:
+    """Return how a metric's runs differ, with the systematic part of its measurement; None of a single value."""
+    if not metric.runs or not all(metric.runs):
+        return None
+    return spread_of(metric.runs, metric.systematic or 0.0)
+
+
 def metric_cell(benchmark: Benchmark, name: str) -> str:
-    """Return a metric with its error, or a dash: the reason stands in the list of what is missing."""
+    """Return a metric with its 95 % interval beneath it, and what is odd about its runs; a dash where there is none."""
     metric = benchmark.metrics.get(name)
-    if metric is None:
-        return NONE
-    if name == "accuracy_top1":
-        half = half_width(metric)
-        shown = share(headline(metric))
-        return shown if half is None else f"{shown[:-2]} ± {100 * half:.2f} %"
-    error = sigma(metric) if metric.unit in {"J", "W"} and metric.uncertainty is not None else half_width(metric)
-    return with_error(headline(metric), error, metric.unit)
+    return NONE if metric is None else figure_cell(metric, as_share=is_share(name), unit=_UNITS.get(name))
+
+
+def unit_of(name: str) -> str:
+    """Return the unit in which people read a metric; 1 of one that is not in the catalogue."""
+    base = name.partition(".")[0]
+    return _UNITS.get(base) or (METRICS[base].unit if base in METRICS else "1")
+
+
+def figure_cell(metric: Metric, *, as_share: bool = False, unit: str | None = None) -> str:
+    """Return a figure, then its interval in brackets, or its range and how many runs in parentheses, then remarks.
+
+    Line breaks stand where a narrow table may break.
+    """
+    value, unit = headline(metric), unit or metric.unit
+    found = spread(metric)
+    if found is None:
+        return share_cell(value, metric.images) if as_share else quantity(value, unit)
+    ends = found.ci95 or found.range
+    if as_share:
+        value, ends, unit = 100 * value, (100 * ends[0], 100 * ends[1]), "%"
+    shown, low, high = with_interval(value, ends, unit)
+    runs = f"{found.runs} run{'s' if found.runs != 1 else ''}"
+    odd = [_ODD[remark.kind] for remark in found.remarks if remark.kind in _ODD]
+    if found.ci95 is not None:
+        within = f"[{low}, {high}]" if low else ""
+    else:
+        within = f"({low}{TO}{high}, {runs})" if low else f"({runs})" * (found.runs < MIN_RUNS)
+    return "\n".join(part for part in (shown, within, *odd) if part)
+
+
+def share_cell(value: float, images: int | None) -> str:
+    """Return a share in per cent, with Wilson's 95 % interval over the images where their number is known."""
+    if not images or not 0 <= value <= 1:
+        return share(value)
+    low, high = wilson(round(value * images), images)
+    return f"{share(value)}\n[{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def is_share(name: str) -> bool:
+    """Tell whether a metric is a share, 0 to 1, that people read in per cent."""
+    base = name.partition(".")[0]
+    info = METRICS.get(base)
+    return base in _SHARES or (info is not None and info.gauge is not None and info.gauge.absolute)
 
 
 def headline(metric: Metric) -> float:
@@ -139,29 +188,39 @@ def scope_of(benchmarks: Iterable[Benchmark], name: str) -> str:
 
 
 def contrast_cell(contrast: Contrast | None) -> str:
-    """Return a contrast as a change with its interval, ``+5.6 % [+4.9, +6.3]``, or in points for accuracy."""
+    """Return a contrast as a change with its interval, ``+5.6 % [+4.9, +6.3]``, or in points for accuracy.
+
+    Without an interval it is the bare ratio with the range of its pairs, and how many there are.
+    """
     if contrast is None:
         return NONE
-    if contrast.ratio is not None:
+    pairs = f"{contrast.pairs} run{'s' if contrast.pairs != 1 else ''}"
+    if contrast.ratio is None:
+        as_points = contrast.metric.startswith("accuracy")
+        shown, *ends = [
+            points(value) if as_points else signed(value, 4)
+            for value in (contrast.difference or 0.0, *(contrast.ci95 or ()))
+        ]
+        shown += " points" if as_points else ""
+    elif contrast.ci95 is None and contrast.method != "exact":
+        if contrast.range is None or contrast.pairs < 2:
+            return f"{figure(contrast.ratio)}{TIMES}\n({pairs})"
+        low, high = map(figure, contrast.range)
+        return f"{figure(contrast.ratio)}{TIMES}\n({low}{TO}{high}, {pairs})"
+    else:
         digits = 0 if contrast.ratio > 10 else 1
         if contrast.ci95 is not None and contrast.ci95[1] - contrast.ci95[0] < 0.001:
             digits = 2
         shown = percent(contrast.ratio, digits)
-        ends = None if contrast.ci95 is None else [signed(100 * (end - 1), digits) for end in contrast.ci95]
-    elif contrast.metric.startswith("accuracy"):
-        shown = f"{points(contrast.difference)} points"
-        ends = None if contrast.ci95 is None else [points(end) for end in contrast.ci95]
-    else:
-        shown = signed(contrast.difference or 0.0, 4)
-        ends = None if contrast.ci95 is None else [signed(end, 4) for end in contrast.ci95]
-    return shown if ends is None else f"{shown} [{ends[0]}, {ends[1]}]"
+        ends = [signed(100 * (end - 1), digits) for end in contrast.ci95 or ()]
+    return f"{shown}\n[{ends[0]}, {ends[1]}]" if ends else shown
 
 
-def all_unmeasured(report: Report) -> list[str]:
-    """Return why benchmarks have no figures, each reason once, with the benchmarks it holds for."""
+def all_unmeasured(report: Report, told: Collection[str] = ()) -> list[str]:
+    """Return why benchmarks have no figures, each reason once that is not `told`, with the benchmarks it holds for."""
     found: dict[str, list[str]] = {}
     for benchmark in report.benchmarks:
-        if benchmark.status != "ok":
+        if benchmark.status != "ok" and benchmark.reason not in told:
             found.setdefault(f"{benchmark.status}: {benchmark.reason}", []).append(benchmark.name)
     return [reason + _where(names, len(report.benchmarks)) for reason, names in found.items()]
 
@@ -175,13 +234,16 @@ def all_warnings(report: Report) -> list[str]:
     return [text + _where(names, len(report.benchmarks)) for (_, text), names in found.items()]
 
 
-def all_missing(report: Report) -> list[tuple[str, str]]:
-    """Return what is missing, each reason once: (what and why, the fix or '')."""
+def all_missing(report: Report, told: Collection[str] = ()) -> list[tuple[str, str]]:
+    """Return what is missing, each reason once that is not `told`: (what and why, the fix or '')."""
     found: dict[tuple[str, str], dict[str, list[str]]] = {}
     for probe in report.probes_missing:
-        found.setdefault((f"{probe.name}: {probe.reason}", probe.fix or ""), {})
+        if not any(probe.reason in reason for reason in told):
+            found.setdefault((f"{probe.name}: {probe.reason}", probe.fix or ""), {})
     for benchmark in report.benchmarks:
         for metric, missing in _missing_of(benchmark):
+            if missing.reason in told:
+                continue
             by_metric = found.setdefault((missing.reason, missing.fix or ""), {})
             by_metric.setdefault(title(metric), []).append(benchmark.name)
     lines = []

@@ -8,7 +8,7 @@ from edgebench.plan.kinds import MAKING_PHASES
 from edgebench.render import cells
 from edgebench.render.columns import common_note
 from edgebench.render.tables import Column, Section
-from edgebench.render.units import NONE, duration, quantity, with_error
+from edgebench.render.units import NONE, duration, quantity, with_interval
 from edgebench.report.metric import SCOPES_BY_WIDTH
 from edgebench.report.model import Benchmark, Report
 from edgebench.report.origin import LedgerPhase
@@ -49,7 +49,7 @@ def making_section(report: Report) -> Section | None:
         Column("phase", tuple(columns.pop("phase")), "left"),
         *(Column(key, tuple(column)) for key, column in columns.items()),
     )
-    notes = ["each phase is a process of its own and takes nothing from the cache; ±: half the 95 % interval over runs"]
+    notes = ["each phase is a process of its own and takes nothing from the cache"]
     if labels.common:
         notes.insert(0, f"all: {labels.common}")
     return Section("Making the artifacts", (table,), notes=tuple(notes))
@@ -104,7 +104,9 @@ def _phase_energy(phase: LedgerPhase) -> str:
         return NONE
     scope = next((scope for scope in SCOPES_BY_WIDTH if scope in phase.energy), next(iter(phase.energy)))
     joules = phase.energy[scope]
-    return f"{with_error(joules.energy_j, joules.uncertainty_j, 'J')} {scope}"
+    half = 1.96 * (joules.uncertainty_j or 0.0)
+    shown, low, high = with_interval(joules.energy_j, (joules.energy_j - half, joules.energy_j + half), "J")
+    return f"{shown} {scope}" + (f"\n[{low}, {high}]" if low else "")
 
 
 def break_even_section(report: Report) -> Section | None:

@@ -1,4 +1,4 @@
-"""A report as CSV: one row a benchmark and metric; what is missing has a row with its reason."""
+"""Reports as CSV: one row a benchmark and metric; what is missing has a row with its reason."""
 
 from __future__ import annotations
 
@@ -13,23 +13,28 @@ from edgebench.report.text import spreadsheet_cell
 PARAMS = ("model", "variant", "backend", "precision", "batch", "threads", "image_size", "operator")
 FIGURES = ("value", "count", "mean", "median", "stdev", "min", "max", "p90", "p95", "p99")
 LABELS = ("scope", "probe", "uncertainty", "systematic")
+ORIGIN = ("report", "board", "date", "version")
 HEADER = (
-    *("benchmark", "kind", "status", *PARAMS, "metric", "unit", "better", "runs", *FIGURES, "ci95_low", "ci95_high"),
-    *(*LABELS, "reason", "fix"),
+    *(*ORIGIN, "benchmark", "kind", "status", *PARAMS),
+    *("metric", "unit", "better", "runs", *FIGURES, "ci95_low", "ci95_high", *LABELS, "reason", "fix"),
 )
 
 
-def rows(report: Report) -> str:
-    """Return the report as CSV text with a header line; figures unrounded in SI units, empty where there is none.
+def rows(*reports: Report) -> str:
+    """Return reports as CSV text with a header line; figures unrounded in SI units, empty where there is none.
 
-    Text that a spreadsheet would take for a formula is preceded by an apostrophe.
+    Each row names its report (the id), its board, or the processor where that is not known, date and version. Text that
+    a spreadsheet would take for a formula is preceded by an apostrophe.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, HEADER, restval="", lineterminator="\n")
     writer.writeheader()
-    for benchmark in report.benchmarks:
-        for row in _rows_of(benchmark):
-            writer.writerow({key: spreadsheet_cell(value) for key, value in row.items()})
+    for report in reports:
+        board = report.machine.board or report.machine.cpu
+        origin = dict(zip(ORIGIN, (report.id, board, report.created, report.generator.version), strict=True))
+        for benchmark in report.benchmarks:
+            for row in _rows_of(benchmark):
+                writer.writerow({key: spreadsheet_cell(value) for key, value in (origin | row).items()})
     return text.getvalue()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgebench.render.tables import Column, Section
-from edgebench.render.units import NONE, duration, quantity, signed, with_error
+from edgebench.render.units import NONE, duration, quantity, signed
 from edgebench.report.model import Report
 
 
@@ -14,7 +14,8 @@ def idle_section(report: Report) -> Section | None:
     columns = [
         Column("probe", tuple(f"{idle.probe} ({idle.scope})" for idle in report.idle), "left"),
         Column("when", tuple(idle.when for idle in report.idle), "left"),
-        Column("power", tuple(with_error(idle.power_w, idle.stdev_w, "W") for idle in report.idle)),
+        Column("power", tuple(quantity(idle.power_w, "W") for idle in report.idle)),
+        Column("its samples'\nst. deviation", tuple(quantity(idle.stdev_w, "W") for idle in report.idle)),
         Column("over", tuple(duration(idle.seconds) for idle in report.idle)),
     ]
     return Section("Idle power", (tuple(columns),))
@@ -32,7 +33,7 @@ def probes_section(report: Report) -> Section | None:
         ),
         Column("new every", tuple(quantity(probe.refresh_s, "s") for probe in rows)),
         Column("a read costs", tuple(quantity(probe.overhead, "s") for probe in rows)),
-        Column("sampler's share\nof a processor", tuple(percent_of(probe.sampler_share) for probe in rows)),
+        Column("share of\na processor", tuple(percent_of(probe.sampler_share) for probe in rows)),
     ]
     notes = []
     if (metering := report.metering) is not None:

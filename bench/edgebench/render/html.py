@@ -1,66 +1,73 @@
-"""A report as one HTML file that needs nothing else: no network, no script, light and dark."""
+"""A report as one HTML file that needs nothing else: no network, light and dark, on a phone and on paper."""
 
 from __future__ import annotations
 
-from importlib.resources import files
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from edgebench.render import charts, timeline
+from edgebench.render import timeline
+from edgebench.render.charts.bars import energy_bars, latency_bars
+from edgebench.render.charts.roofline import roofline_plot
+from edgebench.render.charts.svg import drawn
+from edgebench.render.charts.tradeoff import trade_offs
+from edgebench.render.columns import measured
 from edgebench.render.head import head
+from edgebench.render.page.document import Chapter, Page, html
+from edgebench.render.page.section import section_markup
 from edgebench.render.sections import sections
+from edgebench.render.summary import Summary, summary
 from edgebench.render.sustained import timelines
-from edgebench.render.tables import Section, filled
+from edgebench.render.templates import filled_in
 from edgebench.report.model import Report
-from edgebench.report.text import clean, clean_lines
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from markupsafe import Markup
 
 
 def page(report: Report) -> str:
     """Return the whole report as one HTML document; every text from the report is escaped."""
-    inference = [row for row in report.benchmarks if row.kind == "inference" and row.status == "ok"]
-    drawn = [charts.latency_chart(inference), charts.energy_chart(inference)]
-    session = timeline.session_timeline(report)
-    drawings = [*timelines(report), *([] if session is None else [session])]
-    return _template("report.html.j2").render(
-        report=report,
-        head=head(report),
-        sections=[(section, _tables(section)) for section in sections(report, sparks=False)],
-        timelines=[_drawn(one) for one in drawings],
-        charts=[chart for chart in drawn if chart is not None],
-        label_width=charts.LABEL_WIDTH,
-        bar_width=charts.BAR_WIDTH,
-        strip_width=charts.STRIP_WIDTH,
-        row_height=charts.ROW_HEIGHT,
+    first = summary(report)
+    chapters = [*_variants(first), *_charts(report), *_tables(report), *_courses(report)]
+    chapters.append(Chapter("This report", filled_in("facts.html.j2", facts=head(report))))
+    return html(
+        Page(
+            title=f"{report.suite.name} on {report.platform}",
+            subtitle=" · ".join(first.head),
+            answer=filled_in("answer.html.j2", groups=first.groups, notes=first.notes, tone=""),
+            chapters=chapters,
+            closing=f"Report {report.id}, {report.schema_}, suite {report.suite.digest[:80]}.",
+        )
     )
 
 
-def _tables(section: Section) -> list[tuple[list[tuple[str, str]], list[list[tuple[str, str]]]]]:
-    """Return each table as (header cells, rows), a cell being (how it stands, text)."""
-    found = []
-    for columns in map(filled, section.tables):
-        header = [(str(column.justify), column.header) for column in columns]
-        rows = [
-            [(str(column.justify), column.cells[row]) for column in columns] for row in range(len(columns[0].cells))
-        ]
-        found.append((header, rows))
-    return found
+def _variants(first: Summary) -> Iterator[Chapter]:
+    for section in first.tables:
+        yield Chapter(section.title or "Variants", section_markup(section, "Variants"), section.tone)
 
 
-def _drawn(one: timeline.Timeline) -> str:
-    """Return a timeline as SVG with its notes; every text in it is escaped."""
-    from markupsafe import Markup
+def _charts(report: Report) -> Iterator[Chapter]:
+    rows = measured(report, "inference")
+    trades = trade_offs(rows)
+    if trades:
+        yield Chapter("Quality against cost", _figures([drawn(plot) for plot in trades], "plots"))
+    for title, bars in (("Latency", latency_bars(rows)), ("Energy", energy_bars(rows))):
+        if bars is not None:
+            yield Chapter(title, drawn(bars))
+    if (roofline := roofline_plot(report)) is not None:
+        yield Chapter("Roofline", drawn(roofline))
 
-    sizes = {"left": timeline.LEFT, "width": timeline.WIDTH, "right": timeline.RIGHT}
-    text = _template("timeline.html.j2").render(t=one, lane=timeline.LANE, gap=timeline.GAP, **sizes)
-    return Markup(text)  # noqa: S704  # from the template above, which escapes
+
+def _tables(report: Report) -> Iterator[Chapter]:
+    for section in sections(report, sparks=False):
+        yield Chapter(section.title, section_markup(section), section.tone)
 
 
-def _template(name: str) -> Template:
-    from jinja2 import Environment, StrictUndefined
+def _courses(report: Report) -> Iterator[Chapter]:
+    session = timeline.session_timeline(report)
+    found = [*timelines(report), *([] if session is None else [session])]
+    if found:
+        yield Chapter("Over time", _figures([drawn(one) for one in found], "courses"))
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["clean"] = clean
-    environment.filters["clean_lines"] = clean_lines
-    return environment.from_string(files(__package__).joinpath(name).read_text(encoding="utf-8"))
+
+def _figures(figures: list[Markup], kind: str) -> Markup:
+    return filled_in("figures.html.j2", figures=figures, kind=kind)

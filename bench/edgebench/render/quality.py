@@ -9,7 +9,7 @@ from edgebench.render.tables import Column
 from edgebench.render.units import NONE, share
 from edgebench.report.model import Benchmark
 
-_SHARES = {
+SHARES = {
     "accuracy_top1": "accuracy",
     "map50": "mAP@0.5",
     "agreement_map50": "mAP@0.5\nagainst FP32",
@@ -25,7 +25,7 @@ def quality_columns(rows: Sequence[Benchmark]) -> list[Column]:
             header,
             tuple(cells.metric_cell(row, name) if name == "accuracy_top1" else _share(row, name) for row in rows),
         )
-        for name, header in _SHARES.items()
+        for name, header in SHARES.items()
     ]
     tokens = Column("tokens", tuple(cells.metric_cell(row, "tokens_per_s") for row in rows))
     after = Column("post-\nprocessing", tuple(cells.metric_cell(row, "postprocess_s") for row in rows))

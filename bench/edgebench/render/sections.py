@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from edgebench.plan.kinds import KINDS
 from edgebench.render import cells
@@ -20,14 +20,16 @@ from edgebench.render.tables import Column, Section
 from edgebench.report.model import Benchmark, Contrast, Report
 from edgebench.report.wrong import answers_wrongly
 
-_CLOSING_ROWS = 40
 # Kinds that are shown in another way than by latency and energy of a pass.
 _OWN_SECTION = frozenset({"sustained", "operator", "compress"})
 _NO_GAIN = "† answers differently, so what it saves is no gain: see its warnings"
 
 
-def sections(report: Report, *, sparks: bool = True) -> list[Section]:
-    """Return every section that has something to say, in order; `sparks` are series as lines of characters."""
+def sections(report: Report, *, sparks: bool = True, told: Collection[str] = ()) -> list[Section]:
+    """Return every section that has something to say, in order; `sparks` are series as lines of characters.
+
+    `told` are the reasons that stand elsewhere already.
+    """
     study = study_of(report)
     found = [
         *(_inference(kind.capitalize(), measured(report, kind)) for kind in KINDS if kind not in _OWN_SECTION),
@@ -43,51 +45,22 @@ def sections(report: Report, *, sparks: bool = True) -> list[Section]:
         jetson_section(report),
         pi_section(report),
         resources_section(report, sparks=sparks),
-        *remarks(report),
+        *remarks(report, told),
     ]
     return [section for section in found if section is not None]
 
 
-def remarks(report: Report) -> list[Section]:
-    """Return what was not measured, the warnings, and what is missing with its fix."""
-    failed = tuple((text, "") for text in cells.all_unmeasured(report))
+def remarks(report: Report, told: Collection[str] = ()) -> list[Section]:
+    """Return what was not measured, the warnings, and what is missing with its fix, less what is `told`."""
+    failed = tuple((text, "") for text in cells.all_unmeasured(report, told))
     warnings = tuple((text, "") for text in cells.all_warnings(report))
-    missing = tuple(cells.all_missing(report))
+    missing = tuple(cells.all_missing(report, told))
     found = [
         Section("Not measured", bullets=failed, tone="error"),
         Section("Warnings", bullets=warnings, tone="warning"),
         Section("Missing, and what would bring it", bullets=missing, tone="warning"),
     ]
     return [section for section in found if section.bullets]
-
-
-def essentials(report: Report) -> Section | None:
-    """Return the one table of a session's end: latency, change against the baseline, energy, size, accuracy."""
-    everything = measured(report, "inference") or measured(report, "sustained") or measured(report, "operator")
-    rows = everything[:_CLOSING_ROWS]
-    if not rows:
-        return making_section(report)
-    labels = cells.labels(rows)
-    change = {one.head: one for one in reversed(report.contrasts) if one.metric == "latency_s"}
-    columns = (
-        name_column(rows, labels),
-        column("latency", rows, lambda row: cells.metric_cell(row, "latency_s")),
-        column("against\nits baseline", rows, lambda row: _change(row, change.get(row.name))),
-        energy_column("energy_gross_j", rows),
-        column("size", rows, cells.size_cell),
-        *quality_columns(rows),
-    )
-    notes = [f"all: {labels.common}"] if labels.common else []
-    if any(answers_wrongly(row) for row in rows):
-        notes.append(_NO_GAIN)
-    if len(everything) > len(rows):
-        notes.append(f"and {len(everything) - len(rows)} more: see them with 'edgebench show'")
-    return Section("", (columns,), notes=tuple(notes))
-
-
-def _change(row: Benchmark, contrast: Contrast | None) -> str:
-    shown = cells.contrast_cell(contrast)
-    return f"{shown} †" if contrast is not None and answers_wrongly(row) else shown
 
 
 def _inference(title: str, benchmarks: Sequence[Benchmark]) -> Section | None:
@@ -108,7 +81,7 @@ def _inference(title: str, benchmarks: Sequence[Benchmark]) -> Section | None:
     ]
     notes = [
         *common_note(labels),
-        "± of a latency: half the 95 % interval over runs; of an energy: one sigma of its measurement",
+        "median over runs [95 % interval], or (range, runs) of fewer than five and of a drift",
     ]
     return Section(title, (tuple(columns),), notes=tuple(notes))
 

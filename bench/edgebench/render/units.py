@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
-_NAMES = {"1/s": "/s", "s": "s", "J": "J", "W": "W", "B": "B", "B/s": "B/s", "OP/s": "OP/s"}
+_NAMES = {"1/s": "/s", "s": "s", "J": "J", "W": "W", "B": "B", "B/s": "B/s", "OP/s": "OP/s", "OP/B": "OP/B"}
 NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
+TO = "\N{EN DASH}"  # between the ends of a range
 
 
 def figure(value: float | None, digits: int = 3) -> str:
@@ -33,25 +34,23 @@ def quantity(value: float | None, unit: str, digits: int = 3) -> str:
     return " ".join(part for part in (figure(scaled, digits), prefix) if part)
 
 
-def with_error(value: float | None, error: float | None, unit: str) -> str:
-    """Return a value with its error in the same prefix, the error deciding the digits: ``12.31 ± 0.04 ms``."""
-    if value is None:
-        return NONE
-    if error is None or not math.isfinite(error):
-        return quantity(value, unit)
-    if error <= 0:
-        return quantity(value, unit, 4)
-    scaled, prefix = _scaled(value, value, unit)
-    error_scaled, _ = _scaled(error, value, unit)
-    if max(abs(scaled), error_scaled) >= 1e7 or error_scaled == 0:
-        return f"{figure(scaled)} ± {figure(error_scaled)} {prefix}".strip()
-    decimals = min(9, max(0, 1 - math.floor(math.log10(error_scaled))))
-    if scaled:
-        # Never more than five digits of the value: beyond that the error is shown as what it is, small.
-        decimals = min(decimals, max(0, 4 - math.floor(math.log10(abs(scaled)))))
-    shown = f"{error_scaled:.{decimals}f}"
-    shown = f"<{10**-decimals:.{decimals}f}" if float(shown) == 0 else shown
-    return f"{scaled:.{decimals}f} ± {shown} {prefix}".strip().replace("-", MINUS)
+def with_interval(value: float, ends: tuple[float, float] | None, unit: str) -> tuple[str, str, str]:
+    """Return a value with its unit, then the ends of its interval in that unit, with the decimals that tell them apart.
+
+    ``("6.18 ms", "6.12", "6.24")``; without ends, or where they are the value, both are empty.
+    """
+    known = ends is not None and all(map(math.isfinite, ends)) and ends[0] < ends[1]
+    if ends is None or not known or not math.isfinite(value):
+        return quantity(value, unit), "", ""
+    scaled, prefixed = _scaled(value, value, unit)
+    low, high = (_scaled(end, value, unit)[0] for end in ends)
+    if max(abs(scaled), abs(low), abs(high)) >= 1e7 or scaled == 0:
+        return quantity(value, unit), figure(low), figure(high)
+    leading = math.floor(math.log10(abs(scaled)))
+    # Three digits, more where the interval is narrower than that, five at most.
+    decimals = min(9, max(0, 2 - leading, min(4 - leading, -math.floor(math.log10((high - low) / 2)))))
+    shown = [f"{one:.{decimals}f}".replace("-", MINUS) for one in (scaled, low, high)]
+    return " ".join(part for part in (shown[0], prefixed) if part), shown[1], shown[2]
 
 
 def percent(ratio: float | None, digits: int = 1) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     SerializerFunctionWrapHandler,
     StringConstraints,
     model_serializer,
 )
+from pydantic_core import PydanticCustomError
 
 T = TypeVar("T")
 Name = Annotated[str, StringConstraints(min_length=1, max_length=400)]
@@ -23,6 +26,24 @@ Few = Annotated[tuple[T, ...], Field(strict=False, max_length=10_000)]
 Many = Annotated[tuple[T, ...], Field(strict=False, max_length=1_000_000)]
 Pair = Annotated[tuple[float, float], Field(strict=False)]
 Table = Annotated[dict[Name, T], Field(max_length=10_000)]
+
+
+# The parameters that tables are made of; all others are kept as they are.
+_TEXTS = frozenset({"model", "variant", "backend", "precision", "isa", "operator", "task", "data", "weights"})
+_NUMBERS = frozenset({"batch", "threads", "width", "image_size", "tokens", "passes", "processes", "sustained_s"})
+
+
+def _plain(params: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    for name, value in params.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        wrong = (name in _TEXTS and not isinstance(value, str)) or (name in _NUMBERS and not number)
+        if wrong and value is not None:
+            kind = "text" if name in _TEXTS else "number"
+            raise PydanticCustomError("param", "{name} is no {kind}", {"name": name, "kind": kind})
+    return params
+
+
+Params = Annotated[Table[JsonValue], AfterValidator(_plain)]
 
 
 class Part(BaseModel):

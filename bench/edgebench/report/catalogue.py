@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Better = Literal["lower", "higher"]
+Wins = Literal["fastest", "most frugal", "smallest", "most accurate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,32 +29,35 @@ class Gauge:
 class MetricInfo:
     """Unit and direction of a metric; a `gauge` makes it one that `compare`, `trend` and `ab` can judge.
 
-    Units: s, J, W, B, 1/s, B/s, % and 1 (a share or a count).
+    `wins` is what the variant with the best figure is called in a report's answer; of several metrics with one name,
+    the first that a group of benchmarks has decides.
+    Units: s, J, W, B, 1/s, B/s, 1/B, % and 1 (a share or a count).
     """
 
     unit: str
     better: Better
     gauge: Gauge | None = None
+    wins: Wins | None = None
 
 
 METRICS: Mapping[str, MetricInfo] = {
-    "latency_s": MetricInfo("s", "lower", Gauge(budget=0.05, session_sd=0.01)),
+    "latency_s": MetricInfo("s", "lower", Gauge(budget=0.05, session_sd=0.01), "fastest"),
     "throughput_per_s": MetricInfo("1/s", "higher", Gauge(budget=0.05, session_sd=0.01)),
-    "energy_gross_j": MetricInfo("J", "lower", Gauge(budget=0.05, session_sd=0.015)),
+    "energy_gross_j": MetricInfo("J", "lower", Gauge(budget=0.05, session_sd=0.015), "most frugal"),
     "energy_net_j": MetricInfo("J", "lower", Gauge(budget=0.05, session_sd=0.03)),
     "power_w": MetricInfo("W", "lower", Gauge(budget=0.05, session_sd=0.015)),
     "peak_memory_bytes": MetricInfo("B", "lower", Gauge(budget=0.05, session_sd=0.005)),
     "load_s": MetricInfo("s", "lower", Gauge(budget=0.25, session_sd=0.05)),
     "compile_s": MetricInfo("s", "lower", Gauge(budget=0.25, session_sd=0.05)),
     "first_inference_s": MetricInfo("s", "lower", Gauge(budget=0.25, session_sd=0.05)),
-    "size_bytes": MetricInfo("B", "lower", Gauge(budget=0.01, exact=True)),
-    "accuracy_top1": MetricInfo("1", "higher", Gauge(budget=0.01, exact=True, absolute=True)),
+    "size_bytes": MetricInfo("B", "lower", Gauge(budget=0.01, exact=True), "smallest"),
+    "accuracy_top1": MetricInfo("1", "higher", Gauge(budget=0.01, exact=True, absolute=True), "most accurate"),
     "loss": MetricInfo("1", "lower", Gauge(budget=0.05, exact=True)),
     "agreement_cosine": MetricInfo("1", "higher"),
     "agreement_top1": MetricInfo("1", "higher", Gauge(budget=0.02, exact=True, absolute=True)),
     "agreement_map50": MetricInfo("1", "higher"),
-    "map50": MetricInfo("1", "higher", Gauge(budget=0.01, exact=True, absolute=True)),
-    "miou": MetricInfo("1", "higher", Gauge(budget=0.01, exact=True, absolute=True)),
+    "map50": MetricInfo("1", "higher", Gauge(budget=0.01, exact=True, absolute=True), "most accurate"),
+    "miou": MetricInfo("1", "higher", Gauge(budget=0.01, exact=True, absolute=True), "most accurate"),
     "pixel_accuracy": MetricInfo("1", "higher"),
     "postprocess_s": MetricInfo("s", "lower"),
     "tokens_per_s": MetricInfo("1/s", "higher"),
@@ -72,6 +76,7 @@ METRICS: Mapping[str, MetricInfo] = {
     "macs": MetricInfo("1", "lower", Gauge(budget=0.01, exact=True)),
     "roofline_fraction": MetricInfo("1", "higher"),
     "operations_per_s": MetricInfo("1/s", "higher"),
+    "operational_intensity": MetricInfo("1/B", "higher"),
     "bytes_per_s": MetricInfo("B/s", "higher"),
     "onset_s": MetricInfo("s", "higher"),
 }

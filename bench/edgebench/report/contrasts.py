@@ -1,8 +1,8 @@
-"""Contrasts of a report: every variant against the baseline it was interleaved with, and the study's own pairs."""
+"""Contrasts of a report: every variant against its own runtime's baseline, and against the reference of its group."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from edgebench.report.intervals import Estimate, exact_ratio, paired_difference, paired_ratio
@@ -19,7 +19,7 @@ _PAIRED = ("latency_s", "energy_gross_j", "energy_net_j")
 
 
 def contrasts(report: Report, log: Log) -> Iterator[Contrast]:
-    """Yield head against base for each variant: its own backend's baseline, then the group's torch baseline."""
+    """Yield head against base for each variant: its own backend's baseline, then the reference of its group."""
     correct = {
         run.cell: run.result.quality.evaluation
         for run in log.runs()
@@ -36,26 +36,38 @@ def contrasts(report: Report, log: Log) -> Iterator[Contrast]:
 
 
 def _bases(report: Report, head: Benchmark) -> Iterator[Benchmark]:
-    if head.kind == "operator":
-        yield from _full_precision(report, head)
-        return
-    own = baseline_of(report, head)
+    own = full_precision_of(report, head)
     if own is not None:
         yield own
-    for other in report.benchmarks:
-        study = other.params.get("backend") == "torch" and other.params.get("variant") == "baseline"
-        if study and other.status == "ok" and other.group == head.group and other not in (own, head):
-            yield other
-
-
-def _full_precision(report: Report, head: Benchmark) -> Iterator[Benchmark]:
-    """Yield the same operator in FP32 in the same runtime."""
-    if head.params.get("precision") == "fp32":
+    if head.kind == "operator":
         return
+    reference = reference_of([row for row in report.benchmarks if (row.kind, row.group) == (head.kind, head.group)])
+    if reference is not None and reference not in (own, head):
+        yield reference
+
+
+def reference_of(rows: Sequence[Benchmark]) -> Benchmark | None:
+    """Return what a group of benchmarks is compared with, None where nothing of it is a baseline in FP32 with figures.
+
+    It is torch's own baseline where that was measured (what the studies compress), else the first there is; of an
+    operator, FP32 in the same runtime.
+    """
+    able = [row for row in rows if row.status == "ok" and row.params.get("precision") == "fp32"]
+    able = [row for row in able if row.kind == "operator" or row.params.get("variant") == "baseline"]
+    return min(able, key=lambda row: row.params.get("backend") != "torch", default=None)
+
+
+def full_precision_of(report: Report, head: Benchmark) -> Benchmark | None:
+    """Return the FP32 form of the same model or operator in the same runtime; None of what is itself that."""
+    if head.kind != "operator":
+        return baseline_of(report, head)
+    if head.params.get("precision") == "fp32":
+        return None
     for other in report.benchmarks:
         same = all(other.params.get(key) == head.params.get(key) for key in ("operator", "backend", "threads", "isa"))
         if same and other.status == "ok" and other.params.get("precision") == "fp32":
-            yield other
+            return other
+    return None
 
 
 def _between(base: Benchmark, head: Benchmark) -> Iterator[Contrast]:
@@ -89,6 +101,7 @@ def _contrast(
         ratio=estimate.value if ratio else None,
         difference=None if ratio else estimate.value,
         ci95=estimate.ci95,
+        range=estimate.range,
         pairs=estimate.pairs,
         method=estimate.method,
         scope=scope,

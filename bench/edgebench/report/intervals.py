@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -51,12 +52,16 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A ratio or a difference with its 95 % interval; `ci95` is None where the data give none, never NaN."""
+    """A ratio or a difference with its 95 % interval; `ci95` is None where the data give none, never NaN.
+
+    `range` is the least to the highest of the pairs, None of what has no pairs of runs.
+    """
 
     value: float
     ci95: tuple[float, float] | None
     pairs: int
     method: str
+    range: tuple[float, float] | None = None
 
 
 def run_medians(runs: Sequence[Sequence[float]]) -> tuple[float, ...]:
@@ -89,10 +94,11 @@ def paired_ratio(base_runs: Sequence[Sequence[float]], head_runs: Sequence[Seque
     method = "ratio of medians over runs, interval of the median of pairs"
     # Below this the differences are rounding of the logarithm, not of the machine.
     ends = None if max(logs) - min(logs) <= 1e-12 else _of_median(logs)
+    spread = min(_exp(min(logs)), value), max(_exp(max(logs)), value)
     if ends is None:
-        return Estimate(value, None, len(pairs), method)
+        return Estimate(value, None, len(pairs), method, spread)
     # The ratio of two medians need not be the median of the ratios; it is never told from it by its own interval.
-    return Estimate(value, (min(_exp(ends[0]), value), max(_exp(ends[1]), value)), len(pairs), method)
+    return Estimate(value, (min(_exp(ends[0]), value), max(_exp(ends[1]), value)), len(pairs), method, spread)
 
 
 def exact_ratio(base: float, head: float) -> Estimate | None:
@@ -122,6 +128,17 @@ def paired_difference(both: int, base_only: int, head_only: int, neither: int) -
     return Estimate(
         (head_only - base_only) / images, (low, high), images, "paired difference of proportions (Newcombe method 10)"
     )
+
+
+def unpaired_difference(base: float, head: float, images: int) -> Estimate:
+    """Return head - base of two accuracies, each on `images` images, where nobody knows which images were right.
+
+    Interval: Newcombe (1998), Statistics in Medicine 17:873, method 10: Wilson scores, squared and added; wider than
+    that of pairs where both are right on the same images. Both accuracies are from 0 to 1, `images` above 0.
+    """
+    first, second = (wilson(round(share * images), images) for share in (base, head))
+    low, high = _square_and_add(head, second, base, first, 0.0)
+    return Estimate(head - base, (low, high), images, "difference of proportions (Newcombe)")
 
 
 def wilson(right: int, images: int) -> tuple[float, float]:
@@ -193,7 +210,8 @@ def drifting(values: Sequence[float]) -> bool:
 
 def _neighbours(values: Sequence[float]) -> float:
     """Return von Neumann's ratio of ranks: 2 of independent values, near 0 where each is near the one before."""
-    ranks = [sum(other < value for other in values) + sum(other == value for other in values) / 2 for value in values]
+    ordered = sorted(values)
+    ranks = [(bisect_left(ordered, value) + bisect_right(ordered, value)) / 2 for value in values]
     centre = statistics.fmean(ranks)
     steps = sum((after - before) ** 2 for before, after in pairwise(ranks))
     return max(steps / sum((rank - centre) ** 2 for rank in ranks), 1e-3)

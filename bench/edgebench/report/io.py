@@ -26,6 +26,8 @@ from edgebench.report.text import clean, json_text
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 60
 _INT_DIGITS = 19
+# Beyond every figure, and near enough to one that a product or ratio of a few is still a number.
+_LARGEST = 1e100
 # Of files that a kill may leave half written; the next session in their folder removes them.
 _UNFINISHED = ".edgebench-unfinished-"
 # Only the writer's own indentation holds a raw line break, so nothing inside a string can match.
@@ -233,8 +235,10 @@ def _constant(text: str) -> Any:
 
 def _float(text: str) -> float:
     value = float(text)
-    if value in {float("inf"), float("-inf")}:
+    if abs(value) > _LARGEST:
         raise _RefusedError(f"the number {clean(text, 30)} is too large")
+    if value and abs(value) < 1 / _LARGEST:
+        raise _RefusedError(f"the number {clean(text, 30)} is too small")
     return value
 
 

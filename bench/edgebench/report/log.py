@@ -17,9 +17,11 @@ from edgebench.report.records import (
     EndRecord,
     FailedRecord,
     IdleRecord,
+    LostRecord,
     PreparedRecord,
     ResourcesRecord,
     ResumedRecord,
+    RoofRecord,
     RunRecord,
     SkippedRecord,
     StartRecord,
@@ -112,9 +114,13 @@ class Log:
         return next((record for record in reversed([*self._of(FailedRecord)]) if record.cell == cell), None)
 
     def finished(self, plan: Plan) -> bool:
-        """Tell whether nothing of a plan could be resumed: each benchmark is skipped, or has all its runs."""
+        """Tell whether nothing of a plan could be resumed: each benchmark is skipped, or has its runs.
+
+        Where a precision is asked for, the fewest of them: measuring has gone on as long as there was something to do.
+        """
         return all(
-            self.skipped(cell.name) is not None or len(self.runs(cell.name)) >= cell.measure.processes
+            self.skipped(cell.name) is not None
+            or (self.given_up(cell.name) is None and len(self.runs(cell.name)) >= cell.measure.least_runs)
             for cell in plan.benchmarks
         )
 
@@ -129,6 +135,16 @@ class Log:
     def discarded(self, cell: str | None = None) -> list[DiscardedRecord]:
         """Return the runs that were measured again."""
         return [record for record in self._of(DiscardedRecord) if cell in (None, record.cell)]
+
+    def measured_s(self, cell: str | None = None) -> float:
+        """Return the seconds that runs took, those that were lost or discarded too, of one benchmark or of all."""
+        kinds = RunRecord | DiscardedRecord | LostRecord | FailedRecord
+        found = (record for record in self.records if isinstance(record, kinds) and cell in (None, record.cell))
+        return sum(record.seconds or 0.0 for record in found)
+
+    def roofs(self) -> list[RoofRecord]:
+        """Return what the machine can do at most, one a thread count."""
+        return list(self._of(RoofRecord))
 
     def resources(self) -> list[ResourcesRecord]:
         """Return the sampler's records."""

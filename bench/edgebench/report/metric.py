@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from edgebench.report.catalogue import METRICS, info_of
 from edgebench.report.intervals import interval, middle, run_medians
 from edgebench.report.quantity import Metric, Missing, Passes
+from edgebench.report.student import quantile
 
 # Fewer values than this leave nothing beyond a percentile to estimate it from.
 _VALUES_NEEDED = {"p90": (90, 10), "p95": (95, 20), "p99": (99, 100)}
@@ -17,6 +19,14 @@ _VALUES_NEEDED = {"p90": (90, 10), "p95": (95, 20), "p99": (99, 100)}
 
 # Widest first: the energy metric without a scope in its name is that of the first one here that was measured.
 SCOPES_BY_WIDTH = ("wall_ac", "board_dc", "module", "psys", "package", "gpu", "core", "uncore", "dram")
+
+
+@dataclass(frozen=True, slots=True)
+class Watts:
+    """A power and what it covers, for whoever watches a session."""
+
+    power_w: float
+    scope: str
 
 
 def metric_from_runs(
@@ -36,7 +46,8 @@ def metric_from_runs(
     """Summarise the values of each run (worker process) as a metric.
 
     `median` is the median over runs of the runs' medians, and `ci95` its interval (`intervals.interval`), because
-    values of one process are not independent; fewer than five runs, or runs that drift, have none. `mean`, `stdev`
+    values of one process are not independent; it holds what is `systematic` too; fewer than five runs, or runs that
+    drift, have none. `mean`, `stdev`
     (n - 1), `min` and `max` are over all values. Percentiles come from single `passes` where given (the median over the
     runs); a latency without `passes` has none, since its values are means over loops; other metrics take theirs from
     the values when there are enough.
@@ -59,7 +70,7 @@ def metric_from_runs(
         stdev=statistics.stdev(values) if len(values) > 1 else None,
         min=min(values),
         max=max(values),
-        ci95=interval(run_medians(runs)),
+        ci95=interval(run_medians(runs), systematic or 0.0),
         scope=scope,
         probe=probe,
         uncertainty=uncertainty,
@@ -97,9 +108,7 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
     spread = statistics.stdev(values)
     if spread == 0:
         return None
-    from scipy.special import stdtrit  # scipy.stats takes ten times as long to import
-
-    half = float(stdtrit(len(values) - 1, 0.975)) * spread / math.sqrt(len(values))
+    half = quantile(len(values) - 1, 0.975) * spread / math.sqrt(len(values))
     mean = statistics.fmean(values)
     return mean - half, mean + half
 

@@ -13,10 +13,12 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints, WithJs
 from pydantic_core import PydanticCustomError
 
 from edgebench.plan.kinds import KINDS
-from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Part, Table, Text
+from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Params, Part, Table, Text
 from edgebench.report.course import Resources, ResourceSummary, Sustained
 from edgebench.report.origin import Artifact, Bundle, Layers
+from edgebench.report.precision import Precision
 from edgebench.report.quantity import Metric, Missing, Notice
+from edgebench.report.roofs import Roof, Roofline
 
 SCHEMA: Final = "edgebench.report/1"
 
@@ -142,12 +144,13 @@ class Benchmark(Part):
 
     `group` names the variants that were interleaved with it, `order` the place of each of its runs in the session's
     sequence of runs, `settings` what the runtime really used, `resources` what its runs took of each series
-    (``power_w.package``), `sustained` the course of each sustained run.
+    (``power_w.package``), `roofline` the work of a pass and what bounds it, `sustained` the course of each sustained
+    run.
     """
 
     name: Name
     kind: Kind
-    params: Table[JsonValue] = Field(default_factory=dict)
+    params: Params = Field(default_factory=dict)
     status: Literal["ok", "skipped", "failed"]
     reason: Text | None = None
     group: Name | None = None
@@ -158,8 +161,10 @@ class Benchmark(Part):
     settings: Table[JsonValue] | None = None
     break_even: BreakEven | None = None
     resources: Table[ResourceSummary] | None = None
+    roofline: Roofline | None = None
     sustained: Few[Sustained] | None = None
     runs_discarded: Count | None = None
+    precision: Precision | None = None
     order: Many[Count] | None = None
     warnings: Few[Notice] = ()
 
@@ -172,7 +177,10 @@ class Benchmark(Part):
 
 
 class Contrast(Part):
-    """Head against base, both benchmarks of this report: `ratio` head/base, or `difference` head - base."""
+    """Head against base, both benchmarks of this report: `ratio` head/base, or `difference` head - base.
+
+    `range` is the least to the highest of the pairs of runs.
+    """
 
     metric: Name
     base: Name
@@ -180,6 +188,7 @@ class Contrast(Part):
     ratio: Amount | None = None
     difference: float | None = None
     ci95: Pair | None = None
+    range: Pair | None = None
     pairs: Count
     method: Text
     scope: Name | None = None
@@ -298,6 +307,7 @@ class Report(Part):
     metering: Metering | None = None
     closures: Few[Closure] = ()
     resources: Resources | None = None
+    roofs: Few[Roof] | None = None
     warnings: Few[Notice] = ()
 
     @model_validator(mode="after")

@@ -109,7 +109,7 @@ def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> A
                 made[key] = earlier
             else:
                 variant, family = wanted(cell)
-                progress.step("prepare", f"{cell.params.model} {variant} for {family}")
+                progress.step("prepare", f"{cell.params.model} {variant} for {family}", f"prepare {cell.name}")
                 made[key] = bases.make(cell) if plan.own_model is None else make_artifact(plan, cell, options, log)
                 progress.advance(f"prepare {cell.name}")
         artifacts[cell.name] = _recorded(cell, made[key], log, progress, earlier=earlier is not None)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from edgebench_probes.advice import ANOTHER_SOURCE
 from edgebench_probes.base import Probe, ProbeError, ProbeInfo, Scope, WindowInvalid
 from edgebench_probes.catalogue.lookup import CATALOGUE, entry_of, listed
 from edgebench_probes.catalogue.names import resolved
@@ -20,6 +21,7 @@ from edgebench_probes.sampling.integrate import SMOOTHINGS
 from edgebench_probes.sampling.probe import SampledProbe
 from edgebench_probes.sampling.source import Source
 from edgebench_probes.spec import Spec, parse_spec
+from edgebench_probes.summed import RESTING
 from edgebench_probes.window import shortest_window_s
 
 __all__ = ["Finding", "Spec", "closed_probes", "discover", "examine", "open_probes", "parse_spec", "source_of"]
@@ -29,7 +31,6 @@ NATIVE = ("perf", "rapl", "ina3221", "jtop", "pmic")
 TARGET = 0.01  # the relative uncertainty (one sigma) of the shortest window that is named
 LOOK_S = 0.08  # of a counter: more than 50 of its refreshes
 LOOKS = 3
-RESTING = (Scope.UNCORE, Scope.DRAM)  # a graphics unit or memory at rest may rightly not move its counter
 FIRST_S = 2.0  # for the first value of a source
 
 
@@ -220,8 +221,7 @@ def _look(finding: Finding, probe: Probe | None) -> Finding:
     except ProbeError as error:
         if finding.info.scope in RESTING and _reads(probe):
             return replace(finding, reason=f"{error.reason}, or at rest: a longer look may see it move")
-        fix = error.fix or "measure with another source (`edgebench probes` lists them)"
-        return replace(finding, usable=False, info=None, reason=error.reason, fix=fix)
+        return replace(finding, usable=False, info=None, reason=error.reason, fix=error.fix or ANOTHER_SOURCE)
     finally:
         probe.close()
     notes = dict(probe.source_info.notes) if isinstance(probe, SampledProbe) else {}

@@ -85,7 +85,10 @@ def decode_shelly2(body: bytes, field: str = "apower") -> Reading:
     power_w = _number(answer, field)
     phases = "abc" if field.startswith("total") else field[0]
     names = ("errors", *(f"{phase}_errors" for phase in phases))
-    errors = [str(error) for name in names for error in answer.get(name) or ()]
+    told = [answer.get(name) or [] for name in names]
+    if not all(isinstance(errors, list) for errors in told):
+        raise ProtocolError("the plug's answer holds errors that are no list")
+    errors = [str(error) for errors in told for error in errors]
     if bad := [error for error in errors if error.startswith(FAILED)]:
         raise ProtocolError(f"the plug says that its meter has failed ({', '.join(bad)[:100]})")
     return active_power(power_w)

@@ -18,6 +18,7 @@ from edgebench_probes.sampling.source import Sample, Source, SourceInfo, SourceL
 FORMAT = "edgebench.trace/1"
 MAX_BYTES = 256 << 20
 MAX_LINE = 1 << 16
+MAX_SAMPLES = 1 << 20  # twice what a recorder holds; some hundred bytes of memory each
 COUNTER_S = 0.1  # a counter is recorded as its mean power over stretches of this length
 CHUNK = 256
 
@@ -57,10 +58,11 @@ def load(path: Path) -> Trace:
             raise ProbeError(f"{path} is larger than {MAX_BYTES >> 20} MiB", "record a shorter trace")
         with path.open(encoding="utf-8") as file:
             info = _header(_line(file.readline(MAX_LINE), path, 1), path)
-            samples = [
-                _sample(_line(text, path, number), path, number)
-                for number, text in enumerate(iter(lambda: file.readline(MAX_LINE), ""), 2)
-            ]
+            samples: list[Sample] = []
+            for number, text in enumerate(iter(lambda: file.readline(MAX_LINE), ""), 2):
+                if len(samples) == MAX_SAMPLES:
+                    raise ProbeError(f"{path} holds more than {MAX_SAMPLES} samples", "record a shorter trace")
+                samples.append(_sample(_line(text, path, number), path, number))
     except OSError as error:
         raise ProbeError(f"{path} cannot be read: {error.strerror}", "check the name of the trace") from None
     except UnicodeDecodeError:

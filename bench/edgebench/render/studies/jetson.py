@@ -1,4 +1,4 @@
-"""The Jetson study's findings, one by one: reproduced, not reproduced, or cannot tell.
+"""The Jetson study's findings, one by one: reproduced, not reproduced, or cannot be told.
 
 The published figures stand in edgebench_suites/studies/jetson.toml. Each engine of a report is judged by itself; the
 figures of the study are compared with, never computed from.
@@ -20,7 +20,7 @@ from edgebench.report.metric import mean_interval
 from edgebench.report.model import Benchmark, Contrast, Report
 from edgebench_suites.published import Bound, study
 
-Verdict = Literal["reproduced", "not reproduced", "cannot tell"]
+Verdict = Literal["reproduced", "not reproduced", "cannot be told"]
 BOUNDS: Mapping[str, Bound] = {bound.variant: bound for bound in study("jetson").bounds}
 _FEW = "one model gives no interval"
 
@@ -57,7 +57,12 @@ def jetson_section(report: Report) -> Section | None:
         Column("engine", tuple(finding.engine for finding in found), "left"),
         Column("published", tuple(finding.published for finding in found)),
         Column("here", tuple(finding.here for finding in found)),
-        Column("verdict", tuple(f"{one.verdict}: {one.why}" for one in found), "left", wrap=True),
+        Column(
+            "verdict",
+            tuple(f"{one.verdict}: {one.why}" if one.why else one.verdict for one in found),
+            "left",
+            wrap=True,
+        ),
     )
     notes = (
         f"published: {study('jetson').hardware}",
@@ -94,7 +99,7 @@ def _size(runs: Cells, engine: str, step: str) -> Finding:
     changes = [(to_percent(math.exp(log)), model) for model, log in _logs(runs, "baseline", step, "size_bytes")]
     text = f"{BOUNDS[step].name} shrinks models by up to {-published:.0f} %"
     if not changes:
-        return Finding(text, engine, f"{signed(published, 0)} %", "", "cannot tell", "no size was measured")
+        return Finding(text, engine, f"{signed(published, 0)} %", "", "cannot be told", "no size was measured")
     (best, model), (least, _) = min(changes), max(changes)
     verdict: Verdict = "reproduced" if best <= published + bound.rounding else "not reproduced"
     why = f"exactly, {model}; the least change is {signed(least, 1)} %"
@@ -114,14 +119,14 @@ def _accuracy(contrasts: Sequence[Contrast], runs: Cells, engine: str, step: str
                 found.append((100 * one.difference, 100 * one.ci95[0], 100 * one.ci95[1], model))
     published = f"≥ {signed(limit, 1)}"
     if not found:
-        return Finding(text, engine, published, "", "cannot tell", "no accuracy was measured on labelled images")
+        return Finding(text, engine, published, "", "cannot be told", "no accuracy was measured on labelled images")
     worst = min(found)
     here = f"{signed(worst[0], 2)} [{signed(worst[1], 2)}, {signed(worst[2], 2)}]"
     if any(high < limit for _, _, high, _ in found):
         return Finding(text, engine, published, here, "not reproduced", f"{worst[3]} loses more")
     if all(low >= limit for _, low, _, _ in found):
         return Finding(text, engine, published, here, "reproduced", f"{worst[3]} loses most")
-    return Finding(text, engine, published, here, "cannot tell", "too few test images for the interval")
+    return Finding(text, engine, published, here, "cannot be told", "too few test images for the interval")
 
 
 def _latency(runs: Cells, engine: str, step: str) -> Finding:
@@ -130,29 +135,29 @@ def _latency(runs: Cells, engine: str, step: str) -> Finding:
     text = f"{BOUNDS[step].name} latency falls by {-least:.0f} to {-most:.0f} %"
     published = f"{signed(least, 0)} to {signed(most, 0)} %"
     if change is None:
-        return Finding(text, engine, published, "", "cannot tell", "no latency was measured")
+        return Finding(text, engine, published, "", "cannot be told", "no latency was measured")
     if interval is None:
-        return Finding(text, engine, published, _shown(change, None), "cannot tell", _FEW)
+        return Finding(text, engine, published, _shown(change, None), "cannot be told", _FEW)
     told, why = judge((most, least), change, interval, exact=False)
-    words: Mapping[str, Verdict] = {"shown": "reproduced", "not shown": "not reproduced"}
-    return Finding(text, engine, published, _shown(change, interval), words.get(told, "cannot tell"), why)
+    words: Mapping[str, Verdict] = {"seen here": "reproduced", "not seen here": "not reproduced"}
+    return Finding(text, engine, published, _shown(change, interval), words.get(told, "cannot be told"), why)
 
 
 def _use(runs: Cells, engine: str, step: str, metric: str, what: str, *, falls: bool) -> Finding:
     change, interval = _change(runs, "baseline", step, metric)
     text, published = f"{BOUNDS[step].name}: {what}", "falls" if falls else "rises"
     if change is None:
-        return Finding(text, engine, published, "", "cannot tell", f"{cells.title(metric)} was not measured")
+        return Finding(text, engine, published, "", "cannot be told", f"{cells.title(metric)} was not measured")
     verdict, why = _sign(change, interval, falls=falls)
     return Finding(text, engine, published, _shown(change, interval), verdict, why)
 
 
 def _sign(change: float | None, interval: tuple[float, float] | None, *, falls: bool) -> tuple[Verdict, str]:
     if change is None or interval is None:
-        return "cannot tell", _FEW
+        return "cannot be told", _FEW
     low, high = interval
     if low <= 0 <= high:
-        return "cannot tell", "the interval holds no change as well"
+        return "cannot be told", "the interval holds no change as well"
     return ("reproduced", "the interval holds no zero") if (high < 0) == falls else ("not reproduced", "the opposite")
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgebench.render import cells
-from edgebench.render.studies.common import accuracy, contrast_of, judge, to_percent
+from edgebench.render.studies.common import contrast_of, judge, to_percent
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import NONE, quantity, share, signed
 from edgebench.report.model import Benchmark, Report
 from edgebench_suites.published import Figure, Row, study
 
-Verdict = Literal["shown", "not shown", "cannot tell", "not measured"]
+Verdict = Literal["seen here", "not seen here", "cannot be told", "not measured"]
 MODEL = "mobilenet_v2"
 PUBLISHED: Mapping[str, Row] = {row.variant: row for row in study("n150").rows}
 METRICS = ("latency_s", "energy_gross_j", "accuracy_top1", "size_bytes")
@@ -90,12 +90,12 @@ def study_section(found: Study) -> Section:
             "left",
         ),
         Column("published", tuple(_amount(effect.published, effect.metric) for effect in effects)),
-        Column("here", tuple(_amount(effect.measured, effect.metric) for effect in effects)),
+        Column("here", tuple(map(_here, effects))),
         Column("verdict", tuple(f"{e.verdict}: {e.why}" if e.why else e.verdict for e in effects), "left", wrap=True),
     )
     notes = (
         f"published: the study's Table 2, {study('n150').hardware}; shown for comparison only",
-        "± of a latency: half the 95 % interval over runs; of an energy: one sigma; [] of an accuracy: 95 % (Wilson)",
+        "sizes in the study's MB of 2^20 bytes; [95 % interval], of an accuracy Wilson's",
     )
     return Section(
         "The study", (_table_2(found), verdicts), notes=notes + ((found.data_note,) if found.data_note else ())
@@ -118,15 +118,23 @@ def _table_2(found: Study) -> tuple[Column, ...]:
 
 
 def _measured(row: Benchmark, metric: str) -> str:
-    if metric == "accuracy_top1":
-        return accuracy(row)
-    return cells.size_cell(row) if metric == "size_bytes" else cells.metric_cell(row, metric)
+    if metric == "size_bytes":
+        size = row.metrics.get(metric)
+        return NONE if size is None else _megabytes(cells.headline(size))
+    return cells.metric_cell(row, metric)
 
 
 def _published(figure: Figure, metric: str) -> str:
     if metric == "accuracy_top1":
         return share(figure.value)
-    return quantity(figure.value, {"latency_s": "s", "energy_gross_j": "J", "size_bytes": "B"}[metric])
+    if metric == "size_bytes":
+        return _megabytes(figure.value)
+    return quantity(figure.value, {"latency_s": "s", "energy_gross_j": "J"}[metric])
+
+
+def _megabytes(size_bytes: float) -> str:
+    """Return a size in the study's own unit: it writes MB and means 2^20 bytes."""
+    return f"{size_bytes / 2**20:.2f} MB"
 
 
 def _rows(report: Report) -> dict[str, Benchmark]:
@@ -172,6 +180,15 @@ def _reason(rows: Mapping[str, Benchmark], head: Benchmark | None, metric: str) 
         if row is not None and (missing := row.missing.get(metric)) is not None:
             return missing.reason
     return "" if head is not None else "the variant is not in this report"
+
+
+def _here(effect: Effect) -> str:
+    """Return what was measured and between what it lies."""
+    shown = _amount(effect.measured, effect.metric)
+    if effect.interval is None:
+        return shown
+    digits = 2 if effect.metric == "accuracy_top1" else 1
+    return f"{shown}\n[{signed(effect.interval[0], digits)}, {signed(effect.interval[1], digits)}]"
 
 
 def _amount(value: float | None, metric: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgebench.render import cells
-from edgebench.render.studies.common import accuracy, contrast_of, model_name, models_of
+from edgebench.render.studies.common import contrast_of, model_name, models_of
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import NONE, TIMES, figure, quantity, share, signed
 from edgebench.report.model import Benchmark, Report
@@ -93,13 +93,13 @@ def judge(metric: str, published: float, measured: float | None, interval: tuple
     if metric == "size_bytes":
         return "as published" if abs(measured / published - 1) <= 0.1 else "another ratio"
     if interval is None:
-        return "cannot tell: too few runs for an interval"
+        return "cannot be told: too few runs for an interval"
     low, high = interval
     if metric == "accuracy_top1":
-        lower = "lower, unlike published" if high < 0 else "cannot tell: too few images"
+        lower = "lower, unlike published" if high < 0 else "cannot be told: too few images"
         return "kept, as published" if low >= -0.01 else lower
     if low <= 1 <= high:
-        return "cannot tell: the interval holds no change"
+        return "cannot be told: the interval holds no change"
     same = (high < 1) == (published < 1)
     return f"{'faster' if high < 1 else 'slower'}, {'as' if same else 'unlike'} published"
 
@@ -113,7 +113,7 @@ def _table(report: Report, rows: Sequence[Benchmark]) -> tuple[Column, ...]:
         names.append(_name(row))
         plain = _of(report, str(row.params["model"]), PLAIN, row)
         values = [
-            accuracy(row),
+            cells.metric_cell(row, "accuracy_top1"),
             cells.metric_cell(row, "loss"),
             cells.metric_cell(row, "latency_s"),
             _kilobytes(row),

@@ -9,6 +9,8 @@ from itertools import pairwise
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Literal
 
+from edgebench.report.student import quantile, upper_tail
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -152,8 +154,6 @@ def _disturbance(fall: Fall, threads: int, seen: Evidence) -> str | None:
 
 def ratio(cold: Sequence[float], hot: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
     """Return the mean of hot over cold, with Welch's 95 % interval on logarithms of the values; None where too few."""
-    from scipy.special import stdtrit
-
     centre = fmean(hot) / fmean(cold)
     if min(len(cold), len(hot)) < 2 or min(*cold, *hot) <= 0:
         return centre, None
@@ -166,7 +166,7 @@ def ratio(cold: Sequence[float], hot: Sequence[float]) -> tuple[float, tuple[flo
     if variance == 0:
         return centre, None
     df = variance**2 / sum(part**2 / count for part, count in parts if part)
-    half = float(stdtrit(df, 0.975)) * math.sqrt(variance)
+    half = quantile(df, 0.975) * math.sqrt(variance)
     return centre, (centre * math.exp(-half), centre * math.exp(half))
 
 
@@ -215,7 +215,6 @@ def _best_split(logs: Array, begin: int, end: int, least: int) -> int:
 def _apart(first: Array, second: Array) -> bool:
     """Tell whether two stretches surely have different levels."""
     import numpy as np
-    from scipy.special import stdtr
 
     residuals = np.concatenate([first - first.mean(), second - second.mean()])
     variance = float((residuals**2).sum()) / max(len(residuals) - 2, 1)
@@ -227,7 +226,7 @@ def _apart(first: Array, second: Array) -> bool:
     inflation = (1 + rho) / (1 - rho)
     error = math.sqrt(variance * inflation * (1 / len(first) + 1 / len(second)))
     t = abs(float(first.mean() - second.mean())) / error
-    return 2 * float(stdtr(len(residuals) - 2, -t)) < _P_VALUE
+    return 2 * upper_tail(t, len(residuals) - 2) < _P_VALUE
 
 
 def _without_spikes(logs: Array, least: int) -> Array:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
+from edgebench.report.student import quantile
 from edgebench_probes.base import WindowEnergy
 
 MIN_WINDOWS = 3
@@ -33,8 +35,6 @@ def closure(part: Sequence[WindowEnergy], whole: Sequence[WindowEnergy], level: 
     about the line through the origin, Student's t with n - 1 degrees of freedom, and never less than the windows' own
     stated uncertainty. Raises ValueError for unequal lengths, fewer than 3 windows, or a `whole` without energy.
     """
-    from scipy.stats import norm, t
-
     count = len(part)
     if count != len(whole) or count < MIN_WINDOWS:
         raise ValueError(f"closure needs {MIN_WINDOWS} windows or more of both scopes, not {count} and {len(whole)}")
@@ -48,7 +48,7 @@ def closure(part: Sequence[WindowEnergy], whole: Sequence[WindowEnergy], level: 
         math.fsum(a.uncertainty_j**2 + (ratio * b.uncertainty_j) ** 2 for a, b in zip(part, whole, strict=True))
     )
     half = max(
-        float(t.ppf((1 + level) / 2, count - 1)) * scatter, float(norm.ppf((1 + level) / 2)) * stated / total_whole
+        quantile(count - 1, (1 + level) / 2) * scatter, NormalDist().inv_cdf((1 + level) / 2) * stated / total_whole
     )
     systematic = math.hypot(
         math.fsum(w.systematic_j for w in part) / total_part if total_part else 0.0,

@@ -225,13 +225,13 @@ def all_unmeasured(report: Report, told: Collection[str] = ()) -> list[str]:
     return [reason + _where(names, len(report.benchmarks)) for reason, names in found.items()]
 
 
-def all_warnings(report: Report) -> list[str]:
-    """Return every warning once, the session's first, with the benchmarks it belongs to."""
+def all_warnings(report: Report, told: Collection[str] = ()) -> list[str]:
+    """Return every warning once that is not `told`, the session's first, with the benchmarks it belongs to."""
     found: dict[tuple[str, str], list[str]] = {_key(notice): [] for notice in report.warnings}
     for benchmark in report.benchmarks:
         for notice in benchmark.warnings:
             found.setdefault(_key(notice), []).append(benchmark.name)
-    return [text + _where(names, len(report.benchmarks)) for (_, text), names in found.items()]
+    return [text + _where(names, len(report.benchmarks)) for (_, text), names in found.items() if text not in told]
 
 
 def all_missing(report: Report, told: Collection[str] = ()) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from edgebench.plan.kinds import KINDS
 from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Params, Part, Table, Text
 from edgebench.report.course import Resources, ResourceSummary, Sustained
-from edgebench.report.origin import Artifact, Bundle, Layers
+from edgebench.report.origin import Artifact, Bundle, Layers, OwnModel
 from edgebench.report.precision import Precision
 from edgebench.report.quantity import Metric, Missing, Notice
 from edgebench.report.roofs import Roof, Roofline
@@ -244,39 +244,6 @@ class Data(Part):
     train_images: Count
     test_images: Count
     note: Text | None = None
-
-
-class Fed(Part):
-    """What one input of a user's model was fed: `values` in words, `given` where the user said so, `digest` of a file.
-
-    `shape` is that of one pass, `dtype` a NumPy dtype name.
-    """
-
-    name: Name
-    shape: Few[Count]
-    dtype: Name
-    values: Text
-    given: bool = False
-    digest: Name | None = None
-
-
-class CalibrationData(Part):
-    """The user's folder of samples that static INT8 was calibrated on; `digest` is over its files."""
-
-    folder: Text
-    samples: Count
-    digest: Name
-
-
-class OwnModel(Part):
-    """The model file of the user's that was measured; `digest` is over all of its files."""
-
-    file: Text
-    format: Name
-    precision: Name
-    digest: Name
-    inputs: Few[Fed] = ()
-    calibration: CalibrationData | None = None
 
 
 class Report(Part):

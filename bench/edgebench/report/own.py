@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.report.model import CalibrationData, Fed, OwnModel
+from edgebench.report.origin import CalibrationData, Fed, OwnModel
 
 if TYPE_CHECKING:
     from edgebench.plan.own import BringYourOwn

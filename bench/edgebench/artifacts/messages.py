@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from edgebench.backends.feeds import Calibration, Feed
 from edgebench.backends.inputs import ModelInput
 from edgebench.measure.ledger import MadePhase
-from edgebench.measure.messages import Answer, EvaluateJob, Job, Message, ProbeSettings
+from edgebench.measure.messages import Answer, EvaluateJob, Job, Message, ProbeSettings, ReadJob
 from edgebench.measure.results import Quality
 from edgebench.report.records import ArtifactRecord
 from edgebench_suites.data.dataset import DataChoice
@@ -45,7 +45,10 @@ class Seen(Answer, frozen=True, kw_only=True, tag="seen"):
 
 
 class PrepareJob(Job, frozen=True, kw_only=True):
-    """One artifact; `parent` is what a bundle holds of it, `shapes` are those an engine is built for."""
+    """One artifact; `parent` is what a bundle holds of it, `shapes` are those an engine is built for.
+
+    `read` is there where a model generates: what its highest precision reads.
+    """
 
     model: str
     width: float
@@ -62,6 +65,7 @@ class PrepareJob(Job, frozen=True, kw_only=True):
     own: OwnModel | None
     parent: ArtifactRecord | None
     probes: ProbeSettings
+    read: ReadJob | None = None
 
 
 class Prepared(Answer, frozen=True, kw_only=True, tag="prepared"):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
 
+from edgebench.backends.gguffile import read_gguf
 from edgebench.backends.onnxfile import read_facts
 
 # Exported programs (torch/_export/serde/schema.py): where the graph lies, what quantises, and types of weights.
@@ -28,11 +29,13 @@ _TFLITE_TYPES = {0: "fp32", 1: "fp16", 3: "int8", 9: "int8"}
 def held_precision(path: Path, form: str) -> str:
     """Return ``int8``, ``int4``, ``fp16`` or ``fp32``; the last for a file that is damaged or tells nothing.
 
-    An ONNX file, IR or exported program is int8 by its quantising operators, others by most of their weights. Raises
-    OSError where the file cannot be read.
+    An ONNX file, IR or exported program is int8 by its quantising operators, others by most of their weights; a .gguf
+    may be ``bf16`` as well. Raises OSError where the file cannot be read, BackendError for a damaged .gguf.
     """
     if form == "onnx":
         return read_facts(path).precision
+    if form == "gguf":
+        return read_gguf(path).precision
     try:
         return _READERS[form](path)
     except (struct.error, LookupError, ValueError, TypeError, AttributeError, RecursionError):

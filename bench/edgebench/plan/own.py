@@ -14,7 +14,7 @@ from edgebench.backends.feeds import Calibration, Feed
 from edgebench.backends.held import held_precision
 from edgebench.backends.inputs import shape_text
 from edgebench.backends.onnxfile import outside, read_facts
-from edgebench.compress.steps import precision_of
+from edgebench.compress.steps import GGUF_FORMATS, precision_of
 from edgebench.errors import UsageError
 from edgebench.plan.feeding import calibration_of, feeds_of, split_name
 
@@ -54,6 +54,25 @@ class BringYourOwn:
         feeds = [feed.identity for feed in self.feeds if feed.kind != "normal"]
         return ([feeds] if feeds else []) + ([] if self.calibration is None else [self.calibration.digest])
 
+    @property
+    def generates(self) -> bool:
+        """Whether it is a language model's file, which only requests are of use to."""
+        return self.format == "gguf"
+
+    def suited(self) -> str:
+        """Return how such a file is measured."""
+        if self.generates:
+            return f"'edgebench suite llm-own --model {self.path.name}' does"
+        return "choose a suite with benchmarks of kind inference, as 'edgebench suite smoke'"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnText:
+    """A text of the user's that a language model reads in place of the one that ships."""
+
+    path: Path
+    digest: str
+
 
 @dataclass(frozen=True, slots=True)
 class OwnOptions:
@@ -81,7 +100,9 @@ def own_model(path: Path, asked: OwnOptions, look: Callable[[Path], Sequence[Mod
     except OSError as error:
         file = error.filename or path
         raise UsageError(f"--model {file}: cannot be read ({error.strerror}): check name and permissions") from None
-    declared = look(path)
+    if form == "gguf" and (asked.shapes or asked.inputs or asked.calibration):
+        raise UsageError(f"--model {path}: a language model's file is given a text (--text), no inputs")
+    declared = [] if form == "gguf" else look(path)
     feeds = feeds_of(declared, fixed_shapes(declared, asked.shapes), asked.inputs)
     folder = asked.calibration
     return BringYourOwn(
@@ -127,6 +148,16 @@ def fixed_shapes(inputs: Sequence[ModelInput], given: Sequence[str]) -> dict[str
     return found
 
 
+def own_text(path: Path) -> OwnText:
+    """Return a text of the user's; UsageError where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(f"--text {path}: cannot be read ({error.strerror}): check name and permissions") from None
+    return OwnText(path.absolute(), digest)
+
+
 def other_files(path: Path) -> tuple[str, ...]:
     """Return the names of a model's other files, relative to its folder: an IR's weights, ONNX's external data.
 
@@ -150,6 +181,8 @@ def why_not_own(own: BringYourOwn, family: str, variant: str) -> str | None:
     if own.format not in FAMILIES[family].own:
         suffix = next(suffix for suffix, known in SUFFIXES.items() if known == own.format)
         return f"a {suffix} file does not run in this backend"
+    if own.generates:
+        return _why_not_gguf(own, variant)
     if variant not in ("baseline", "fp16", "ptq-static", *QUICK):
         return f"{variant} needs a model that edgebench can train, not a file"
     if variant != "baseline" and family == "torch":
@@ -157,4 +190,17 @@ def why_not_own(own: BringYourOwn, family: str, variant: str) -> str | None:
     if variant != "baseline" and own.precision in ("int8", "int4", precision_of(variant)):
         what = "is quantised already" if own.precision.startswith("int") else "holds FP16 weights already"
         return f"the file {what}: measure it as it is, or give the FP32 file that it was made from"
+    return None
+
+
+def _why_not_gguf(own: BringYourOwn, variant: str) -> str | None:
+    """Say why a GGUF file cannot be made into a format; only full precision is quantised, as the library advises."""
+    if variant == "baseline":
+        return None
+    if variant not in ("fp16", *GGUF_FORMATS):
+        return f"{variant} needs a model that edgebench can train, not a file"
+    if own.precision == precision_of(variant) or own.precision.startswith("int"):
+        return (
+            f"the file is in {own.precision} already: measure it as it is, or give the F16 file that it was made from"
+        )
     return None

@@ -98,11 +98,13 @@ def _report(
         cell, name, unit, better, scope, probe = series[number]
         begin, count = layout.places.get(number, (0, 0))
         runs = numbers[begin : begin + count].tolist()
+        error = float(numbers[begin + count]) if number in layout.systematic else None
         base, _, suffix = name.partition(".")
         if number not in values and suffix in PERCENTILES:
             tails.setdefault((cell, base), {})[suffix] = float(median(runs))
             continue
-        metrics.setdefault(cell, {})[name] = _metric(values[number], runs, unit, better, scope or None, probe or None)
+        labels = {"unit": unit, "better": better, "scope": scope or None, "probe": probe or None, "systematic": error}
+        metrics.setdefault(cell, {})[name] = labels | _numbers(values[number], runs, error or 0.0)
     for (cell, base), found in tails.items():
         if base in metrics.get(cell, {}):
             found.pop("p50", None)
@@ -147,20 +149,17 @@ def _benchmark(cell: Sequence[Any], status: str, note: Mapping[str, Any], metric
     }
 
 
-def _metric(
-    value: float, runs: Sequence[float], unit: str, better: str, scope: str | None, probe: str | None
-) -> dict[str, Any]:
-    found = {"unit": unit, "better": better, "median": value, "scope": scope, "probe": probe}
+def _numbers(value: float, runs: Sequence[float], systematic: float) -> dict[str, Any]:
     if not runs:
-        return {**found, "value": value, "count": 1, "mean": value, "min": value, "max": value}
+        return {"value": value, "median": value, "count": 1, "mean": value, "min": value, "max": value}
     return {
-        **found,
+        "median": value,
         "runs": [[one] for one in runs],
         "count": len(runs),
         "mean": fmean(runs),
         "min": min(runs),
         "max": max(runs),
-        "ci95": interval(runs),
+        "ci95": interval(runs, systematic),
     }
 
 

@@ -24,12 +24,16 @@ _CONDENSED = {
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What lists show of a report; `hard` and `facts` are its own tables, `board` names its board or processor."""
+    """What lists show of a report; `hard` and `facts` are its own tables, `board` names its board or processor.
+
+    `digest` is that of its file.
+    """
 
     number: int
     id: str
     created: str
     label: str
+    digest: str
     status: str
     platform: str
     suite: str
@@ -64,16 +68,18 @@ def reports(path: Path, wanted: Callable[[Head], bool] | None = None) -> Iterato
 
 def _heads(history: sqlite3.Connection, texts: Texts) -> list[Head]:
     rows = history.execute(
-        "SELECT no, id, created, label, status, platform, suite, version, revision, hard, facts FROM report"
+        "SELECT no, id, created, label, digest, status, platform, suite, version, revision, hard, facts FROM report"
     ).fetchall()
     found = []
     for number, *told, revision, hard, facts in rows:
-        report, created, label, status, platform, suite, version = map(str, told)
+        report, created, label, digest, status, platform, suite, version = map(str, told)
         commit = None if revision is None else str(revision)
         machine = texts.table(facts)["machine"]
         board = str(machine.get("board") or machine["cpu"])
         tables = (texts.table(hard), texts.table(facts))
-        found.append(Head(number, report, created, label, status, platform, suite, version, commit, *tables, board))
+        found.append(
+            Head(number, report, created, label, digest, status, platform, suite, version, commit, *tables, board)
+        )
     return sorted(found, key=lambda head: (head.created.rstrip("Z").removesuffix("+00:00"), head.label))
 
 

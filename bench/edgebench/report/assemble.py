@@ -101,7 +101,7 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: StartRecord, seen: 
     }
     if KINDS[cell.kind].makes:  # what was measured is the making of a file, from the artifact that is its model
         common["artifact"] = figures_compress.artifact(of_kind(runs, CompressResult))
-    if skipped is not None:
+    if skipped is not None and not runs:
         return report.Benchmark(**common, status="skipped", reason=skipped.reason)
     if not runs:
         if failed is not None:
@@ -125,7 +125,11 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: StartRecord, seen: 
         resources=None if seen is None else summary(seen, cell.name) or None,
         order=tuple(run.place for run in runs),
         runs_discarded=len(log.discarded(cell.name)),
-        warnings=(*emulation(start.machine), *unfinished(cell, len(runs), failed), *cell_notices(cell, runs, artifact)),
+        warnings=(
+            *emulation(start.machine),
+            *unfinished(cell, len(runs), failed or skipped),
+            *cell_notices(cell, runs, artifact),
+        ),
     )
 
 

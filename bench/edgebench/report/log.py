@@ -112,10 +112,10 @@ class Log:
         return next((record for record in reversed([*self._of(FailedRecord)]) if record.cell == cell), None)
 
     def finished(self, plan: Plan) -> bool:
-        """Tell whether nothing of a plan could be resumed: each benchmark is skipped, or has all its runs."""
+        """Tell whether nothing of a plan could be resumed: each benchmark has all its runs, or none and is skipped."""
+        done = ((cell, len(self.runs(cell.name))) for cell in plan.benchmarks)
         return all(
-            self.skipped(cell.name) is not None or len(self.runs(cell.name)) >= cell.measure.processes
-            for cell in plan.benchmarks
+            runs >= cell.measure.processes or (not runs and self.skipped(cell.name) is not None) for cell, runs in done
         )
 
     def skipped(self, cell: str) -> SkippedRecord | None:

@@ -21,6 +21,9 @@ class Progress(Protocol):
     def advance(self, name: str) -> None:
         """Tell that one run or artifact of that name is done."""
 
+    def spare(self, name: str) -> None:
+        """Tell that one run or artifact of that name needs no doing: it is done already, or cannot be had."""
+
     def power(self, watts: float, scope: str) -> None:
         """Tell the latest power of a scope."""
 

@@ -56,10 +56,10 @@ def measure_all(plan: Plan, options: Options, artifacts: Artifacts, log: Log, pr
     """Measure every run that the journal does not hold yet; one that fails is left, the rest goes on."""
     for place, (cell, turn) in enumerate(schedule(plan)):
         runs = log.runs(cell.name)
-        if log.given_up(cell.name) or any(run.turn == turn for run in runs):
-            continue
         artifact = artifacts.get(cell.name)
-        if artifact is None and cell.params.operator is None:
+        unmade = artifact is None and cell.params.operator is None
+        if unmade or log.given_up(cell.name) or any(run.turn == turn for run in runs):
+            progress.spare(cell.name)
             continue
         progress.step("measure", f"{cell.name} run {turn + 1} of {cell.measure.processes}")
         kind = KINDS[cell.kind]

@@ -20,6 +20,10 @@ class ReportError(EdgebenchError):
     """A report cannot be read, is not valid, or cannot be written."""
 
 
+class HistoryError(EdgebenchError):
+    """A history cannot be read or written: damaged, of another program, of a newer edgebench, or in use."""
+
+
 class BundleError(EdgebenchError):
     """A bundle cannot be made, or is not whole, not of this version, or not for this suite."""
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 PRECISIONS = ("fp32", "int8")
+# The two that say what a machine can do at most.
+PRODUCT, STREAM = "matmul-large", "triad"
 _BYTES = {"fp32": 4, "int8": 1}
 
 
@@ -24,7 +26,7 @@ class Operator:
 
     name: str
     title: str
-    kind: Literal["conv", "matmul", "pool", "quantise", "copy"]
+    kind: Literal["conv", "matmul", "pool", "quantise", "copy", "triad"]
     shape: tuple[int, ...]
     output: tuple[int, ...]
     weights: tuple[int, ...] | None = None
@@ -32,6 +34,7 @@ class Operator:
     stride: int = 1
     groups: int = 1
     operations: int | None = None
+    precisions: tuple[str, ...] = PRECISIONS
 
     def bytes_moved(self, precision: str) -> int:
         """Return the bytes one pass moves at least, in a precision of `PRECISIONS` (KeyError for another).
@@ -43,6 +46,8 @@ class Operator:
         elements = math.prod(self.shape)
         if self.kind == "quantise":
             return 2 * elements * (4 + 1) if precision == "int8" else 2 * elements * size
+        if self.kind == "triad":
+            return 3 * elements * size
         return size * (elements + math.prod(self.weights or (0,)) + math.prod(self.output))
 
 
@@ -103,6 +108,26 @@ _ALL = (
     # 6 MiB; a server's L3 may hold it, so its figure there is that cache's bandwidth.
     _copy("copy-cache", "memory copy of 65,536 elements (inside L2)", 1 << 16),
     _copy("copy-memory", "memory copy of 16,777,216 elements (beyond L2)", 1 << 24),
+    # The two that bound what a machine can do, for its roofline: a product large enough to fill every unit, and
+    # STREAM's triad a = b + 3 c over 192 MiB (McCalpin 1995; two operations an element, three elements moved).
+    Operator(
+        PRODUCT,
+        "matrix product 1024 x 1024 by 1024 x 1024",
+        "matmul",
+        (1024, 1024),
+        (1024, 1024),
+        (1024, 1024),
+        operations=2 * 1024**3,
+    ),
+    Operator(
+        STREAM,
+        "STREAM triad of 16,777,216 elements (beyond L2)",
+        "triad",
+        (1, 1 << 24),
+        (1, 1 << 24),
+        operations=2 << 24,
+        precisions=("fp32",),
+    ),
 )
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for operator in _ALL}

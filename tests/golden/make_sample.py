@@ -30,6 +30,8 @@ from edgebench.report.quantity import Metric
 
 SAMPLE = Path(__file__).with_name("sample.json")
 RUNS, VALUES, LOOPS = 5, 4, 25
+MACS, MEMORY = 313_000_000, 24e9
+ROOFS = {"fp32": 210e9, "int8": 690e9}
 SCREEN = 24  # lines of a terminal
 NO_SCOPE = {"reason": "No RAPL zone covers the DRAM of this processor", "fix": "Measure at the socket: --probe shizuku"}
 # variant, backend, precision, latency, energy, size, right answers, disagreements (lost, won), sparsity, INT8 layers
@@ -132,6 +134,19 @@ def sample() -> Report:
             "benchmarks": benchmarks,
             "contrasts": _contrasts([b for b in benchmarks if b["kind"] == "inference" and b["status"] == "ok"]),
             "resources": resources(rng),
+            "roofs": [
+                {
+                    "threads": 4,
+                    "precision": precision,
+                    "backend": "openvino",
+                    "created": "2026-05-04T09:30:30Z",
+                    "operations_per_s": rate,
+                    "operations_range": [0.97 * rate, 1.02 * rate],
+                    "bytes_per_s": MEMORY,
+                    "bytes_range": [0.96 * MEMORY, 1.01 * MEMORY],
+                }
+                for precision, rate in ROOFS.items()
+            ],
             "warnings": [
                 {
                     "code": "powersave-governor",
@@ -193,14 +208,41 @@ def _inference(
             "size_bytes": single_value("size_bytes", size_bytes),
             "accuracy_top1": single_value("accuracy_top1", right / 360, images=360),
             "peak_memory_bytes": metric_from_runs("peak_memory_bytes", [[412e6 + rng.randrange(10**6)] for _ in drift]),
+            **_of_roof(2 * MACS, size_bytes, "fp32" if int8 < 33 else "int8", runs),
         },
         "missing": {"energy_gross_j.dram": NO_SCOPE},
+        "roofline": _roofline(2 * MACS, size_bytes, "fp32" if int8 < 33 else "int8"),
         "layers": {"total": 66, "int8": int8, "fp32": 66 - int8, "fallback": [], "source": "sample"},
         "settings": {"threads": 4},
         "runs_discarded": int(variant == "prune40"),
         "order": [int(rng.random() * 100) for _ in drift],
         **({"break_even": _repaid(energy_j)} if variant == "ptq-static" else {}),
         "warnings": [{"code": "noisy", "text": "Another program used 0.7 processors"}] if variant == "prune40" else [],
+    }
+
+
+def _roofline(operations: int, moved: int, precision: str) -> dict[str, Any]:
+    above = min(ROOFS[precision], MEMORY * operations / moved)
+    return {
+        "operations": operations,
+        "bytes": moved,
+        "precision": precision,
+        "threads": 4,
+        "bound": "operations" if above == ROOFS[precision] else "memory",
+        "roof_operations_per_s": above,
+        "roof_range": [0.97 * above, 1.02 * above],
+    }
+
+
+def _of_roof(operations: int, moved: int, precision: str, runs: list[list[float]]) -> dict[str, Metric]:
+    above = _roofline(operations, moved, precision)["roof_operations_per_s"]
+    shares = [[operations / value / above for value in run] for run in runs]
+    return {
+        "operations_per_s": metric_from_runs(
+            "operations_per_s", [[operations / value for value in run] for run in runs]
+        ),
+        "operational_intensity": single_value("operational_intensity", operations / moved),
+        "roofline_fraction": metric_from_runs("roofline_fraction", shares, systematic=0.02 * shares[0][0]),
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from tests.unit.reports import HARD, suite
 
 from edgebench.compare.cells import session_of
@@ -36,10 +36,16 @@ def comparison() -> Comparison:
 def outputs() -> dict[str, str]:
     """Return every golden file's text by its name."""
     found = comparison()
-    console = Console(file=io.StringIO(), width=120, force_terminal=False, color_system=None)
+    tables = {"verdict.txt": _terminal(verdict_table(found), 80)}
+    tables["verdict-all.txt"] = _terminal(verdict_table(found, everything=True), 120)
+    return {**tables, "verdict.md": markdown(found), "verdict.xml": junit(found)}
+
+
+def _terminal(shown: RenderableType, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False, color_system=None)
     with console.capture() as capture:
-        console.print(verdict_table(found))
-    return {"verdict.txt": capture.get(), "verdict.md": markdown(found), "verdict.xml": junit(found)}
+        console.print(shown)
+    return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())
 
 
 if __name__ == "__main__":

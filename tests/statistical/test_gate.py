@@ -12,7 +12,7 @@ import pytest
 from pyperf._utils import is_significant
 
 from edgebench.compare.verdict import Verdict
-from tests.statistical import alarms, intervals, trends
+from tests.statistical import alarms, intervals, stopping, trends
 from tests.statistical.gates import NOISY_PAIRS, PAIRS_OF_CELLS, Outcome, ab_suite, stored_suite
 from tests.statistical.tables import (
     DOCS,
@@ -125,13 +125,17 @@ def test_the_docs_have_the_tables_and_the_tables_their_promises() -> None:
     compare, method = (path.read_text(encoding="utf-8") for path in (DOCS, intervals.DOCS))
     golden = {
         path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in (GOLDEN, alarms.GOLDEN, trends.GOLDEN, intervals.GOLDEN)
+        for path in (GOLDEN, alarms.GOLDEN, trends.GOLDEN, intervals.GOLDEN, stopping.GOLDEN)
     }
     power, rates, spans = golden["verdict-power"], golden["alarms"], golden["intervals"]
     assert between(compare, "tables", as_markdown(power["curve"], power["side_by_side"])) == compare
     assert between(compare, "alarms", alarms.as_markdown(rates["alarms"], rates["reached"])) == compare
     assert between(compare, "trend", trends.as_markdown(golden["trend"])) == compare
     assert between(method, "intervals", intervals.as_markdown(spans["coverage"], spans["remarks"])) == method
+    assert between(method, "stopping", stopping.as_markdown(golden["stopping"])) == method
+    for world in ("log-normal", "5 % outlier runs", "two speeds, 20/80"):
+        for rule, cells in golden["stopping"][world].items():
+            assert min(cell[0] for cell in cells.values()) >= 0.93 or "ours" not in rule, (world, rule)
     for marker in ("tables", "alarms", "trend"):
         assert compare.count(f"<!-- {marker} -->") == 1
     ours = [row for name, row in power["side_by_side"].items() if name.startswith("edgebench")]
@@ -154,6 +158,14 @@ def test_intervals_and_remarks_in_short() -> None:
     assert max(remarks["log-normal"]["10"].values()) <= 0.04
     assert remarks["5 % outlier runs"]["30"]["outlying"] >= 0.6
     assert remarks["random walk between runs"]["30"]["trending"] >= 0.9
+
+
+def test_stopping_at_a_narrow_interval_leaves_it_true() -> None:
+    rng, noise = np.random.default_rng(15), intervals.WORLDS["log-normal"]
+    ended = [stopping.stopped(noise(rng, (1, stopping.MOST)), 0.015)[0] for _ in range(400)]
+    held = [end[0] <= 1 <= end[1] for _, end in ended if end is not None]
+    assert np.mean(held) >= 0.91, "93 %, and how well 400 tell it"
+    assert 9 <= np.mean([count for count, _ in ended]) <= 20
 
 
 def test_trend_in_short() -> None:

@@ -49,7 +49,7 @@ def test_the_winner_its_gains_and_how_sure_they_are() -> None:
         ("most accurate", "mobilenet_v2/prune40/torch/fp32", False),
     ]
     assert first_sentence(report) == (
-        "ptq-static on OpenVINO is fastest, most frugal and smallest: 7.69x [7.68, 7.70] the baseline, "
+        "ptq-static on OpenVINO is fastest, most frugal and smallest: 7.69x [7.68, 7.70] the baseline's speed, "
         "7.67x [7.59, 7.74] less energy, 73 % smaller, accuracy -0.56 points [-2.38, +1.12] (cannot be told from 0)."
     )
     fastest = group.winner("fastest")
@@ -89,7 +89,7 @@ def test_few_runs_win_by_a_range_and_overlapping_ones_are_rivals() -> None:
     assert fastest.change.sure == "unsure"
     assert set(fastest.rivals) | {fastest.name} == {STATIC, DYNAMIC}
     assert ", though it cannot be told from " in first_sentence(report)
-    assert ", 2 runs) the baseline" in first_sentence(report)
+    assert ", 2 runs) the baseline's speed" in first_sentence(report)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,8 @@ def test_each_precision_is_executed_in_that_precision(name: str, backend: str) -
     wide = make(name, backend, "fp32", 1).layers()
     assert wide
     assert {layer.precision for layer in wide} == {"fp32"}
+    if "int8" not in OPERATORS[name].precisions:
+        return
     narrow = make(name, backend, "int8", 1).layers()
     if OPERATORS[name].kind == "quantise":
         assert "int8" in {layer.precision for layer in narrow}
@@ -87,6 +89,15 @@ def test_copy_copies(backend: str) -> None:
     np.testing.assert_array_equal(copied, np.concatenate(list(feeds.values()), axis=-1))
 
 
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_the_triad_is_stream_s(backend: str) -> None:
+    model = make("triad", backend, "fp32", 1)
+    (total,) = model.run(
+        {"b": np.full(OPERATORS["triad"].shape, 2, np.float32), "c": np.full((1, 1 << 24), 5, np.float32)}
+    )
+    assert (total.min(), total.max()) == (17, 17)
+
+
 def test_operations_agree_with_torch_own_count() -> None:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -103,11 +114,17 @@ def test_bytes_are_those_of_the_tensors() -> None:
     assert (copy.bytes_moved("fp32"), copy.bytes_moved("int8")) == (2 * 4 * 65536, 2 * 65536)
     assert OPERATORS["matmul"].bytes_moved("int8") == 196 * 1024 + 256 * 1024 + 196 * 256
     assert OPERATORS["quantise"].bytes_moved("int8") == 10 * 144 * 56 * 56
+    assert OPERATORS["triad"].bytes_moved("fp32") == 3 * 64 * 2**20
 
 
 @pytest.mark.parametrize(
     ("name", "backend", "precision"),
-    [("softmax", "torch", "fp32"), ("matmul", "onnxruntime", "fp32"), ("matmul", "torch", "int4")],
+    [
+        ("softmax", "torch", "fp32"),
+        ("matmul", "onnxruntime", "fp32"),
+        ("matmul", "torch", "int4"),
+        ("triad", "torch", "int8"),
+    ],
 )
 def test_what_does_not_exist_is_refused(name: str, backend: str, precision: str) -> None:
     with pytest.raises(BackendError, match="choose"):

@@ -98,6 +98,7 @@ def _hostile(report: Report, text: str) -> Report:
             "backend",
             "precision",
             "verdict",
+            "bound",
         }
         return value + text if isinstance(value, str) and key not in fixed else value
 

@@ -300,8 +300,17 @@ def test_every_name_of_the_design_is_registered() -> None:
     )
     assert set(names.split()) <= set(METRICS)
     assert {name for name, info in METRICS.items() if info.better == "higher"} == {
-        *("throughput_per_s", "accuracy_top1", "roofline_fraction", "operations_per_s", "bytes_per_s", "onset_s"),
+        *(
+            "throughput_per_s",
+            "accuracy_top1",
+            "roofline_fraction",
+            "operations_per_s",
+            "operational_intensity",
+            "bytes_per_s",
+            "onset_s",
+        ),
         *("agreement_cosine", "agreement_top1", "agreement_map50", "map50", "miou", "pixel_accuracy", "tokens_per_s"),
+        "operational_intensity",
     }
 
 

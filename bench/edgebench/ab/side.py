@@ -33,25 +33,32 @@ from edgebench_suites.data.load import load_data
 from edgebench_suites.errors import SuiteDataError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from edgebench.plan.plan import Benchmark, Plan
+    from edgebench.report.metric import Watts
     from edgebench.report.records import ArtifactRecord
 
 
 class _Lines:
     """Progress as lines on stdout, which the parent shows."""
 
-    def step(self, stage: str, text: str) -> None:
+    def step(self, stage: str, text: str, unit: str = "") -> None:
         """Tell what happens now."""
+        del unit
         self.note(f"{stage}: {text}")
+
+    def expect(self, left: Mapping[str, int]) -> None:
+        """Nothing: the parent counts."""
 
     def advance(self, name: str) -> None:
         """Nothing: the parent counts."""
 
-    def spare(self, name: str) -> None:
-        """Nothing, as above."""
-
-    def power(self, watts: float, scope: str) -> None:
+    def meter(self, read: Callable[[], Watts | None]) -> None:
         """Nothing: preparing has no power worth showing."""
+
+    def power(self, watts: Watts) -> None:
+        """Nothing, like the meter."""
 
     def note(self, text: str) -> None:
         """Write one line."""

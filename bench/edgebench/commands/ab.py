@@ -70,7 +70,7 @@ def _ab(arguments: argparse.Namespace) -> int:
         watch.note(plan_text(2 * request.pairs * sum(cells), request.pairs, len(cells), policy.margin))
         return EXIT_OK
     comparison = run_ab(base, head, request, policy, watch, allowed)
-    write_text(rendered(comparison, arguments.format), arguments.output)
+    write_text(rendered(comparison, arguments.format, everything=arguments.all), arguments.output)
     return comparison.exit_code
 
 

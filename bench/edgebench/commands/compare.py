@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.commands.console import EPILOG_VERDICT, write_text
-from edgebench.commands.judging import add_verdict_options, left_out, policy_asked, rendered
+from edgebench.commands.judging import add_verdict_options, earlier, left_out, policy_asked, rendered
 from edgebench.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from edgebench.commands.console import Subparsers
-    from edgebench.compare.cells import Session
 
 
 def add(commands: Subparsers) -> None:
@@ -28,7 +26,7 @@ def add(commands: Subparsers) -> None:
     compare.add_argument("base", metavar="BASE", help="the report to compare with, or - for standard input")
     compare.add_argument("head", metavar="HEAD", help="the report to judge")
     compare.add_argument("more", metavar="MORE", nargs="*", help="earlier reports, as --history")
-    compare.add_argument("--history", metavar="DIR", type=Path, help="a folder of earlier reports")
+    compare.add_argument("--history", metavar="DIR|FILE", type=Path, help="a folder of earlier reports, or a history")
     add_verdict_options(compare)
     compare.set_defaults(command=_compare)
 
@@ -46,17 +44,12 @@ def _compare(arguments: argparse.Namespace) -> int:
     base, head, *more = (
         read_session(path, policy.metrics) for path in (arguments.base, arguments.head, *arguments.more)
     )
-    history, refused = _history(arguments.history, policy.metrics)
+    history, refused = (
+        ((), ())
+        if arguments.history is None
+        else earlier(arguments.history, policy.metrics, lambda name: name in base.cells)
+    )
     comparison = compare_stored(base, head, [*more, *history], policy, allowed)
     comparison = replace(comparison, notes=(*comparison.notes, *left_out(refused)))
-    write_text(rendered(comparison, arguments.format), arguments.output)
+    write_text(rendered(comparison, arguments.format, everything=arguments.all), arguments.output)
     return comparison.exit_code
-
-
-def _history(folder: Path | None, metrics: Sequence[str]) -> tuple[Sequence[Session], Sequence[str]]:
-    if folder is None:
-        return (), ()
-    from edgebench.compare.history import read_folder
-
-    found = read_folder(folder, metrics)
-    return found.sessions, found.refused

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.commands.console import captured, load
+from edgebench.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.console import RenderableType
 
+    from edgebench.compare.cells import Session
     from edgebench.compare.policy import Policy
     from edgebench.compare.verdict import Comparison
 
@@ -31,6 +33,7 @@ def add_verdict_options(parser: argparse.ArgumentParser) -> None:
     """Add what `compare` and `ab` have in common."""
     group = parser.add_argument_group("verdict")
     group.add_argument("--format", choices=FORMATS, default="table")
+    group.add_argument("--all", action="store_true", help="table: a row for what passed, too")
     group.add_argument("-o", "--output", metavar="FILE", type=Path, help="a file instead of standard output")
     group.add_argument(
         "--budget",
@@ -61,10 +64,30 @@ def policy_asked(arguments: argparse.Namespace) -> tuple[Policy, tuple[str, ...]
     return policy, allowed_of(file, arguments.allow)
 
 
-def rendered(comparison: Comparison, form: str) -> str:
-    """Return a verdict in one of the formats of ``--format``."""
-    shown: RenderableType = load(FORMATS[form])(comparison)
+def rendered(comparison: Comparison, form: str, *, everything: bool = False) -> str:
+    """Return a verdict in one of the formats of ``--format``; `everything` unfolds what passed in the table."""
+    more = {"everything": True} if everything and form == "table" else {}
+    shown: RenderableType = load(FORMATS[form])(comparison, **more)
     return shown if isinstance(shown, str) else captured(shown)
+
+
+def earlier(
+    path: Path, metrics: Sequence[str], wanted: Callable[[str], bool] | None = None, *, runs: bool = True
+) -> tuple[Sequence[Session], Sequence[str]]:
+    """Return the sessions of a folder of reports or of a history, oldest first, and sentences on what was left out.
+
+    Of a history only the benchmarks that are `wanted` are read, and without `runs` their figures alone.
+    """
+    from edgebench.compare.history import read_folder
+    from edgebench.history.file import is_history
+    from edgebench.history.read import read_history
+
+    if is_history(path):
+        return read_history(path, metrics, wanted, runs=runs), ()
+    if path.is_file():
+        raise UsageError(f"{path}: is neither a folder of reports nor a history: name one of them")
+    found = read_folder(path, metrics)
+    return found.sessions, found.refused
 
 
 def left_out(refused: Sequence[str]) -> tuple[str, ...]:

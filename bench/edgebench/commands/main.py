@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from edgebench import __version__
-from edgebench.commands import ab, compare, export, image, prepare, probes, run, show, suite, trend, validate
+from edgebench.commands import ab, compare, export, history, image, prepare, probes, run, show, suite, trend, validate
 from edgebench.commands.console import drop, fill_closed, say, settle
 from edgebench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, EdgebenchError
 from edgebench.machine import interrupts
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # In the order of `edgebench --help`; each has `add`, which adds its options and names what runs.
-COMMANDS = (suite, prepare, run, image, probes, compare, trend, ab, show, validate, export)
+COMMANDS = (suite, prepare, run, image, probes, compare, trend, ab, history, show, validate, export)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -23,6 +23,15 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
     add_training_options(model)
     measuring = suite.add_argument_group("measuring")
     measuring.add_argument("--processes", metavar="N", type=count, help="runs (worker processes) a benchmark")
+    measuring.add_argument(
+        "--precision",
+        metavar="2%",
+        type=half_width,
+        help="as many runs as bring every 95 %% interval within so much of its figure",
+    )
+    measuring.add_argument(
+        "--max-minutes", metavar="N", type=minutes, help="with --precision: of measuring at most (the suite's: 30)"
+    )
     measuring.add_argument("--values", metavar="N", type=count, help="timed values a run")
     measuring.add_argument(
         "--time-limit", metavar="SECONDS", type=seconds, help="how long a run may take, then it is killed"
@@ -94,6 +103,29 @@ def seconds(text: str) -> float:
         value = 0.0
     if not 0 < value <= 86_400:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to a day")
+    return value
+
+
+def half_width(text: str) -> float:
+    """Return ``2%`` or ``0.02`` as 0.02: at least 0.01 %, less than 100 %."""
+    number, percent = (text[:-1], True) if text.endswith("%") else (text, False)
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError:
+        value = 0.0
+    if not 0.0001 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no precision: write 2% or 0.02")
+    return value
+
+
+def minutes(text: str) -> float:
+    """Return a positive number of minutes, a week at most."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes up to a week")
     return value
 
 

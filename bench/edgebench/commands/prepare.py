@@ -45,6 +45,8 @@ def add(commands: Subparsers) -> None:
         isa=None,
         resources_hz=None,
         time_limit=None,
+        precision=None,
+        max_minutes=None,
     )
 
 
@@ -81,7 +83,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
     )
     weights = {name: seconds for name, seconds in work(plan).items() if name.startswith("prepare ")}
     progress_of = LiveProgress if console.is_terminal else PlainProgress
-    live = progress_of(console, weights, sum(weights.values()))
+    live = progress_of(console, weights)
     with live as progress:
         manifest = make_bundle(plan, options, arguments.platform, folder, extend=arguments.force, progress=progress)
     plain(console, f"bundle: {folder}: {summary(manifest)}")

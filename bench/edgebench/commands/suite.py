@@ -81,7 +81,7 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
     target, folder = report_target(arguments.output, plan.name)
     from edgebench.artifacts.store import cache_folder
     from edgebench.machine.facts import usable_cpus
-    from edgebench.plan.estimate import total_seconds, work
+    from edgebench.plan.estimate import work
     from edgebench.render.progress import LiveProgress, PlainProgress
     from edgebench.render.terminal import closing
     from edgebench.session.options import Options
@@ -99,8 +99,8 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
         resume=arguments.resume,
         bundle=bundle,
     )
-    units, seconds = work(plan, prepared=prepared), total_seconds(plan, prepared=prepared)
-    live = LiveProgress(console, units, seconds) if console.is_terminal else PlainProgress(console, units, seconds)
+    units = work(plan, prepared=prepared)
+    live = LiveProgress(console, units) if console.is_terminal else PlainProgress(console, units)
     with live as progress:
         if bundle is not None:
             progress.step("prepare", f"checking the bundle {bundle.folder}")
@@ -164,6 +164,8 @@ def make_plan(arguments: argparse.Namespace, suite: Suite, *, dataset: str | Non
         dataset = load_data(arguments.data, seed=suite.head.seed, choice=suite.head.data.choice).name
     if arguments.weights is not None and not arguments.weights.is_file():
         raise UsageError(f"--weights {arguments.weights}: there is no such file: name a state dict saved by torch.save")
+    if arguments.processes is not None and arguments.precision:
+        raise UsageError("--processes says how many runs, --precision how narrow intervals: give one of them")
     cores = len(usable_cpus())
     usable = len(os.sched_getaffinity(0))
     if arguments.threads is not None and arguments.threads > usable:
@@ -177,6 +179,8 @@ def make_plan(arguments: argparse.Namespace, suite: Suite, *, dataset: str | Non
         arguments.passes,
         arguments.resources_hz,
         arguments.time_limit,
+        arguments.precision,
+        arguments.max_minutes,
     )
     own = _own_model(arguments.model, arguments.shape)
     return load_plan(suite, dataset=dataset, cores=cores, overrides=overrides, own=own)

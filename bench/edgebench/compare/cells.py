@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from edgebench.compare.policy import PERCENTILES, gauge_of
@@ -31,11 +33,16 @@ CAUTIONS: Mapping[str, str] = {
 _WINDOWED = ("energy_", "power_")
 # What repeats to the last digit was not measured; bytes may repeat, as memory comes in pages.
 _NEVER_EQUAL = ("s", "J", "W", "1/s")
+# What single precision holds; no time, energy or size of this world is beyond.
+_LEAST, _MOST = 1e-30, 1e30
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One metric of one cell of one session: `runs` has one number a run, `value` stands for them.
+
+    `runs` are in single precision, which is finer than a clock's tick in a pass, so that a history of ten thousand
+    reports holds the same numbers in half the space (docs/history.md); `value` is as the report has it.
 
     `fault` says why it cannot be compared; then the numbers mean nothing.
     """
@@ -91,10 +98,7 @@ class Session:
 
 def session_of(report: Report, label: str, metrics: Sequence[str]) -> Session:
     """Return what comparing needs of a report, with these metrics; `label` is what people call it."""
-    hard = {"platform": report.platform, "suite": report.suite.name, **report.fingerprint.hard}
-    soft: dict[str, Any] = {"edgebench": report.generator.version, **report.fingerprint.soft}
-    if report.image is not None:
-        soft["image"] = f"{report.image.name}@{report.image.digest}"
+    hard, soft = systems_of(report)
     data = None if report.data is None else report.data.digest
     texts: dict[str, str] = {}
     cells = {benchmark.name: _cell(benchmark, data, metrics, texts) for benchmark in report.benchmarks}
@@ -103,11 +107,42 @@ def session_of(report: Report, label: str, metrics: Sequence[str]) -> Session:
         id=report.id,
         created=report.created,
         partial=report.status == "partial",
-        cautions=_cautions(report.warnings, *(("throttled",) if report.machine.throttled else ())),
+        cautions=cautions_in(report.warnings, *(("throttled",) if report.machine.throttled else ())),
         hard=hard,
         soft=soft,
         cells=cells,
     )
+
+
+def systems_of(report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what must be equal to compare a report, and what is listed beside a verdict."""
+    hard = {"platform": report.platform, "suite": report.suite.name, **report.fingerprint.hard}
+    soft: dict[str, Any] = {"edgebench": report.generator.version, **report.fingerprint.soft}
+    if report.image is not None:
+        soft["image"] = f"{report.image.name}@{report.image.digest}"
+    return hard, soft
+
+
+def cell_of(
+    name: str,
+    kind: str,
+    status: str,
+    why: str | None,
+    params: Mapping[str, Any],
+    samples: Mapping[str, Sample],
+    missing: Mapping[str, str],
+    cautions: tuple[str, ...],
+    data: str | None,
+) -> Cell:
+    """Return one benchmark as a cell; `data` is the digest of the session's data set, a task of its own has its own."""
+    hard: dict[str, Any] = {"kind": kind}
+    for key in HARD_PARAMS:
+        if (value := params.get(key)) is not None:
+            hard[key] = value if isinstance(value, str) else str(value)
+    trained = params.get("weights")
+    data = str(params.get("data_digest") or data or "") or None
+    evaluated_on = None if data is None else f"{data}, {trained or 'its own weights'}"
+    return Cell(name, status, why, hard, samples, missing, evaluated_on, cautions)
 
 
 def _cell(benchmark: Benchmark, data: str | None, metrics: Sequence[str], texts: dict[str, str]) -> Cell:
@@ -116,37 +151,29 @@ def _cell(benchmark: Benchmark, data: str | None, metrics: Sequence[str], texts:
     def shared(text: str) -> str:
         return texts.setdefault(text, text)
 
-    hard: dict[str, Any] = {"kind": benchmark.kind}
-    for key in HARD_PARAMS:
-        if (value := benchmark.params.get(key)) is not None:
-            hard[key] = shared(value if isinstance(value, str) else str(value))
     samples = {}
     for name in metrics:
-        if (sample := _sample(benchmark.metrics, name)) is not None:
+        if (sample := sample_in(benchmark.metrics, name)) is not None:
             samples[name] = sample
     missing = {name: shared(benchmark.missing[name].reason) for name in metrics if name in benchmark.missing}
-    trained = benchmark.params.get("weights")
-    # A task of its own has data of its own.
-    data = str(benchmark.params.get("data_digest") or data or "") or None
-    return Cell(
-        name=benchmark.name,
-        status=benchmark.status,
-        why=benchmark.reason,
-        hard=hard,
-        samples=samples,
-        missing=missing,
-        evaluated_on=None if data is None else shared(f"{data}, {trained or 'its own weights'}"),
-        cautions=_cautions(benchmark.warnings),
-    )
+    params = {key: shared(value) if isinstance(value, str) else value for key, value in benchmark.params.items()}
+    cautions = cautions_in(benchmark.warnings)
+    why = benchmark.reason
+    return cell_of(benchmark.name, benchmark.kind, benchmark.status, why, params, samples, missing, cautions, data)
 
 
-def _cautions(notices: Sequence[Notice], *more: str) -> tuple[str, ...]:
+def cautions_in(notices: Sequence[Notice], *more: str) -> tuple[str, ...]:
     """Return the codes of warnings that make figures less sure, each once."""
-    codes = (*(notice.code for notice in notices), *more)
+    return cautions_of_codes((*(notice.code for notice in notices), *more))
+
+
+def cautions_of_codes(codes: Iterable[str]) -> tuple[str, ...]:
+    """Return those codes that make figures less sure, each once."""
     return tuple(dict.fromkeys(code for code in codes if code in CAUTIONS))
 
 
-def _sample(metrics: Mapping[str, Metric], name: str) -> Sample | None:
+def sample_in(metrics: Mapping[str, Metric], name: str) -> Sample | None:
+    """Return a metric as what is compared, or None where the benchmark has none; KeyError for one that is never."""
     metric = metrics.get(name)
     base, _, suffix = name.partition(".")
     if metric is None and suffix in PERCENTILES:
@@ -154,7 +181,8 @@ def _sample(metrics: Mapping[str, Metric], name: str) -> Sample | None:
         if metric is None or metric.passes is None:
             return None
         quantiles: tuple[float, ...] = getattr(metric.passes, suffix)
-        return sample_of(name, metric.unit, metric.better, [(value,) for value in quantiles])
+        found = sample_of(name, metric.unit, metric.better, [(value,) for value in quantiles])
+        return found if found.fault is not None else replace(found, value=float(median(found.runs)))
     if metric is None:
         return None
     if gauge_of(name).exact:
@@ -185,8 +213,20 @@ def sample_of(
     if len(lengths) > 1 and not windowed:
         return fault(f"its runs are of unequal length, {lengths[0]} to {lengths[-1]} values")
     numbers = run_medians(runs)
-    if min(numbers) <= 0 and (min(numbers), max(numbers)) != (0, 0):
-        return fault("a run's value is zero or negative, so that a ratio means nothing")
-    if len(numbers) > 1 and len(set(numbers)) == 1 and numbers[0] and unit in _NEVER_EQUAL:
-        return fault(f"all {len(numbers)} runs gave exactly the same value, which no measurement does")
-    return Sample(unit, better, numbers, middle(runs), scope, probe)
+    if told := _unfit(numbers, unit):
+        return fault(told)
+    return Sample(unit, better, tuple(array("f", numbers)), middle(runs), scope, probe)
+
+
+def _unfit(numbers: Sequence[float], unit: str) -> str | None:
+    """Say why numbers cannot be compared, None where they can."""
+    least, most = min(numbers), max(numbers)
+    if least == most == 0:
+        return None
+    if least <= 0:
+        return "a run's value is zero or negative, so that a ratio means nothing"
+    if len(numbers) > 1 and least == most and unit in _NEVER_EQUAL:
+        return f"all {len(numbers)} runs gave exactly the same value, which no measurement does"
+    if least < _LEAST or most > _MOST:
+        return "a run's value is too small or too large to be one"
+    return None

@@ -242,3 +242,22 @@ class SustainedResult(ModelAnswer, frozen=True, kw_only=True, tag="sustained"):
     def values(self) -> tuple[float, ...]:
         """Mean seconds of a pass in each bin."""
         return tuple(length / n for length, n in zip(self.course.seconds, self.course.passes, strict=True))
+
+
+class Peak(Message, frozen=True):
+    """A rate, the median over rounds, and the least and the highest round, all a second."""
+
+    value: float
+    low: float
+    high: float
+
+
+class RoofResult(Answer, frozen=True, kw_only=True, tag="roof-result"):
+    """Operations a second by precision, bytes a second, and why a precision has none."""
+
+    backend: str
+    threads: int
+    operations_per_s: Mapping[str, Peak]
+    bytes_per_s: Peak
+    missing: Mapping[str, str] = {}
+    versions: Mapping[str, str] = {}

@@ -58,7 +58,7 @@ def measure_seconds(cell: Benchmark) -> float:
     passes = measure.passes + measure.warmup_passes
     pass_s = row.pass_s * scale * (row.int8_ratio if params.precision == "int8" else 1)
     windows_s = measure.energy_windows * measure.energy_window_s
-    return row.start_s + passes * pass_s + windows_s + _EVALUATE_S / measure.processes
+    return row.start_s + passes * pass_s + windows_s + _EVALUATE_S / measure.least_runs
 
 
 def prepare_seconds(cell: Benchmark) -> float:
@@ -104,11 +104,11 @@ def _head_epoch_seconds(cell: Benchmark) -> float:
 
 
 def work(plan: Plan, *, prepared: bool = False) -> dict[str, float]:
-    """Return the seconds of each unit that a session reports as done: a run by its benchmark, ``prepare NAME``.
+    """Return the seconds of each unit that a session reports as done: a run by its benchmark's name, and the others.
 
-    With `prepared` artifacts (a bundle) nothing is left to prepare.
+    Those are ``prepare NAME`` (with `prepared` artifacts, of a bundle, there are none), ``idle before`` and ``after``.
     """
-    found: dict[str, float] = {}
+    found = dict.fromkeys(("idle before", "idle after"), plan.idle_s)
     skipped = skips(plan)
     targets = set()
     trained = set()
@@ -126,8 +126,10 @@ def work(plan: Plan, *, prepared: bool = False) -> dict[str, float]:
     return found
 
 
-def total_seconds(plan: Plan, *, prepared: bool = False) -> float:
-    """Estimate the whole session, with every run of every benchmark."""
-    units = work(plan, prepared=prepared)
-    repeats = sum((cell.measure.processes - 1) * units[cell.name] for cell in plan.benchmarks)
-    return sum(units.values()) + repeats
+def total_seconds(plan: Plan, *, prepared: bool = False) -> tuple[float, float]:
+    """Estimate the whole session: with the fewest runs of every benchmark, and with the most that it may take."""
+    units, skipped = work(plan, prepared=prepared), skips(plan)
+    fewest = sum(units[cell.name] * cell.measure.least_runs for cell in plan.benchmarks if cell.name not in skipped)
+    most = sum(units[cell.name] * cell.measure.most_runs for cell in plan.benchmarks if cell.name not in skipped)
+    others = sum(seconds for name, seconds in units.items() if name.startswith(("prepare ", "idle ")))
+    return others + fewest, others + max(fewest, min(most, 60 * plan.max_minutes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +24,25 @@ if TYPE_CHECKING:
 
 # More combinations than this in one table are a mistake, and take long to go through.
 MAX_COMBINATIONS = 100_000
+# What a suite says of precision, for all that it includes.
+PRECISE = frozenset({"precision", "min_runs", "max_runs"})
 
 
 def benchmarks_of(
-    part: Part, index: int, recipe: Recipe, cores: int, overrides: Overrides, own: BringYourOwn | None
+    part: Part,
+    index: int,
+    recipe: Recipe,
+    cores: int,
+    overrides: Overrides,
+    own: BringYourOwn | None,
+    precise: Mapping[str, Any],
 ) -> Iterator[Benchmark]:
-    """Yield the benchmarks of a suite's table number `index`. UsageError names the line of what is wrong."""
+    """Yield the benchmarks of a suite's table number `index`. UsageError names the line of what is wrong.
+
+    `precise` is what the whole suite says of precision: it holds for the suites that it includes as well.
+    """
     matrix = part.file.benchmark[index]
-    measure = _measure(part, index, overrides)
+    measure = _measure(part, index, overrides, precise)
     _check_names(part, index)
     _check_head(part, index, recipe)
     kind = KINDS[matrix.kind]
@@ -91,12 +102,15 @@ def benchmarks_of(
         yield Benchmark("/".join(parts), kind.name, params, f"{kind.group}{group}", measure, recipe)
 
 
-def _measure(part: Part, index: int, overrides: Overrides) -> Measure:
+def _measure(part: Part, index: int, overrides: Overrides, precise: Mapping[str, Any]) -> Measure:
     own = part.file.benchmark[index].measure
-    values: dict[str, Any] = {**part.file.measure.model_dump(), **own}
-    for name in ("processes", "values", "time_limit_s"):
+    values: dict[str, Any] = {**part.file.measure.model_dump(), **precise, **own}
+    for name in ("processes", "values", "time_limit_s", "precision"):
         if (given := getattr(overrides, name)) is not None:
             values[name] = given
+    # A number of runs on the command line is a number of runs; a load of minutes is no run among many.
+    if overrides.processes is not None or KINDS[part.file.benchmark[index].kind].lasts:
+        values["precision"] = 0.0
     if overrides.passes is not None:
         # A quick look: fewer passes than values or warm-ups would leave those larger than the measurement itself.
         for name in ("values", "warmup_passes"):
@@ -106,6 +120,9 @@ def _measure(part: Part, index: int, overrides: Overrides) -> Measure:
         measure = Measure.model_validate(values)
     except ValidationError as error:
         raise part.invalid(error, "benchmark", index, "measure") from None
+    if measure.precision and measure.max_runs < measure.min_runs:
+        loc = ("benchmark", index, "measure") if PRECISE & own.keys() else ("measure", "max_runs")
+        raise part.wrong(loc, f"max_runs = {measure.max_runs} is less than min_runs = {measure.min_runs}: raise it")
     if measure.passes < measure.values:
         loc = ("benchmark", index, "measure") if own else ("measure", "passes")
         raise part.wrong(loc, f"{measure.passes} passes cannot fill {measure.values} values: raise 'passes'")

@@ -24,6 +24,7 @@ class Kind:
     end with it. `group` stands before the name of the group, which orders groups. `lasts`: a run is one load of
     `sustained_s`, not passes. `makes`: what is measured is the making of the file. `scored`: the first run measures
     quality. `repeated`: a disturbed run is measured again. `paired`: two sides of `edgebench ab` can take turns at it.
+    `precise`: the metrics that `precision` is asked of, where they are measured.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Kind:
     scored: bool = False
     repeated: bool = True
     paired: bool = True
+    precise: tuple[str, ...] = ("latency_s", "energy_gross_j")
 
 
 KINDS: Mapping[str, Kind] = {
@@ -61,6 +63,7 @@ KINDS: Mapping[str, Kind] = {
             figures="edgebench.report.figures.compress",
             group="compress/",
             makes=True,
+            precise=("compress_s", "compress_energy_j"),
         ),
         Kind(
             "operator",

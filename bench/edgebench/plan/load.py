@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.backends import registry
 from edgebench.errors import UsageError
 from edgebench.plan.digest import digest_of
-from edgebench.plan.expand import benchmarks_of
+from edgebench.plan.expand import PRECISE, benchmarks_of
 from edgebench.plan.plan import Benchmark, Overrides, Plan
 from edgebench.plan.suitefile import Suite, open_suite, plugin_suites, resolve_recipe
 
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 # pyperf and the files we write name a cell once; a suite with more than this is a mistake in a matrix.
 MAX_BENCHMARKS = 5000
+# What changes nothing that is measured, only how often or what is watched beside it: reports stay comparable.
+_NOT_COMPARED: Any = {
+    "resources_hz": True,
+    "max_minutes": True,
+    "measure": {"precision", "min_runs", "max_runs"},
+}
 _LOG = logging.getLogger(__name__)
 
 
@@ -40,14 +46,14 @@ def load_plan(
     warn_of_plugins()
     head, path = suite.head, suite.whole.path
     dataset = head.data.choice.name_of(dataset)
+    precise = {name: getattr(head.measure, name) for name in PRECISE & head.measure.model_fields_set}
     cells: list[Benchmark] = []
     digests: list[Any] = []
     for part in suite.parts:
-        # Watching resources changes nothing that is measured: reports with and without it stay comparable.
-        digests.append(part.file.model_dump(mode="json", exclude={"resources_hz"}))
+        digests.append(part.file.model_dump(mode="json", exclude=_NOT_COMPARED))
         recipe = resolve_recipe(part, dataset)
         for index in range(len(part.file.benchmark)):
-            cells += benchmarks_of(part, index, recipe, cores, overrides, own)
+            cells += benchmarks_of(part, index, recipe, cores, overrides, own, precise)
     cells = _without_repeats(cells, path)
     if overrides.only is not None:
         cells = [cell for cell in cells if fnmatchcase(cell.name, overrides.only)]
@@ -69,6 +75,7 @@ def load_plan(
         benchmarks=tuple(cells),
         own_model=own,
         resources_hz=head.resources_hz if overrides.resources_hz is None else overrides.resources_hz,
+        max_minutes=head.max_minutes if overrides.max_minutes is None else overrides.max_minutes,
         data=head.data,
     )
 

@@ -57,13 +57,15 @@ class Plan:
     benchmarks: tuple[Benchmark, ...]
     own_model: BringYourOwn | None = None
     resources_hz: float = 0.0
+    max_minutes: float = 30.0
     data: DataTable = field(default_factory=DataTable)
 
     @property
     def digest(self) -> str:
         """SHA-256 of the whole plan: equal plans measure the same things in the same way.
 
-        How long a run may take changes nothing of it: with more time a session that ran out of it is resumed.
+        How long a run or all of them may take changes nothing of it: with more time a session that ran out of it is
+        resumed.
         """
         cells = [
             {
@@ -89,3 +91,5 @@ class Overrides:
     passes: int | None = None
     resources_hz: float | None = None
     time_limit_s: float | None = None
+    precision: float | None = None
+    max_minutes: float | None = None

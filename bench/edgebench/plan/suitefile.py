@@ -43,6 +43,14 @@ class Measure(_Strict):
     """How one benchmark is measured; a pass is one inference, a run one worker process."""
 
     processes: int = Field(default=3, ge=1, le=1000, description="runs (worker processes) a benchmark")
+    precision: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="instead of `processes`: relative half-width of 95 % intervals to be reached; 0: off",
+    )
+    min_runs: int = Field(default=6, ge=5, le=1000, description="with `precision`: never fewer")
+    max_runs: int = Field(default=40, ge=5, le=1000, description="with `precision`: never more")
     warmup_passes: int = Field(default=200, ge=0, le=1_000_000)
     passes: int = Field(default=500, ge=1, le=10_000_000, description="timed passes a run")
     values: int = Field(default=20, ge=1, le=10_000, description="pyperf values a run; passes / values loops each")
@@ -54,6 +62,16 @@ class Measure(_Strict):
     sustained_s: float = Field(default=600.0, ge=8, le=1500, description="kind sustained: how long the load lasts")
     rest_s: float = Field(default=0.0, ge=0, le=3600, description="kind sustained: rest before a run, to cool down")
     time_limit_s: float = Field(default=900.0, gt=0, le=86_400, description="a run, then it is killed")
+
+    @property
+    def least_runs(self) -> int:
+        """So many runs a benchmark has at least."""
+        return self.min_runs if self.precision else self.processes
+
+    @property
+    def most_runs(self) -> int:
+        """So many runs a benchmark has at most."""
+        return self.max_runs if self.precision else self.processes
 
 
 class Recipe(_Strict):
@@ -142,6 +160,9 @@ class SuiteFile(_Strict):
     idle_s: float = Field(default=5.0, ge=0, le=3600, description="idle power before and after, with a probe")
     resources_hz: float = Field(
         default=2.0, ge=0, le=20, description="samples a second of the resources in use; 0: off"
+    )
+    max_minutes: float = Field(
+        default=30.0, gt=0, le=10_000, description="with `precision`: of measuring, beyond which only `min_runs` goes"
     )
     measure: Measure = Measure()
     data: DataTable = DataTable()

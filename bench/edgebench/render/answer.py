@@ -111,15 +111,16 @@ def _leading(group: Group, first: Winner, also: Sequence[Winner], names: Mapping
     doubt = f", though it cannot be told from {_some(first.rivals, group, names)}" if first.rivals else ""
     if first.change is None:
         return f"{_capital(which)}{doubt}."
-    changes = [gain(first.change) + " the baseline"]
+    fastest = first.wins == "fastest"
+    changes = [f"{gain(first.change)} the baseline's speed" if fastest else in_words(first.change)]
     for wins in ("most frugal", "smallest", "most accurate"):
         winner = group.winner(wins)
-        change = None if winner is None else group.changes.get((first.name, winner.metric))
+        change = None if winner in (None, first) else group.changes.get((first.name, winner.metric))
         if change is not None:
             changes.append(in_words(change))
     if first.own is not None:
         runtime = names[first.own.base].partition(" on ")[2] or "the same runtime"
-        changes.insert(1, f"{gain(first.own)} FP32 in {runtime}")
+        changes.insert(1, f"{gain(first.own)} {'that of ' * fastest}FP32 in {runtime}")
     return f"{_capital(which)}{doubt}: {', '.join(changes)}."
 
 

@@ -37,7 +37,14 @@ TITLES: Mapping[str, str] = {
     "export_peak_memory_bytes": "export peak memory",
     "build_peak_memory_bytes": "build peak memory",
     "break_even": "break-even",
+    "operations_per_s": "operations",
+    "operational_intensity": "operations a byte",
+    "roofline_fraction": "share of roof",
 }
+# Metrics whose unit says less than people want to read.
+_UNITS = {"operations_per_s": "OP/s", "operational_intensity": "OP/B"}
+# Shares that are not judged, beside those that are.
+_SHARES = frozenset({"roofline_fraction", "pixel_accuracy", "agreement_map50"})
 # What is odd about a metric's runs, beside its figure; the whole sentence is a warning of the report.
 _ODD = {"trending": "runs drift", "outlying": "outlying runs", "bimodal": "two levels"}
 
@@ -102,28 +109,35 @@ def spread(metric: Metric) -> Spread | None:
 def metric_cell(benchmark: Benchmark, name: str) -> str:
     """Return a metric with its 95 % interval beneath it, and what is odd about its runs; a dash where there is none."""
     metric = benchmark.metrics.get(name)
-    return NONE if metric is None else figure_cell(metric, as_share=is_share(name))
+    return NONE if metric is None else figure_cell(metric, as_share=is_share(name), unit=_UNITS.get(name))
 
 
-def figure_cell(metric: Metric, *, as_share: bool = False) -> str:
+def unit_of(name: str) -> str:
+    """Return the unit in which people read a metric; 1 of one that is not in the catalogue."""
+    base = name.partition(".")[0]
+    return _UNITS.get(base) or (METRICS[base].unit if base in METRICS else "1")
+
+
+def figure_cell(metric: Metric, *, as_share: bool = False, unit: str | None = None) -> str:
     """Return a figure, then its interval in brackets, or its range and how many runs in parentheses, then remarks.
 
     Line breaks stand where a narrow table may break.
     """
-    value = headline(metric)
-    if as_share:
-        return share_cell(value, metric.images)
+    value, unit = headline(metric), unit or metric.unit
     found = spread(metric)
     if found is None:
-        return quantity(value, metric.unit)
-    shown, low, high = with_interval(value, found.ci95 or found.range, metric.unit)
+        return share_cell(value, metric.images) if as_share else quantity(value, unit)
+    ends = found.ci95 or found.range
+    if as_share:
+        value, ends, unit = 100 * value, (100 * ends[0], 100 * ends[1]), "%"
+    shown, low, high = with_interval(value, ends, unit)
     runs = f"{found.runs} run{'s' if found.runs != 1 else ''}"
     odd = [_ODD[remark.kind] for remark in found.remarks if remark.kind in _ODD]
     if found.ci95 is not None:
-        ends = f"[{low}, {high}]" if low else ""
+        within = f"[{low}, {high}]" if low else ""
     else:
-        ends = f"({low}{TO}{high}, {runs})" if low else f"({runs})" * (found.runs < MIN_RUNS)
-    return "\n".join(part for part in (shown, ends, *odd) if part)
+        within = f"({low}{TO}{high}, {runs})" if low else f"({runs})" * (found.runs < MIN_RUNS)
+    return "\n".join(part for part in (shown, within, *odd) if part)
 
 
 def share_cell(value: float, images: int | None) -> str:
@@ -136,8 +150,9 @@ def share_cell(value: float, images: int | None) -> str:
 
 def is_share(name: str) -> bool:
     """Tell whether a metric is a share, 0 to 1, that people read in per cent."""
-    info = METRICS.get(name.partition(".")[0])
-    return info is not None and info.gauge is not None and info.gauge.absolute
+    base = name.partition(".")[0]
+    info = METRICS.get(base)
+    return base in _SHARES or (info is not None and info.gauge is not None and info.gauge.absolute)
 
 
 def headline(metric: Metric) -> float:
@@ -210,13 +225,13 @@ def all_unmeasured(report: Report, told: Collection[str] = ()) -> list[str]:
     return [reason + _where(names, len(report.benchmarks)) for reason, names in found.items()]
 
 
-def all_warnings(report: Report) -> list[str]:
-    """Return every warning once, the session's first, with the benchmarks it belongs to."""
+def all_warnings(report: Report, told: Collection[str] = ()) -> list[str]:
+    """Return every warning once that is not `told`, the session's first, with the benchmarks it belongs to."""
     found: dict[tuple[str, str], list[str]] = {_key(notice): [] for notice in report.warnings}
     for benchmark in report.benchmarks:
         for notice in benchmark.warnings:
             found.setdefault(_key(notice), []).append(benchmark.name)
-    return [text + _where(names, len(report.benchmarks)) for (_, text), names in found.items()]
+    return [text + _where(names, len(report.benchmarks)) for (_, text), names in found.items() if text not in told]
 
 
 def all_missing(report: Report, told: Collection[str] = ()) -> list[tuple[str, str]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-from markupsafe import Markup
+from typing import TYPE_CHECKING
 
 from edgebench.render import timeline
 from edgebench.render.charts.bars import energy_bars, latency_bars
+from edgebench.render.charts.roofline import roofline_plot
 from edgebench.render.charts.svg import drawn
 from edgebench.render.charts.tradeoff import trade_offs
 from edgebench.render.columns import measured
@@ -15,25 +15,34 @@ from edgebench.render.head import head
 from edgebench.render.page.document import Chapter, Page, html
 from edgebench.render.page.section import section_markup
 from edgebench.render.sections import sections
+from edgebench.render.summary import Summary, summary
 from edgebench.render.sustained import timelines
 from edgebench.render.templates import filled_in
 from edgebench.report.model import Report
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
 
 def page(report: Report) -> str:
     """Return the whole report as one HTML document; every text from the report is escaped."""
-    machine = report.machine
-    chapters = [*_charts(report), *_tables(report), *_courses(report)]
+    first = summary(report)
+    chapters = [*_variants(first), *_charts(report), *_tables(report), *_courses(report)]
     chapters.append(Chapter("This report", filled_in("facts.html.j2", facts=head(report))))
     return html(
         Page(
             title=f"{report.suite.name} on {report.platform}",
-            subtitle=" · ".join((machine.cpu, report.created[:10], report.status)),
-            answer=Markup(),
+            subtitle=" · ".join(first.head),
+            answer=filled_in("answer.html.j2", groups=first.groups, notes=first.notes, tone=""),
             chapters=chapters,
             closing=f"Report {report.id}, {report.schema_}, suite {report.suite.digest[:80]}.",
         )
     )
+
+
+def _variants(first: Summary) -> Iterator[Chapter]:
+    for section in first.tables:
+        yield Chapter(section.title or "Variants", section_markup(section, "Variants"), section.tone)
 
 
 def _charts(report: Report) -> Iterator[Chapter]:
@@ -44,6 +53,8 @@ def _charts(report: Report) -> Iterator[Chapter]:
     for title, bars in (("Latency", latency_bars(rows)), ("Energy", energy_bars(rows))):
         if bars is not None:
             yield Chapter(title, drawn(bars))
+    if (roofline := roofline_plot(report)) is not None:
+        yield Chapter("Roofline", drawn(roofline))
 
 
 def _tables(report: Report) -> Iterator[Chapter]:

@@ -27,8 +27,11 @@ def suites_table(titles: Mapping[str, str]) -> Table:
     return table
 
 
-def plan_table(plan: Plan, seconds: float) -> Group:
-    """Return every benchmark of a plan with its runs and passes, why some are skipped here, and the estimated time."""
+def plan_table(plan: Plan, seconds: tuple[float, float]) -> Group:
+    """Return every benchmark of a plan with its runs and passes, why some are skipped here, and the estimated time.
+
+    `seconds` are the least and the most that it takes.
+    """
     skipped = skips(plan)
     table = Table(box=None, pad_edge=False)
     table.add_column("benchmark", overflow="fold")
@@ -39,16 +42,26 @@ def plan_table(plan: Plan, seconds: float) -> Group:
     for cell in plan.benchmarks:
         measure = cell.measure
         pixels = "" if cell.params.operator is not None or plan.own_model is not None else str(cell.params.size)
-        counts: tuple[object, ...] = (measure.processes, measure.warmup_passes, measure.passes, cell.params.threads)
+        runs = f"{measure.least_runs}-{measure.most_runs}" if measure.precision else str(measure.processes)
+        counts: tuple[object, ...] = (runs, measure.warmup_passes, measure.passes, cell.params.threads)
         if KINDS[cell.kind].lasts:
-            counts = (measure.processes, "", f"{measure.sustained_s:g} s", cell.params.threads)
+            counts = (runs, "", f"{measure.sustained_s:g} s", cell.params.threads)
         here = ["skipped"] if cell.name in skipped else [""] * bool(skipped)
         table.add_row(Text(cell.name), *map(str, counts), pixels, *here)
     head = Text(f"{plan.name}: {len(plan.benchmarks)} benchmarks, data {plan.dataset}, seed {plan.seed}")
-    foot = Text(f"about {duration(seconds)} on a 2-core x86 machine, less what is cached; nothing was run")
+    least, most = map(duration, seconds)
+    time = least if least == most else f"{least} to {most}"
+    foot = Text(f"about {time} on a 2-core x86 machine, less what is cached; nothing was run")
+    asked = sorted({cell.measure.precision for cell in plan.benchmarks if cell.measure.precision})
+    bounds = [
+        Text(
+            f"runs go on until every interval is within ±{' or '.join(f'{100 * one:g}' for one in asked)} %, "
+            f"for {plan.max_minutes:g} min of measuring at most"
+        )
+    ]
     counts_by_reason = Counter(skipped.values())
     why = [Text(f"skipped here ({count}): {reason}") for reason, count in counts_by_reason.items()]
-    return Group(head, table, *why, foot)
+    return Group(head, table, *why, *bounds[: len(asked)], foot)
 
 
 def duration(seconds: float) -> str:

@@ -18,17 +18,73 @@ from edgebench.render.plan import duration
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from edgebench.report.metric import Watts
+
 # Redrawing takes processor time from what is being measured: once a second is enough for a person.
 REFRESH_PER_SECOND = 1
 
 
-class LiveProgress:
-    """For a terminal: one bar over the session's work, weighted by estimated seconds."""
+class _Watched:
+    """What both kinds of progress know: the time since the start, what is left, the power."""
 
-    def __init__(self, console: Console, weights: Mapping[str, float], total: float) -> None:
-        self._weights = weights
-        self._eta = Eta(total)
+    def __init__(self, console: Console, units: Mapping[str, float]) -> None:
+        """`units` has the estimated seconds of one unit of work of each name."""
+        self._console = console
+        self._eta = Eta(units)
         self._began_s = time.monotonic()
+        self._read: Callable[[], Watts | None] = lambda: None
+        self._latest: Watts | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        pass
+
+    @property
+    def now_s(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._began_s
+
+    def left_s(self) -> float:
+        """Return the seconds that are left, as far as is known."""
+        return self._eta.left_s(self.now_s)
+
+    def watts(self) -> str:
+        """Return the present power and what it covers, empty where nothing tells."""
+        found = self._read() or self._latest
+        return "" if found is None else f"{found.power_w:.1f} W {found.scope}"
+
+    def step(self, stage: str, text: str, unit: str = "") -> None:
+        """Show what happens now."""
+        self._eta.begin(unit, self.now_s)
+        self._show(stage, text)
+
+    def expect(self, left: Mapping[str, int]) -> None:
+        """Take over how many units are still to be done."""
+        self._eta.expect(left)
+
+    def advance(self, name: str) -> None:
+        """Count one unit of work as done."""
+        self._eta.advance(name, self.now_s)
+
+    def meter(self, read: Callable[[], Watts | None]) -> None:
+        """Show the power that is read there."""
+        self._read = read
+
+    def power(self, watts: Watts) -> None:
+        """Keep the power of the last windows, for where nothing tells it at every moment."""
+        self._latest = watts
+
+    def _show(self, stage: str, text: str) -> None:
+        raise NotImplementedError
+
+
+class LiveProgress(_Watched):
+    """For a terminal: one bar over the session's work, in seconds."""
+
+    def __init__(self, console: Console, units: Mapping[str, float]) -> None:
+        super().__init__(console, units)
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("[bold]{task.fields[stage]}"),
@@ -36,13 +92,12 @@ class LiveProgress:
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
-            _Left(self.left_s),
-            TextColumn("{task.fields[watts]}"),
+            _Told(self._tell),
             console=console,
             refresh_per_second=REFRESH_PER_SECOND,
             transient=True,
         )
-        self._task = self._bar.add_task("", total=total, stage="start", watts="")
+        self._task = self._bar.add_task("", total=1.0, stage="start")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -51,84 +106,42 @@ class LiveProgress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._bar.stop()
 
-    def step(self, stage: str, text: str) -> None:
-        """Show what happens now."""
-        self._bar.update(self._task, stage=stage, description=text)
-
-    def advance(self, name: str) -> None:
-        """Count one unit of work as done."""
-        estimated_s = self._weights.get(name, 0.0)
-        self._eta.advance(estimated_s, time.monotonic() - self._began_s)
-        self._bar.advance(self._task, estimated_s)
-
-    def spare(self, name: str) -> None:
-        """Leave one unit of work out."""
-        self._eta.spare(self._weights.get(name, 0.0))
-        self._bar.update(self._task, total=self._eta.total_s)
-
-    def left_s(self) -> float | None:
-        """Return the seconds that are left by the speed until now."""
-        return self._eta.left_s(time.monotonic() - self._began_s)
-
-    def power(self, watts: float, scope: str) -> None:
-        """Show the latest power."""
-        self._bar.update(self._task, watts=f"{watts:.1f} W {scope}")
-
     def note(self, text: str) -> None:
         """Print a sentence above the bar."""
         self._bar.console.print(f"[yellow]![/yellow] {text}", highlight=False)
 
+    def _show(self, stage: str, text: str) -> None:
+        self._bar.update(self._task, stage=stage, description=text)
 
-class _Left(ProgressColumn):
-    """The time that is left, as far as the first steps have told of it."""
+    def _tell(self) -> str:
+        self._bar.update(self._task, completed=self._eta.share(self.now_s))
+        return f"{timedelta(seconds=round(self.left_s()))} left {self.watts()}".rstrip()
 
-    def __init__(self, left_s: Callable[[], float | None]) -> None:
+
+class _Told(ProgressColumn):
+    """What is told anew whenever the bar is drawn."""
+
+    def __init__(self, tell: Callable[[], str]) -> None:
         super().__init__(table_column=Column(no_wrap=True))
-        self._left_s = left_s
+        self._tell = tell
 
     def render(self, task: Task) -> Text:
         """Show it."""
         del task
-        left_s = self._left_s()
-        return Text("" if left_s is None else f"{timedelta(seconds=round(left_s))} left", "cyan")
+        return Text(self._tell(), "cyan")
 
 
-class PlainProgress:
+class PlainProgress(_Watched):
     """For a pipe or a log: one line an event, with the seconds since the start."""
-
-    def __init__(self, console: Console, weights: Mapping[str, float], total: float) -> None:
-        self._console = console
-        self._weights = weights
-        self._eta = Eta(total)
-        self._began = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        pass
-
-    def step(self, stage: str, text: str) -> None:
-        """Print what happens now, and how long all of it still takes once that is known."""
-        left_s = self._eta.left_s(time.monotonic() - self._began)
-        self._line(f"{stage}: {text}" + ("" if left_s is None else f" (about {duration(left_s)} left)"))
-
-    def advance(self, name: str) -> None:
-        """Count one unit of work as done: the next step's line tells that this one is over."""
-        self._eta.advance(self._weights.get(name, 0.0), time.monotonic() - self._began)
-
-    def spare(self, name: str) -> None:
-        """Leave one unit of work out."""
-        self._eta.spare(self._weights.get(name, 0.0))
-
-    def power(self, watts: float, scope: str) -> None:
-        """Print the latest power."""
-        self._line(f"power: {watts:.2f} W ({scope})")
 
     def note(self, text: str) -> None:
         """Print a sentence."""
         self._line(f"note: {text}")
 
+    def _show(self, stage: str, text: str) -> None:
+        """Print what happens now, how long all of it still takes, and the power; the next line tells of the end."""
+        known = ", ".join(filter(None, (f"about {duration(self.left_s())} left", self.watts())))
+        self._line(f"{stage}: {text} ({known})")
+
     def _line(self, text: str) -> None:
-        seconds = time.monotonic() - self._began
-        self._console.print(f"[{seconds:7.1f} s] {text}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(f"[{self.now_s:7.1f} s] {text}", markup=False, highlight=False, soft_wrap=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from edgebench.render import cells
 from edgebench.render.tables import Column
 from edgebench.render.units import NONE, share
+from edgebench.report.catalogue import METRICS
 from edgebench.report.model import Benchmark
 
 SHARES = {
@@ -18,18 +19,22 @@ SHARES = {
 }
 
 
+def winning_columns(rows: Sequence[Benchmark]) -> list[Column]:
+    """Return the columns that tell which variant is most accurate; those that no row has are left out when shown."""
+    return [_column(rows, name) for name in SHARES if METRICS[name].wins is not None]
+
+
 def quality_columns(rows: Sequence[Benchmark]) -> list[Column]:
-    """Return a column for each kind of quality; those that no row has stay empty and are left out when shown."""
-    columns = [
-        Column(
-            header,
-            tuple(cells.metric_cell(row, name) if name == "accuracy_top1" else _share(row, name) for row in rows),
-        )
-        for name, header in SHARES.items()
-    ]
+    """Return a column for each other kind of quality; those that no row has are left out when shown."""
+    columns = [_column(rows, name) for name in SHARES if METRICS[name].wins is None]
     tokens = Column("tokens", tuple(cells.metric_cell(row, "tokens_per_s") for row in rows))
     after = Column("post-\nprocessing", tuple(cells.metric_cell(row, "postprocess_s") for row in rows))
     return [tokens, *columns, after, Column("agreement with FP32\ncosine · arg-max", tuple(map(agreement_cell, rows)))]
+
+
+def _column(rows: Sequence[Benchmark], name: str) -> Column:
+    whole = name == "accuracy_top1"
+    return Column(SHARES[name], tuple(cells.metric_cell(row, name) if whole else _share(row, name) for row in rows))
 
 
 def agreement_cell(row: Benchmark) -> str:

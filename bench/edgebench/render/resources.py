@@ -13,7 +13,7 @@ from edgebench.report.course import ResourceSeries
 from edgebench.report.model import Report
 from edgebench.report.text import spreadsheet_cell
 
-_SPARK = 40
+_SPARK = 24
 _GROUPS = {
     "cpu_percent": "processor",
     "workload_cpu_percent": "processor",
@@ -51,8 +51,9 @@ def section(report: Report, *, sparks: bool = True) -> Section | None:
     notes = [f"{rate} samples a second over {span}; of processor time, 100 % is one processor"]
     by_reason: dict[str, list[str]] = {}
     for name, missing in resources.missing.items():
-        by_reason.setdefault(missing.reason, []).append(name)
-    notes += [f"no {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
+        if not (name.startswith("power_w") and report.probes_missing):  # told of the probes themselves
+            by_reason.setdefault(missing.reason, []).append(_GROUPS.get(name.partition(".")[0], name))
+    notes += [f"no {', '.join(dict.fromkeys(names))}: {reason}" for reason, names in by_reason.items()]
     return Section("Use of resources", (tuple(columns),) if rows else (), notes=tuple(notes))
 
 

@@ -10,7 +10,7 @@ from edgebench.render.columns import column, common_note, energy_column, measure
 from edgebench.render.compress import break_even_section, compression_section, making_section
 from edgebench.render.energy import idle_section, probes_section
 from edgebench.render.operators import operators_section
-from edgebench.render.quality import quality_columns
+from edgebench.render.quality import quality_columns, winning_columns
 from edgebench.render.resources import section as resources_section
 from edgebench.render.studies.jetson import jetson_section
 from edgebench.render.studies.n150 import study_of, study_section
@@ -25,14 +25,18 @@ _OWN_SECTION = frozenset({"sustained", "operator", "compress"})
 _NO_GAIN = "† answers differently, so what it saves is no gain: see its warnings"
 
 
-def sections(report: Report, *, sparks: bool = True, told: Collection[str] = ()) -> list[Section]:
+def sections(report: Report, *, sparks: bool = True, told: Collection[str] | None = None) -> list[Section]:
     """Return every section that has something to say, in order; `sparks` are series as lines of characters.
 
-    `told` are the reasons that stand elsewhere already.
+    `told` are the reasons and warnings that a summary before them has, with the leading figures; None without one.
     """
     study = study_of(report)
     found = [
-        *(_inference(kind.capitalize(), measured(report, kind)) for kind in KINDS if kind not in _OWN_SECTION),
+        *(
+            _inference(kind, measured(report, kind), rest=told is not None)
+            for kind in KINDS
+            if kind not in _OWN_SECTION
+        ),
         sustained_section(report, sparks=sparks),
         operators_section(report),
         making_section(report),
@@ -45,7 +49,7 @@ def sections(report: Report, *, sparks: bool = True, told: Collection[str] = ())
         jetson_section(report),
         pi_section(report),
         resources_section(report, sparks=sparks),
-        *remarks(report, told),
+        *remarks(report, told or ()),
     ]
     return [section for section in found if section is not None]
 
@@ -53,7 +57,7 @@ def sections(report: Report, *, sparks: bool = True, told: Collection[str] = ())
 def remarks(report: Report, told: Collection[str] = ()) -> list[Section]:
     """Return what was not measured, the warnings, and what is missing with its fix, less what is `told`."""
     failed = tuple((text, "") for text in cells.all_unmeasured(report, told))
-    warnings = tuple((text, "") for text in cells.all_warnings(report))
+    warnings = tuple((text, "") for text in cells.all_warnings(report, told))
     missing = tuple(cells.all_missing(report, told))
     found = [
         Section("Not measured", bullets=failed, tone="error"),
@@ -63,18 +67,23 @@ def remarks(report: Report, told: Collection[str] = ()) -> list[Section]:
     return [section for section in found if section.bullets]
 
 
-def _inference(title: str, benchmarks: Sequence[Benchmark]) -> Section | None:
+def _inference(kind: str, benchmarks: Sequence[Benchmark], *, rest: bool) -> Section | None:
+    """Return every figure of a kind's benchmarks, or the `rest` of them: those that a summary does not have."""
     if not benchmarks:
         return None
     labels = cells.labels(benchmarks, without=("precision",))
+    leading = [
+        column("latency\nmedian", benchmarks, lambda row: cells.metric_cell(row, "latency_s")),
+        energy_column("energy_gross_j", benchmarks),
+        column("size", benchmarks, cells.size_cell),
+        *winning_columns(benchmarks),
+    ]
     columns = [
         name_column(benchmarks, labels),
         column("precision", benchmarks, lambda row: str(row.params.get("precision", "")), justify="left"),
-        column("latency\nmedian", benchmarks, lambda row: cells.metric_cell(row, "latency_s")),
-        column("p95", benchmarks, cells.tail_cell),
-        energy_column("energy_gross_j", benchmarks),
+        *([] if rest else leading),
+        column("latency\np95", benchmarks, cells.tail_cell),
         energy_column("energy_net_j", benchmarks),
-        column("size", benchmarks, cells.size_cell),
         *quality_columns(benchmarks),
         column("peak\nmemory", benchmarks, lambda row: cells.metric_cell(row, "peak_memory_bytes")),
         column("INT8\nlayers", benchmarks, cells.layers_cell),
@@ -83,7 +92,9 @@ def _inference(title: str, benchmarks: Sequence[Benchmark]) -> Section | None:
         *common_note(labels),
         "median over runs [95 % interval], or (range, runs) of fewer than five and of a drift",
     ]
-    return Section(title, (tuple(columns),), notes=tuple(notes))
+    return Section(
+        f"{kind.capitalize()}: more figures" if rest else kind.capitalize(), (tuple(columns),), notes=tuple(notes)
+    )
 
 
 def _contrasts(report: Report) -> Section | None:

@@ -17,8 +17,8 @@ from edgebench.report.catalogue import METRICS, info_of
 from edgebench.report.change import Change, change_of
 from edgebench.report.model import Benchmark, Report
 
-# What the cells, the gaps or a line of their own say already.
-_TOLD = frozenset({"few-runs", "no-energy", "runs-missing", "isa-ceiling", "int8-partial", "int8-not-executed"})
+# Warnings that the gaps or a line of their own say in full.
+_SAID = frozenset({"few-runs", "no-energy", "runs-missing"})
 _BESIDE_ROWS = frozenset({"disturbed", "disagrees", "not-finite", "constant", "fp16-not-executed", "int8-weights"})
 # The header of how many times better than the baseline.
 _BETTER = {"latency_s": "times\nfaster", "energy_gross_j": "times\nless energy", "size_bytes": "times\nsmaller"}
@@ -46,20 +46,33 @@ def summary(report: Report, view: View | None = None) -> Summary:
     answer = answer_of(report)
     groups = _shown(answer)
     named = {row.name: row for row in report.benchmarks}
-    sentences = told(report, answer)[:_GROUPS]
+    most = len(groups) if view.everything else _GROUPS
+    sentences = told(report, answer)[:most]
     tables = []
-    for group, one in zip(groups[:_GROUPS], sentences, strict=True):
+    for group, one in zip(groups[:most], sentences, strict=True):
         title = one.about if len(groups) > 1 else ""
         tables.append(_table(report, group, [named[name] for name in group.rows], view, title))
-    if more := groups[_GROUPS:]:
+    if more := groups[most:]:
         tables.append(Section("", notes=(f"and {len(more)} more groups: --all, or --only GLOB",)))
     return Summary(
         head=tuple(_head(report, answer, sentences)),
         groups=tuple(one for one, group in zip(sentences, groups, strict=False) if group.winners),
         notes=tuple(_notes(report, answer)),
         tables=tuple(tables),
-        reasons=frozenset(gap.reason for gap in answer.gaps),
+        reasons=frozenset(_told(report, answer)),
     )
+
+
+def _told(report: Report, answer: Answer) -> Iterator[str]:
+    """Yield the reasons and warnings that the first screen says: without any joules, those of every kind of joules."""
+    yield from (gap.reason for gap in answer.gaps)
+    notices = [*report.warnings, *(notice for row in report.benchmarks for notice in row.warnings)]
+    yield from (notice.text for notice in notices if notice.code in _SAID)
+    if any(gap.everywhere and gap.metric == "energy_gross_j" for gap in answer.gaps):
+        for row in report.benchmarks:
+            yield from (missing.reason for name, missing in row.missing.items() if "energy" in name)
+            phases = () if row.artifact is None else row.artifact.ledger
+            yield from (missing.reason for phase in phases for missing in (phase.missing or {}).values())
 
 
 def _shown(answer: Answer) -> list[Group]:
@@ -91,12 +104,12 @@ def _notes(report: Report, answer: Answer) -> Iterator[tuple[str, str]]:
     if (study := study_sentence(report)) is not None:
         yield "Study", study
     few = answer.runs is not None and answer.runs[0] < 5
-    words = [_short(notice.code, notice.text) for notice in report.warnings if notice.code not in _TOLD]
+    words = [_short(notice.code, notice.text) for notice in report.warnings if notice.code not in _SAID]
     counts = Counter(notice.code for row in report.benchmarks for notice in row.warnings)
     total = sum(row.status == "ok" for row in report.benchmarks)
     for code, count in counts.items():
         if code in CAUTIONS and CAUTIONS[code] not in words and not _beside(report, code):
-            words.append(f"{CAUTIONS[code]} ({count} of {total} benchmarks)")
+            words.append(f"{CAUTIONS[code]} ({count} of {total} benchmark{'s' if total > 1 else ''})")
     if few:
         words.append("fewer than 5 runs give ranges, no intervals (--processes 10)")
     if words:
@@ -119,7 +132,7 @@ def _table(report: Report, group: Group, rows: Sequence[Benchmark], view: View, 
     reference = next((row for row in rows if row.name == group.reference), None)
     lead = metric_named([report], view.metric, "--metric") if view.metric else _lead(group)
     order = metric_named([report], view.sort, "--sort") if view.sort else lead
-    ordered = by_metric(rows, reference, order)[:_ROWS]
+    ordered = by_metric(rows, reference, order)[: None if view.everything else _ROWS]
     names = variant_names(rows)
     asked = [column_named([report], name) for name in view.columns] or _default(group, lead, rows)
     columns = [
@@ -134,7 +147,7 @@ def _table(report: Report, group: Group, rows: Sequence[Benchmark], view: View, 
         Column("remarks", tuple("; ".join(_remarks(report, group, row)) for row in ordered), "left", below=True)
     )
     left = len(rows) - len(ordered)
-    return Section(title, (tuple(columns),), notes=(f"and {left} more: --only GLOB shows some",) if left else ())
+    return Section(title, (tuple(columns),), notes=(f"and {left} more: --all, or --only GLOB",) if left else ())
 
 
 def _lead(group: Group) -> str:

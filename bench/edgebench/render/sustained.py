@@ -27,11 +27,11 @@ def section(report: Report, *, sparks: bool = True) -> Section | None:
         Column("precision", tuple(str(row.params.get("precision", "")) for row, _ in rows), "left"),
         Column("load", tuple(duration(run.seconds) for _, run in rows)),
         Column("throughput\ncold", tuple(_metric(row, "throughput_per_s.cold") for row, _ in rows)),
-        Column("hot", tuple(_metric(row, "throughput_per_s.hot") for row, _ in rows)),
-        Column("hot : cold", tuple(_change(run.hot_over_cold.get("throughput_per_s")) for _, run in rows)),
-        Column("gross energy\ncold", tuple(_metric(row, "energy_gross_j.cold") for row, _ in rows)),
-        Column("hot", tuple(_metric(row, "energy_gross_j.hot") for row, _ in rows)),
-        Column("hot : cold", tuple(_energy(run) for _, run in rows)),
+        Column("throughput\nhot", tuple(_metric(row, "throughput_per_s.hot") for row, _ in rows)),
+        Column("throughput\nhot : cold", tuple(_change(run.hot_over_cold.get("throughput_per_s")) for _, run in rows)),
+        Column("energy\ncold", tuple(_metric(row, "energy_gross_j.cold") for row, _ in rows)),
+        Column("energy\nhot", tuple(_metric(row, "energy_gross_j.hot") for row, _ in rows)),
+        Column("energy\nhot : cold", tuple(_energy(run) for _, run in rows)),
         Column("temperature", tuple(_ends(run, "temperature_c") for _, run in rows)),
         Column("throttling", tuple(_throttling(run) for _, run in rows), "left"),
     ]
@@ -77,7 +77,7 @@ def _metric(row: Benchmark, name: str) -> str:
 def _change(change: Change | None) -> str:
     if change is None:
         return NONE
-    ends = "" if change.ci95 is None else f" [{', '.join(percent(end)[:-2] for end in change.ci95)}]"
+    ends = "" if change.ci95 is None else f"\n[{', '.join(percent(end)[:-2] for end in change.ci95)}]"
     return percent(change.ratio) + ends
 
 

@@ -19,6 +19,10 @@ from edgebench.report.text import clean
 
 _BULLET_STYLES = {"plain": "", "warning": "yellow", "error": "red"}
 _NOTE_STYLES = {"Missing": "bold red", "Beware": "bold yellow", "Sustained": "bold", "Study": "bold"}
+_MORE = (
+    "--all: each benchmark's percentiles, net energy, memory and layers, operators, compression, contrasts, probes, "
+    "resources, and every warning and reason in full"
+)
 # A title's line is drawn so far, however wide the terminal or the file is.
 _RULE = 80
 
@@ -35,14 +39,12 @@ def show(report: Report, view: View | None = None) -> RenderableType:
         Text(clean(line), style="" if number else "bold") for number, line in enumerate(found.head)
     ]
     parts += [Text(), *_answer(found)]
-    details = sections(report, told=found.reasons)
     if view.everything or not found.tables:
         parts += [Text(), _head(report)]
-        for section in details:
+        for section in sections(report, told=found.reasons):
             parts += [Text(), _titled(section.title), *_body(section)]
     else:
-        more = ", ".join(_called(section.title) for section in details if not section.bullets)
-        parts += [Text(), Text(f"--all has every detail: {more}, and each warning and reason in full", style="dim")]
+        parts += [Text(), Text(_MORE, style="dim")]
     return Group(*parts)
 
 
@@ -82,11 +84,6 @@ def _answer(found: Summary) -> Iterator[RenderableType]:
         if section.title:
             yield Text(clean(section.title), style="bold")
         yield from _body(section)
-
-
-def _called(title: str) -> str:
-    """Return a section's title within a sentence."""
-    return title[:1].lower() + title[1:]
 
 
 def _titled(title: str) -> Text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
-_NAMES = {"1/s": "/s", "s": "s", "J": "J", "W": "W", "B": "B", "B/s": "B/s", "OP/s": "OP/s"}
+_NAMES = {"1/s": "/s", "s": "s", "J": "J", "W": "W", "B": "B", "B/s": "B/s", "OP/s": "OP/s", "OP/B": "OP/B"}
 NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
@@ -22,10 +21,12 @@ from edgebench.report import origin
 from edgebench.report.contrasts import contrasts, with_break_even
 from edgebench.report.figures import compress as figures_compress
 from edgebench.report.figures.energy import closures, metering, sampler_share
-from edgebench.report.figures.given import Figures, Given
+from edgebench.report.figures.given import Given, figures_of
 from edgebench.report.figures.quality import quality_data
+from edgebench.report.figures.roofline import roofs
 from edgebench.report.figures.timeline import Timeline, resource_metrics, resources, summary, timeline
-from edgebench.report.notices import cell_notices, emulation, session_notices, unfinished
+from edgebench.report.notices import cell_notices, emulation, imprecise, session_notices, unfinished
+from edgebench.report.precision import precision_of
 from edgebench.report.quantity import Joules, Missing
 from edgebench.report.records import of_kind
 
@@ -72,6 +73,7 @@ def assemble(plan: Plan, log: Log) -> report.Report:
         metering=metering(runs),
         closures=tuple(closures(runs)),
         resources=None if seen is None else resources(seen),
+        roofs=tuple(roofs(log.roofs())) or None,
     )
     result = result.model_copy(update={"contrasts": tuple(contrasts(result, log))})
     result = result.model_copy(update={"benchmarks": tuple(with_break_even(result))})
@@ -107,13 +109,14 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: StartRecord, seen: 
         if failed is not None:
             return report.Benchmark(**common, status="failed", reason=failed.reason)
         return report.Benchmark(**common, status="skipped", reason="the session ended before its first run")
-    module = import_module(KINDS[cell.kind].figures)
-    figures: Figures = module.figures(cell, runs, Given(artifact, log.idle_powers(), start, seen))
+    figures = figures_of(cell, runs, Given(artifact, log.idle_powers(), start, seen, log.roofs()))
     metrics, missing = figures.metrics, figures.missing
     if seen is not None:
         more, reasons = resource_metrics(seen, cell.name)
         metrics, missing = metrics | more, missing | reasons
     first = runs[0].result
+    gave_up = log.given_up(cell.name) is not None
+    precision = precision_of(cell, metrics, len(runs), failed=gave_up, complete=log.complete)
     return report.Benchmark(
         **common,
         **figures.fields,
@@ -125,9 +128,11 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: StartRecord, seen: 
         resources=None if seen is None else summary(seen, cell.name) or None,
         order=tuple(run.place for run in runs),
         runs_discarded=len(log.discarded(cell.name)),
+        precision=precision,
         warnings=(
             *emulation(start.machine),
             *unfinished(cell, len(runs), failed or skipped),
+            *imprecise(precision, len(runs)),
             *cell_notices(cell, runs, artifact),
         ),
     )
@@ -153,8 +158,9 @@ def _params(plan: Plan, cell: Benchmark, runs: Sequence[RunRecord], artifact: Ar
         "isa": params.isa,
         "warmup_passes": cell.measure.warmup_passes,
         "passes": cell.measure.passes,
-        "processes": cell.measure.processes,
     }
+    if not cell.measure.precision:
+        found["processes"] = cell.measure.processes
     if KINDS[cell.kind].lasts:
         for name in ("warmup_passes", "passes"):
             del found[name]

@@ -31,7 +31,7 @@ class MetricInfo:
 
     `wins` is what the variant with the best figure is called in a report's answer; of several metrics with one name,
     the first that a group of benchmarks has decides.
-    Units: s, J, W, B, 1/s, B/s, % and 1 (a share or a count).
+    Units: s, J, W, B, 1/s, B/s, 1/B, % and 1 (a share or a count).
     """
 
     unit: str
@@ -76,6 +76,7 @@ METRICS: Mapping[str, MetricInfo] = {
     "macs": MetricInfo("1", "lower", Gauge(budget=0.01, exact=True)),
     "roofline_fraction": MetricInfo("1", "higher"),
     "operations_per_s": MetricInfo("1/s", "higher"),
+    "operational_intensity": MetricInfo("1/B", "higher"),
     "bytes_per_s": MetricInfo("B/s", "higher"),
     "onset_s": MetricInfo("s", "higher"),
 }

@@ -69,7 +69,10 @@ class Resources(Part):
 
 
 class Change(Part):
-    """A ratio hot over cold: `ci95` from the windows of both, `uncertainty` (1 sigma) what measuring adds itself."""
+    """A ratio hot over cold in one run; `uncertainty` (1 sigma) is what measuring adds itself.
+
+    `ci95` is from the windows of both phases, which follow each other in one process: it is of this run, not of others.
+    """
 
     ratio: Amount
     ci95: Pair | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -209,7 +210,8 @@ def drifting(values: Sequence[float]) -> bool:
 
 def _neighbours(values: Sequence[float]) -> float:
     """Return von Neumann's ratio of ranks: 2 of independent values, near 0 where each is near the one before."""
-    ranks = [sum(other < value for other in values) + sum(other == value for other in values) / 2 for value in values]
+    ordered = sorted(values)
+    ranks = [(bisect_left(ordered, value) + bisect_right(ordered, value)) / 2 for value in values]
     centre = statistics.fmean(ranks)
     steps = sum((after - before) ** 2 for before, after in pairwise(ranks))
     return max(steps / sum((rank - centre) ** 2 for rank in ranks), 1e-3)

@@ -17,9 +17,11 @@ from edgebench.report.records import (
     EndRecord,
     FailedRecord,
     IdleRecord,
+    LostRecord,
     PreparedRecord,
     ResourcesRecord,
     ResumedRecord,
+    RoofRecord,
     RunRecord,
     SkippedRecord,
     StartRecord,
@@ -112,10 +114,15 @@ class Log:
         return next((record for record in reversed([*self._of(FailedRecord)]) if record.cell == cell), None)
 
     def finished(self, plan: Plan) -> bool:
-        """Tell whether nothing of a plan could be resumed: each benchmark has all its runs, or none and is skipped."""
+        """Tell whether nothing of a plan could be resumed: each benchmark has its runs, or has none and is skipped.
+
+        Where a precision is asked for, the fewest of them: measuring has gone on as long as there was something to do.
+        """
         done = ((cell, len(self.runs(cell.name))) for cell in plan.benchmarks)
         return all(
-            runs >= cell.measure.processes or (not runs and self.skipped(cell.name) is not None) for cell, runs in done
+            (not runs and self.skipped(cell.name) is not None)
+            or (self.given_up(cell.name) is None and runs >= cell.measure.least_runs)
+            for cell, runs in done
         )
 
     def skipped(self, cell: str) -> SkippedRecord | None:
@@ -129,6 +136,16 @@ class Log:
     def discarded(self, cell: str | None = None) -> list[DiscardedRecord]:
         """Return the runs that were measured again."""
         return [record for record in self._of(DiscardedRecord) if cell in (None, record.cell)]
+
+    def measured_s(self, cell: str | None = None) -> float:
+        """Return the seconds that runs took, those that were lost or discarded too, of one benchmark or of all."""
+        kinds = RunRecord | DiscardedRecord | LostRecord | FailedRecord
+        found = (record for record in self.records if isinstance(record, kinds) and cell in (None, record.cell))
+        return sum(record.seconds or 0.0 for record in found)
+
+    def roofs(self) -> list[RoofRecord]:
+        """Return what the machine can do at most, one a thread count."""
+        return list(self._of(RoofRecord))
 
     def resources(self) -> list[ResourcesRecord]:
         """Return the sampler's records."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from edgebench.report.catalogue import METRICS, info_of
@@ -18,6 +19,14 @@ _VALUES_NEEDED = {"p90": (90, 10), "p95": (95, 20), "p99": (99, 100)}
 
 # Widest first: the energy metric without a scope in its name is that of the first one here that was measured.
 SCOPES_BY_WIDTH = ("wall_ac", "board_dc", "module", "psys", "package", "gpu", "core", "uncore", "dram")
+
+
+@dataclass(frozen=True, slots=True)
+class Watts:
+    """A power and what it covers, for whoever watches a session."""
+
+    power_w: float
+    scope: str
 
 
 def metric_from_runs(

@@ -16,7 +16,9 @@ from edgebench.plan.kinds import KINDS
 from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Params, Part, Table, Text
 from edgebench.report.course import Resources, ResourceSummary, Sustained
 from edgebench.report.origin import Artifact, Bundle, Layers
+from edgebench.report.precision import Precision
 from edgebench.report.quantity import Metric, Missing, Notice
+from edgebench.report.roofs import Roof, Roofline
 
 SCHEMA: Final = "edgebench.report/1"
 
@@ -142,7 +144,8 @@ class Benchmark(Part):
 
     `group` names the variants that were interleaved with it, `order` the place of each of its runs in the session's
     sequence of runs, `settings` what the runtime really used, `resources` what its runs took of each series
-    (``power_w.package``), `sustained` the course of each sustained run.
+    (``power_w.package``), `roofline` the work of a pass and what bounds it, `sustained` the course of each sustained
+    run.
     """
 
     name: Name
@@ -158,8 +161,10 @@ class Benchmark(Part):
     settings: Table[JsonValue] | None = None
     break_even: BreakEven | None = None
     resources: Table[ResourceSummary] | None = None
+    roofline: Roofline | None = None
     sustained: Few[Sustained] | None = None
     runs_discarded: Count | None = None
+    precision: Precision | None = None
     order: Many[Count] | None = None
     warnings: Few[Notice] = ()
 
@@ -268,6 +273,7 @@ class Report(Part):
     metering: Metering | None = None
     closures: Few[Closure] = ()
     resources: Resources | None = None
+    roofs: Few[Roof] | None = None
     warnings: Few[Notice] = ()
 
     @model_validator(mode="after")

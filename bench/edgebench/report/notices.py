@@ -11,6 +11,7 @@ from edgebench.measure.results import InferenceResult, ModelAnswer
 from edgebench.plan.kinds import KINDS
 from edgebench.report.intervals import run_medians, spread_of
 from edgebench.report.model import Report
+from edgebench.report.precision import Precision, summary, told
 from edgebench.report.quantity import Notice
 from edgebench.report.records import FailedRecord, SkippedRecord
 
@@ -68,12 +69,18 @@ def _of_spread(runs: Sequence[Sequence[float]]) -> Iterator[Notice]:
 
 def unfinished(cell: Benchmark, runs: int, ended: FailedRecord | SkippedRecord | None) -> Iterator[Notice]:
     """Yield the warning of a benchmark with fewer runs than its plan has."""
-    if runs < (wanted := cell.measure.processes):
+    if runs < (wanted := cell.measure.least_runs):
         why = "the session ended"
         if ended is not None:
             what = f"run {runs + 1} failed" if isinstance(ended, FailedRecord) else "it is skipped now"
             why = f"{what}: {ended.reason}"
         yield Notice(code="runs-missing", text=f"{runs} of {wanted} runs ({why}): --resume measures the others")
+
+
+def imprecise(precision: Precision | None, runs: int) -> Iterator[Notice]:
+    """Yield the warning of a benchmark whose intervals are wider than was asked for."""
+    if precision is not None and precision.stopped != "reached":
+        yield Notice(code="imprecise", text=told(precision, runs))
 
 
 def _answers(cell: Benchmark, quality: Quality | None) -> Iterator[Notice]:
@@ -135,6 +142,9 @@ def session_notices(report: Report, log: Log) -> Iterator[Notice]:
     if counts and (fewest := min(counts)) < 5:
         text = f"{fewest} runs a benchmark: fewer than five give no interval; --processes 10 gives one"
         yield Notice(code="few-runs", text=text)
+    asked = [cell.precision for cell in report.benchmarks if cell.precision is not None]
+    if any(one.stopped != "reached" for one in asked) and (text_of_all := summary(asked)):
+        yield Notice(code="imprecise", text=text_of_all)
     busiest = [run.disturbed for run in log.runs() if run.disturbed]
     if busiest:
         yield Notice(code="other-load", text=f"{len(busiest)} runs were disturbed even when repeated: {busiest[-1]}")

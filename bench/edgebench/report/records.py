@@ -14,7 +14,7 @@ from edgebench.machine.sampling import SamplerClock
 from edgebench.machine.state import State
 from edgebench.measure.ledger import CompressResult, IdlePower, LedgerPhase, MissingProbe, ProbeFacts
 from edgebench.measure.messages import Clock, Message, RunClock, Shapes
-from edgebench.measure.results import InferenceResult, SustainedResult
+from edgebench.measure.results import InferenceResult, RoofResult, SustainedResult
 
 RunResult: TypeAlias = InferenceResult | SustainedResult | CompressResult
 R = TypeVar("R", InferenceResult, SustainedResult, CompressResult)
@@ -181,6 +181,15 @@ class RunRecord(Record, frozen=True, kw_only=True, tag="run"):
     disturbed: str | None = None
 
 
+class RoofRecord(Record, frozen=True, kw_only=True, tag="roof"):
+    """What the machine can do at most with so many threads, measured at `created` (UTC), or why nobody knows."""
+
+    threads: int
+    created: str | None = None
+    result: RoofResult | None = None
+    error: str | None = None
+
+
 class ResourcesRecord(Record, frozen=True, kw_only=True, tag="resources"):
     """Samples since the last step, each of its monotonic second and a value a series; `ended`: the sampler is gone."""
 
@@ -215,6 +224,7 @@ AnyRecord: TypeAlias = (
     | SkippedRecord
     | DiscardedRecord
     | RunRecord
+    | RoofRecord
     | ResourcesRecord
     | ResumedRecord
     | EndRecord

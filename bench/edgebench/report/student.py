@@ -48,8 +48,15 @@ def quantile(df: float, p: float) -> float:
     start = -_NORMAL.inv_cdf(beyond)
     if math.isinf(df):
         return sign * start
-    # One term of the expansion about the normal (Abramowitz and Stegun, 26.7.5).
-    log_t, aim = math.log(start * (1 + (start * start + 1) / (4 * max(df, 1.0)))), math.log(beyond)
+    # The expansion about the normal (Abramowitz and Stegun, 26.7.5) is close for all but few degrees of freedom.
+    square, few = start * start, max(df, 3.0)
+    terms = (
+        (square + 1) / 4,
+        ((5 * square + 16) * square + 3) / 96,
+        (((3 * square + 19) * square + 17) * square - 15) / 384,
+    )
+    log_t = math.log(start * (1 + terms[0] / few + terms[1] / few**2 + max(terms[2], 0.0) / few**3))
+    aim = math.log(beyond)
     for _ in range(100):
         t = math.exp(min(log_t, 700.0))
         tail = upper_tail(t, df)
@@ -58,7 +65,7 @@ def quantile(df: float, p: float) -> float:
             continue
         step = (math.log(tail) - aim) * tail / math.exp(log_t + _log_density(t, df))
         log_t += step
-        if abs(step) < 1e-13:
+        if abs(step) < 1e-6:  # what is left is its square
             break
     return sign * math.exp(min(log_t, 700.0))
 
@@ -125,21 +132,18 @@ def _incomplete_beta(t: float, df: float) -> float:
 
 
 def _fraction(a: float, b: float, x: float) -> float:
-    c, d = 1.0, 1 / _kept(1 - (a + b) * x / (a + 1))
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1) or _TINY)
     found = d
     for m in range(1, 1000):
-        for term in (
-            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
-            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
-        ):
-            d = 1 / _kept(1 + term * d)
-            c = _kept(1 + term / c)
-            found *= c * d
+        even = a + 2 * m
+        term = m * (b - m) * x / ((even - 1) * even)
+        d = 1 / (1 + term * d or _TINY)
+        c = 1 + term / c or _TINY
+        found *= c * d
+        term = -(a + m) * (a + b + m) * x / (even * (even + 1))
+        d = 1 / (1 + term * d or _TINY)
+        c = 1 + term / c or _TINY
+        found *= c * d
         if abs(c * d - 1) < 1e-15:
             break
     return found
-
-
-def _kept(value: float) -> float:
-    """Keep a denominator away from zero."""
-    return value if abs(value) > _TINY else _TINY

@@ -149,7 +149,7 @@ def _prepare(plan: Plan, options: Options, progress: Progress) -> tuple[list[_Ma
                 continue
             done.append(target)
             variant, family = carried(cell)
-            progress.step("prepare", f"{cell.params.model} {variant} for {family}")
+            progress.step("prepare", f"{cell.params.model} {variant} for {family}", f"prepare {cell.name}")
             outcome = make_artifact(plan, cell, options, log, for_bundle=True)
             progress.advance(f"prepare {cell.name}")
             if isinstance(outcome, ArtifactRecord):

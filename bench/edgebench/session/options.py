@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -10,22 +11,26 @@ from edgebench.measure.messages import ProbeSettings
 
 if TYPE_CHECKING:
     from edgebench.artifacts.bundle import Bundle
+    from edgebench.report.metric import Watts
 
 
 class Progress(Protocol):
     """What a session tells whoever watches it."""
 
-    def step(self, stage: str, text: str) -> None:
-        """Tell what happens now; `stage` is ``idle``, ``prepare`` or ``measure``."""
+    def step(self, stage: str, text: str, unit: str = "") -> None:
+        """Tell what happens now; `stage` is ``idle``, ``prepare`` or ``measure``, `unit` what `advance` will name."""
+
+    def expect(self, left: Mapping[str, int]) -> None:
+        """Tell how many of each unit of work (`plan.estimate.work`) are still to be done."""
 
     def advance(self, name: str) -> None:
-        """Tell that one run or artifact of that name is done."""
+        """Tell that one unit of that name is done, or that there was nothing to do."""
 
-    def spare(self, name: str) -> None:
-        """Tell that one run or artifact of that name needs no doing: it is done already, or cannot be had."""
+    def meter(self, read: Callable[[], Watts | None]) -> None:
+        """Tell where the present power can be read, at any moment."""
 
-    def power(self, watts: float, scope: str) -> None:
-        """Tell the latest power of a scope."""
+    def power(self, watts: Watts) -> None:
+        """Tell the power of a run's windows, for probes that only the measuring process may open."""
 
     def note(self, text: str) -> None:
         """Tell what a person should know now: a failed benchmark, a discarded run."""

@@ -70,7 +70,6 @@ def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> A
     for cell in plan.benchmarks:
         if log.given_up(cell.name):
             artifacts[cell.name] = None
-            progress.spare(f"prepare {cell.name}")
             continue
         if reason := skipped.get(cell.name):
             log.add(SkippedRecord(cell=cell.name, reason=reason))
@@ -87,10 +86,9 @@ def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> A
                 made[key] = _from_bundle(options.bundle, plan, cell, options, log)
             elif earlier is not None:
                 made[key] = earlier
-                progress.spare(f"prepare {cell.name}")
             else:
                 variant, family = wanted(cell)
-                progress.step("prepare", f"{cell.params.model} {variant} for {family}")
+                progress.step("prepare", f"{cell.params.model} {variant} for {family}", f"prepare {cell.name}")
                 made[key] = bases.make(cell) if plan.own_model is None else make_artifact(plan, cell, options, log)
                 progress.advance(f"prepare {cell.name}")
         artifacts[cell.name] = _recorded(cell, made[key], log, progress, earlier=earlier is not None)

@@ -1,12 +1,9 @@
-"""Measuring: the runs of one group interleaved in a random, seeded order; a disturbed run is measured again."""
+"""Measuring: the runs of the schedule, one after the other; a disturbed run is measured again."""
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from edgebench.machine.facts import cpus_for
@@ -15,10 +12,13 @@ from edgebench.measure.messages import AnswersJob, ArtifactFile, EnergyJob, Meas
 from edgebench.measure.results import InferenceResult, SustainedResult
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.targets import family_of
-from edgebench.report.metric import widest_scope
+from edgebench.report.figures.given import Given, figures_of
+from edgebench.report.metric import Watts, widest_scope
+from edgebench.report.precision import half_widths
 from edgebench.report.records import DiscardedRecord, FailedRecord, LostRecord, RunRecord
 from edgebench.session.compress import evaluation_job, make_once
 from edgebench.session.jobs import LONGER, JobResult, child_environment, run_job
+from edgebench.session.schedule import Turn, Widths, ahead, turns
 from edgebench_suites.zoo import task_of
 
 if TYPE_CHECKING:
@@ -32,42 +32,49 @@ if TYPE_CHECKING:
 MAX_REPEATS = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One run of the schedule: number `turn` of its benchmark, number `place` of the session."""
-
-    place: int
-    cell: Benchmark
-    turn: int
-
-
-def schedule(plan: Plan) -> Iterator[tuple[Benchmark, int]]:
-    """Yield (benchmark, run) in the order of measuring: group by group, round by round, shuffled in each round."""
-    for group, members in groupby(sorted(plan.benchmarks, key=lambda cell: cell.group), key=lambda cell: cell.group):
-        cells = list(members)
-        for turn in range(max(cell.measure.processes for cell in cells)):
-            due = [cell for cell in cells if turn < cell.measure.processes]
-            # Seeded by what it is, not by how often it was called: a resumed session keeps the order.
-            random.Random(f"{plan.seed}/{group}/{turn}").shuffle(due)  # noqa: S311  # order, not secrecy
-            yield from ((cell, turn) for cell in due)
-
-
 def measure_all(plan: Plan, options: Options, artifacts: Artifacts, log: Log, progress: Progress) -> None:
     """Measure every run that the journal does not hold yet; one that fails is left, the rest goes on."""
-    for place, (cell, turn) in enumerate(schedule(plan)):
+    widths = widths_in(log)
+    last = -1
+    for due in turns(plan, log, widths):
+        cell, turn = due.cell, due.turn
+        if turn != last:
+            progress.expect(ahead(plan, log, widths, prepared=options.bundle is not None))
+            last = turn
         runs = log.runs(cell.name)
-        artifact = artifacts.get(cell.name)
-        unmade = artifact is None and cell.params.operator is None
-        if unmade or log.given_up(cell.name) or any(run.turn == turn for run in runs):
-            progress.spare(cell.name)
+        if log.given_up(cell.name) or any(run.turn == turn for run in runs):
             continue
-        progress.step("measure", f"{cell.name} run {turn + 1} of {cell.measure.processes}")
+        artifact = artifacts.get(cell.name)
+        if artifact is None and cell.params.operator is None:
+            continue
+        progress.step("measure", f"{cell.name} run {turn + 1}{_of(cell)}", cell.name)
         kind = KINDS[cell.kind]
         if kind.lasts and cell.measure.rest_s:
             progress.step("idle", f"rest before {cell.name}, {cell.measure.rest_s:g} s")
             time.sleep(cell.measure.rest_s)
-        _measure(Turn(place, cell, turn), plan, options, artifact, log, progress)
+        _measure(due, plan, options, artifact, log, progress)
         progress.advance(cell.name)
+
+
+def widths_in(log: Log) -> Widths:
+    """Return what tells the half-widths of a benchmark's first so many runs, from the figures that the report has."""
+    known: dict[tuple[str, int], Mapping[str, float | None]] = {}
+
+    def of_first(cell: Benchmark, count: int) -> Mapping[str, float | None]:
+        runs = sorted(log.runs(cell.name), key=lambda run: run.turn)[:count]
+        if not runs or log.start is None:
+            return {}
+        if (key := (cell.name, len(runs))) not in known:
+            given = Given(log.artifact(cell.name), log.idle_powers(), log.start, None)
+            known[key] = half_widths(cell.kind, figures_of(cell, runs, given).metrics)
+        return known[key]
+
+    return of_first
+
+
+def _of(cell: Benchmark) -> str:
+    measure = cell.measure
+    return f", up to {measure.most_runs}" if measure.precision else f" of {measure.processes}"
 
 
 def _measure(
@@ -127,7 +134,7 @@ def _tell_power(result: RunResult, progress: Progress) -> None:
     windows = result.energy.windows if isinstance(result, InferenceResult) else ()
     powers = {window.scope: window.power_w for window in reversed(windows)}
     if scope := widest_scope(set(powers)):
-        progress.power(powers[scope], scope)
+        progress.power(Watts(powers[scope], scope))
 
 
 def _run(

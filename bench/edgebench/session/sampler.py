@@ -13,7 +13,9 @@ import msgspec
 
 from edgebench.errors import ReportError
 from edgebench.machine.child import PARENT
+from edgebench.machine.readers import SeriesInfo
 from edgebench.machine.sampling import SamplerHead, SamplerJob
+from edgebench.report.metric import Watts, widest
 from edgebench.report.records import (
     DiscardedRecord,
     FailedRecord,
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 MODULE = "edgebench.machine.sampling"
 STOP_S = 2.0
+# The first line and a sample are far shorter.
+_HEAD_BYTES, _TAIL_BYTES = 2**20, 2**14
 _ROW = msgspec.json.Decoder(tuple[float | None, ...])
 # The steps of a session after which its samples so far are put on disk.
 STEPS = (IdleRecord, PreparedRecord, RunRecord, DiscardedRecord, LostRecord, FailedRecord)
@@ -61,6 +65,7 @@ class Recording:
         self._file = -1
         self._read_to = 0
         self._head: SamplerHead | None = None
+        self._infos: tuple[SeriesInfo, ...] | None = None
 
     def step(self, record: AnyRecord) -> None:
         """Begin with the first record of each part of a session; after a step, put the samples so far on disk."""
@@ -68,6 +73,23 @@ class Recording:
             self.begin()
         elif isinstance(record, STEPS) and self._file >= 0:
             self._keep(self._file, self._process)
+
+    def power(self) -> Watts | None:
+        """Return the latest power of the widest scope, for whoever watches; it may be asked for at any moment."""
+        if (file := self._file) < 0:
+            return None
+        with contextlib.suppress(msgspec.DecodeError, OSError):
+            if self._infos is None:
+                head = os.pread(file, _HEAD_BYTES, 0).partition(b"\n")[0]
+                self._infos = msgspec.json.decode(head, type=SamplerHead).series
+            size = os.fstat(file).st_size
+            line = os.pread(file, _TAIL_BYTES, max(0, size - _TAIL_BYTES)).splitlines()[-1]
+            # The first value of a sample is its time.
+            powers = zip(self._infos, _ROW.decode(line)[1:], strict=True)
+            known = {info.scope or "": value for info, value in powers if info.name == "power_w" and value is not None}
+            if (label := widest(known)) is not None:
+                return Watts(known[label], label)
+        return None
 
     def close(self) -> None:
         """Stop the sampler; the samples since the last step go on disk as well. Idempotent."""

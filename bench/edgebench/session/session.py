@@ -28,8 +28,10 @@ from edgebench.report.records import EndRecord, IdleRecord, ResumedRecord, Start
 from edgebench.session.ground import same_bundle, same_ground, weights_digest
 from edgebench.session.options import Options, Progress
 from edgebench.session.preparation import prepare_all
-from edgebench.session.rounds import measure_all
+from edgebench.session.roofs import measure_roofs
+from edgebench.session.rounds import measure_all, widths_in
 from edgebench.session.sampler import recorded
+from edgebench.session.schedule import ahead
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Plan
@@ -72,6 +74,7 @@ def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
         # A session that could not even start (a probe that does not exist) leaves no journal behind.
         stack.callback(lambda: None if log.records else journal.remove())
         recording = stack.enter_context(recorded(log, plan.resources_hz, options.probes))
+        progress.meter(recording.power)
         with interrupts.once():
             end = _run(plan, options, log, progress)
             interrupts.no_more()
@@ -112,9 +115,11 @@ def _run(plan: Plan, options: Options, log: Log, progress: Progress) -> _End:
         if log.start is None:
             raise
         return _End(interrupted=True, stopped="interrupted")
+    progress.expect(ahead(plan, log, widths_in(log), prepared=options.bundle is not None))
     try:
         idle(plan, options, log, progress, "before")
         artifacts = prepare_all(plan, options, log, progress)
+        measure_roofs(plan, options, log, progress)
         measure_all(plan, options, artifacts, log, progress)
         idle(plan, options, log, progress, "after")
     except KeyboardInterrupt:
@@ -180,9 +185,10 @@ def idle(plan: Plan, options: Options, log: Log, progress: Progress, when: Liter
     """Measure idle power once, where a probe is; without one there is nothing to wait for."""
     if log.start is None or not log.start.probes or not plan.idle_s or log.idle(when):
         return
-    progress.step("idle", f"idle power {when} the load, {plan.idle_s:g} s")
+    progress.step("idle", f"idle power {when} the load, {plan.idle_s:g} s", f"idle {when}")
     with opened(options.probes) as probes:
         begun_s = time.monotonic()
         powers, failed = measure_idle(probes, plan.idle_s, when)
     clock = Clock(started_s=begun_s, finished_s=time.monotonic())
     log.add(IdleRecord(when=when, powers=powers, failed=failed, clock=clock))
+    progress.advance(f"idle {when}")

@@ -21,6 +21,10 @@ WEIGHT_SCALE = 0.001
 OUTPUT_SCALE = 0.05
 
 
+# The scalar of STREAM's triad, a = b + 3 c.
+TRIAD_FACTOR = 3.0
+
+
 _SEED = 42
 
 

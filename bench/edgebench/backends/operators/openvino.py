@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.boundary import refusals
 from edgebench.backends.openvino import compile_model
-from edgebench.backends.operators.grid import ACTIVATION_SCALE, OUTPUT_SCALE, WEIGHT_SCALE, integer_weights
+from edgebench.backends.operators.grid import (
+    ACTIVATION_SCALE,
+    OUTPUT_SCALE,
+    TRIAD_FACTOR,
+    WEIGHT_SCALE,
+    integer_weights,
+)
 
 if TYPE_CHECKING:
     from edgebench.backends.openvino import OpenVINOModel
@@ -48,6 +54,9 @@ def _graph(operator: Operator, *, int8: bool) -> tuple[list[Any], list[Any]]:
         half = [*operator.shape[:-1], operator.shape[-1] // 2]
         halves = [op.parameter(half, kind, name=name) for name in ("x", "x2")]
         return [op.concat(halves, len(half) - 1)], halves
+    if operator.kind == "triad":
+        pair = [op.parameter(list(operator.shape), np.float32, name=name) for name in ("b", "c")]
+        return [op.add(pair[0], op.multiply(pair[1], op.constant(np.float32(TRIAD_FACTOR))))], pair
     source = op.parameter(list(operator.shape), kind, name="x")
     data = _from_u8(source) if int8 else source
     result = _compute(operator, data, int8=int8)

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.base import LoadSpec, TensorSpec
 from edgebench.backends.boundary import refusals
-from edgebench.backends.operators.grid import ACTIVATION_SCALE, OUTPUT_SCALE, WEIGHT_SCALE, integer_weights
+from edgebench.backends.operators.grid import (
+    ACTIVATION_SCALE,
+    OUTPUT_SCALE,
+    TRIAD_FACTOR,
+    WEIGHT_SCALE,
+    integer_weights,
+)
 from edgebench.backends.torch import wrap_module
 from edgebench.compress.quiet import quiet
 from edgebench.errors import BackendError
@@ -37,14 +43,16 @@ def make_torch(operator: Operator, precision: str, threads: int) -> TorchModel:
         run = _int8(operator) if int8 else _fp32(operator)
     dtype = "uint8" if int8 and operator.kind == "copy" else "float32"
     spec = LoadSpec(Path(operator.name), "torch", threads, precision)
-    return wrap_module(run, [TensorSpec("x", operator.shape, dtype)], spec, prepare=_prepare(operator, int8=int8))
+    names = ("b", "c") if operator.kind == "triad" else ("x",)
+    inputs = [TensorSpec(name, operator.shape, dtype) for name in names]
+    return wrap_module(run, inputs, spec, prepare=_prepare(operator, int8=int8))
 
 
 def _prepare(operator: Operator, *, int8: bool) -> Callable[[torch.Tensor], torch.Tensor]:
     import torch
 
     def prepare(tensor: torch.Tensor) -> torch.Tensor:
-        if operator.kind == "copy":
+        if operator.kind in {"copy", "triad"}:
             return tensor
         if tensor.dim() == 4:
             tensor = tensor.contiguous(memory_format=torch.channels_last)
@@ -53,7 +61,7 @@ def _prepare(operator: Operator, *, int8: bool) -> Callable[[torch.Tensor], torc
     return prepare
 
 
-def _fp32(operator: Operator) -> Callable[[torch.Tensor], Any]:
+def _fp32(operator: Operator) -> Callable[..., Any]:
     import torch
     from torch.nn import functional
 
@@ -61,6 +69,9 @@ def _fp32(operator: Operator) -> Callable[[torch.Tensor], Any]:
         return lambda x: torch.fake_quantize_per_tensor_affine(x, ACTIVATION_SCALE, 0, 0, 255)
     if operator.kind in {"copy", "pool"}:
         return _any_precision(operator)
+    if operator.kind == "triad":
+        target = torch.empty(operator.shape)
+        return lambda b, c: torch.add(b, c, alpha=TRIAD_FACTOR, out=target)
     weights = torch.from_numpy(integer_weights(operator)).float() * WEIGHT_SCALE
     if operator.kind == "matmul":
         return lambda x: functional.linear(x, weights)

@@ -10,12 +10,13 @@ from edgebench.render.charts.pareto import Candidate, Standing, standings
 from edgebench.render.charts.plot import Axis, Dot, Key, Path, Plot, apart, down
 from edgebench.render.charts.scale import LOG_FROM, scale
 from edgebench.render.charts.words import on_axis, words_of
-from edgebench.report.catalogue import Better, info_of
+from edgebench.report.catalogue import METRICS, Better, Wins, info_of
 from edgebench.report.model import Benchmark
 
-COSTS = ("latency_s", "energy_gross_j", "size_bytes")
-# The first that a benchmark has is what its task is judged by; agreement with FP32 where there is no labelled data.
-QUALITIES = ("accuracy_top1", "map50", "miou", "loss", "agreement_top1", "agreement_cosine")
+# What the best in each cost is called: the catalogue says which metrics win it, the first that a group has counts.
+COSTS: tuple[Wins, ...] = ("fastest", "most frugal", "smallest")
+# Where there is no labelled data, agreement with FP32 stands for the quality.
+AGREEMENT = ("agreement_top1", "agreement_cosine")
 HEIGHT = 230.0
 # So many marks are numbered, those of the front first.
 _NUMBERED = 12
@@ -25,7 +26,7 @@ def trade_offs(benchmarks: Sequence[Benchmark]) -> list[Plot]:
     """Return the drawings of all benchmarks that have a quality and a cost, task by task."""
     groups: dict[tuple[str, ...], list[Benchmark]] = {}
     for row in benchmarks:
-        quality = next((name for name in QUALITIES if name in row.metrics), None)
+        quality = next((name for name in (*_winning("most accurate"), *AGREEMENT) if name in row.metrics), None)
         if quality is not None:
             same = tuple(str(row.params.get(key, "")) for key in ("task", "data", "batch"))
             groups.setdefault((quality, *same), []).append(row)
@@ -33,11 +34,16 @@ def trade_offs(benchmarks: Sequence[Benchmark]) -> list[Plot]:
 
 
 def _of_group(rows: Sequence[Benchmark], quality: str, several: bool) -> Iterator[Plot]:  # noqa: FBT001
-    for cost in COSTS:
+    for wins in COSTS:
+        cost = next((name for name in _winning(wins) if sum(name in row.metrics for row in rows) > 1), "")
         shown = [row for row in rows if cost in row.metrics]
         # Joules of two scopes are no axis.
         if len(shown) > 1 and len({row.metrics[cost].scope for row in shown}) == 1:
             yield trade_off(shown, cost, quality, several=several)
+
+
+def _winning(wins: Wins) -> list[str]:
+    return [name for name, info in METRICS.items() if info.wins == wins]
 
 
 def trade_off(rows: Sequence[Benchmark], cost: str, quality: str, *, several: bool = False) -> Plot:

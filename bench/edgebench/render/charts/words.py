@@ -6,30 +6,13 @@ import re
 from collections.abc import Callable
 from functools import partial
 
+from edgebench.render.cells import is_share, unit_of
 from edgebench.render.units import quantity, share
-from edgebench.report.catalogue import METRICS
-
-# Metrics of unit 1 that are a share of something, shown in per cent.
-SHARES = frozenset(
-    {
-        "accuracy_top1",
-        "agreement_top1",
-        "agreement_map50",
-        "map50",
-        "miou",
-        "pixel_accuracy",
-        "roofline_fraction",
-    }
-)
 
 
 def words_of(metric: str) -> Callable[[float], str]:
     """Return how a metric's values are said; of a metric that is not in the catalogue, as bare numbers."""
-    name = metric.partition(".")[0]
-    if name in SHARES:
-        return share
-    info = METRICS.get(name)
-    return partial(_quantity, unit="1" if info is None else info.unit)
+    return share if is_share(metric) else partial(_quantity, unit=unit_of(metric))
 
 
 def on_axis(words: Callable[[float], str]) -> Callable[[float], str]:

@@ -26,11 +26,11 @@ class _Table:
     rows: list[list[_Cell]]
 
 
-def section_markup(section: Section) -> Markup:
-    """Return a section's body."""
+def section_markup(section: Section, title: str = "") -> Markup:
+    """Return a section's body; `title` names its tables where the section has none."""
     return filled_in(
         "section.html.j2",
-        title=section.title,
+        title=section.title or title,
         tables=[_table(filled(columns)) for columns in section.tables],
         bullets=section.bullets,
         notes=section.notes,

@@ -18,7 +18,7 @@ def study_sentence(report: Report) -> str | None:
         return None
     if set(verdicts) == {"not measured"}:
         return f"none of its {verdicts.total()} published effects was measured"
-    told = sorted(verdicts.items(), key=lambda pair: (pair[0].startswith(("cannot", "not measured")), pair[0]))
+    told = sorted(verdicts.items(), key=lambda pair: (pair[0].startswith(("cannot", "not measured")), "not" in pair[0]))
     return f"of its {verdicts.total()} published effects {', '.join(f'{count} {verdict}' for verdict, count in told)}"
 
 

@@ -1,23 +1,27 @@
-"""A verdict on a terminal: the answer first, failures first, then what it rests on."""
+"""A verdict on a terminal: the answer first, failures first, what passed in a line a metric, then what it rests on."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from edgebench.compare.verdict import Comparison, Finding, Verdict
 from edgebench.render.tables import Column, FittingTable
+from edgebench.render.units import NONE
 from edgebench.render.verdicts.text import (
     budget_text,
     by_severity,
     change_text,
     detectable_text,
     headline,
+    in_words,
     level_text,
     metric_title,
+    passed_lines,
     remarks,
     value_text,
-    verdict_text,
     whole_lines,
 )
 from edgebench.report.text import clean
@@ -29,51 +33,83 @@ _STYLES = {
     Verdict.IMPROVED: "bold green",
     Verdict.PASS: "bold green",
 }
-# More rows than this nobody reads; what is left out passed, and --format json has it.
+_TITLES = {
+    Verdict.REGRESSED: "Regressed",
+    Verdict.INCOMPARABLE: "Cannot be compared",
+    Verdict.INCONCLUSIVE: "Inconclusive",
+    Verdict.IMPROVED: "Improved",
+    Verdict.PASS: "Passed",
+}
+# More rows of one verdict than this nobody reads; --format json has them.
 _ROWS = 80
 
 
-def verdict_table(comparison: Comparison) -> RenderableType:
-    """Return the whole verdict."""
+def verdict_table(comparison: Comparison, *, everything: bool = False) -> RenderableType:
+    """Return the whole verdict; what passed is a line a metric, or rows where `everything` asks for them."""
     parts: list[RenderableType] = [Text(clean(headline(comparison)), style=_STYLES[comparison.verdict])]
     parts.append(Text(clean(f"base {comparison.base.label}, head {comparison.head.label}"), style="dim"))
     if comparison.common:
-        parts.append(Text("all cells: " + clean(", ".join(f"{k} {v}" for k, v in comparison.common)), style="dim"))
+        parts.append(Text("all: " + clean(", ".join(f"{k} {v}" for k, v in comparison.common)), style="dim"))
     parts += [Text(clean(line)) for line in whole_lines(comparison)]
     parts += [_hard(comparison)] if comparison.hard else []
-    shown = by_severity(comparison.findings)
-    rows = shown[:_ROWS]
-    if rows:
-        parts += [Text(), FittingTable(_columns(rows))]
-    if left_out := shown[_ROWS:]:
-        failed = sum(finding.verdict not in {Verdict.PASS, Verdict.IMPROVED} for finding in left_out)
-        parts.append(Text(f"and {len(left_out)} more, {failed} of them not passed: --format json has all", style="dim"))
-    # The column "could find" says it of what is inconclusive.
-    reasons = [finding for finding in rows if finding.reason and finding.verdict is not Verdict.INCONCLUSIVE]
-    if reasons:
-        parts += [Text(), *(_bullet(text) for text in dict.fromkeys(map(_why, reasons)))]
-    for title, lines in (("beside it", remarks(comparison)), ("assumed", list(comparison.assumptions))):
+    found = by_severity(comparison.findings)
+    folded = [] if everything else [finding for finding in found if _passed(finding)]
+    for verdict, title in _TITLES.items():
+        rows = [finding for finding in found if finding.verdict is verdict and (everything or not _passed(finding))]
+        if rows:
+            parts += [Text(), Text(title, style=_STYLES[verdict]), *_table(rows)]
+    if folded:
+        parts += [Text(), Text("Passed, --all shows each", style=_STYLES[Verdict.PASS])]
+        parts += [_bullet(line) for line in passed_lines(folded)]
+    assumed = [in_words(line) for line in comparison.assumptions]
+    for title, lines in (("Beside it", remarks(comparison)), ("Assumed", assumed)):
         if lines:
             parts += [Text(), Text(title, style="bold"), *(_bullet(line) for line in lines)]
     return Group(*parts)
 
 
-def _columns(rows: list[Finding]) -> list[Column]:
-    def column(header: str, cells: list[str], *, left: bool = False) -> Column:
-        return Column(header, tuple(map(clean, cells)), justify="left" if left else "right")
+def _passed(finding: Finding) -> bool:
+    """Tell whether a finding needs no row of its own: it passed, and is not worse."""
+    return finding.verdict is Verdict.PASS and not finding.worse
 
-    history = [column("vs history [95 %]", list(map(level_text, rows)))] if any(row.level for row in rows) else []
+
+def _table(rows: Sequence[Finding]) -> Iterator[RenderableType]:
+    yield FittingTable(_columns(rows[:_ROWS]))
+    if len(rows) > _ROWS:
+        yield Text(f"and {len(rows) - _ROWS} more: --format json has all", style="dim")
+
+
+def _columns(rows: Sequence[Finding]) -> list[Column]:
+    def column(header: str, cells: list[str], *, left: bool = False, below: bool = False) -> Column:
+        return Column(header, tuple(cells), justify="left" if left else "right", below=below)
+
     return [
-        column("benchmark", [finding.cell for finding in rows], left=True),
+        column("benchmark", [clean(finding.cell) for finding in rows], left=True),
         column("metric", [metric_title(finding.metric) for finding in rows], left=True),
-        column("verdict", list(map(verdict_text, rows)), left=True),
-        column("change [95 %]", [change_text(finding) for finding in rows]),
-        column("base", [value_text(finding.base, finding) for finding in rows]),
-        column("head", [value_text(finding.head, finding) for finding in rows]),
-        *history,
+        column("change [95 %]", [_broken(change_text(finding)) for finding in rows]),
+        column("vs history\n[95 %]", [_broken(level_text(finding)) for finding in rows]),
+        column("base → head", list(map(_both, rows))),
         column("budget", [budget_text(finding) for finding in rows]),
-        column("could find", [detectable_text(finding) for finding in rows]),
+        column("could\nfind", [detectable_text(finding) for finding in rows]),
+        column("why", list(map(_why, rows)), below=True),
     ]
+
+
+def _both(finding: Finding) -> str:
+    if finding.base is None and finding.head is None:
+        return NONE
+    return f"{value_text(finding.base, finding)}\n→ {value_text(finding.head, finding)}"
+
+
+def _why(finding: Finding) -> str:
+    """Return the reason; that it cannot be told is what the column "could find" says of what is inconclusive."""
+    worse = "surely worse, and surely inside the budget" if finding.worse else ""
+    reason = "" if finding.verdict is Verdict.INCONCLUSIVE else finding.reason or ""
+    return clean("; ".join(part for part in (worse, reason) if part))
+
+
+def _broken(text: str) -> str:
+    return text.replace(" [", "\n[")
 
 
 def _hard(comparison: Comparison) -> RenderableType:
@@ -84,10 +120,6 @@ def _hard(comparison: Comparison) -> RenderableType:
         Column("head", tuple(clean(entry.head) for entry in rows), justify="left", wrap=True),
     ]
     return Group(Text(), FittingTable(columns))
-
-
-def _why(finding: Finding) -> str:
-    return f"{finding.cell}, {metric_title(finding.metric)}: {finding.reason}"
 
 
 def _bullet(text: str) -> Text:

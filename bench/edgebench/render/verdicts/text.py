@@ -9,6 +9,7 @@ from edgebench.compare.policy import PERCENTILES
 from edgebench.compare.verdict import Comparison, Finding, Verdict
 from edgebench.render.cells import title
 from edgebench.render.units import NONE, points, quantity, share, signed
+from edgebench.report.catalogue import METRICS
 from edgebench.report.text import clean
 
 ORDER = (Verdict.REGRESSED, Verdict.INCOMPARABLE, Verdict.INCONCLUSIVE, Verdict.IMPROVED, Verdict.PASS)
@@ -83,7 +84,7 @@ def headline(comparison: Comparison) -> str:
         return f"{verdict}: the two reports are not of the same system ({comparison.hard[0].field} differs)"
     if not comparison.findings:
         return f"{verdict}: the two have no metric of any benchmark in common"
-    parts = [f"{counts[name]} {_word(name)}" for name in ORDER if counts[name]]
+    parts = [f"{counts[name]} {_word(name)}{_most(comparison, name)}" for name in ORDER if counts[name]]
     if worse := sum(finding.worse for finding in comparison.findings):
         parts[-1] += f" ({worse} of them worse, inside the budget)"
     if comparison.removed:
@@ -92,13 +93,48 @@ def headline(comparison: Comparison) -> str:
     more = ""
     if verdict is Verdict.INCONCLUSIVE and comparison.exit_code == 0:
         more = " (inconclusive is allowed)"
-    told = [f"{', '.join(parts)} in {cells} benchmark{'' if cells == 1 else 's'}{more}"]
+    told = [f"{', '.join(parts)} in {_benchmarks(cells)}{more}"]
     told += [f"{line.verdict} as a whole: {metric_title(line.metric)}" for line in _failed(comparison)]
     if found := _findable(comparison):
         told.append(found)
     if comparison.cautions:
         told.append(f"the reports warn of {', '.join(comparison.cautions)}")
     return f"{verdict}: {'; '.join(told)}"
+
+
+def _most(comparison: Comparison, verdict: Verdict) -> str:
+    """Return which of the regressed changed most."""
+    if verdict is not Verdict.REGRESSED:
+        return ""
+    worst = next(one for one in by_severity(comparison.findings) if one.verdict is verdict)
+    return f" (most: {clean(worst.cell, 200)}, {metric_title(worst.metric)} {change_text(worst)})"
+
+
+def passed_lines(findings: Sequence[Finding]) -> list[str]:
+    """Return a line a metric of what passed: how many benchmarks, and between which changes they lie."""
+    by_metric: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_metric.setdefault(finding.metric, []).append(finding)
+    return [
+        f"{metric_title(metric)}: {_benchmarks(len(group))}, {_between(group)}" for metric, group in by_metric.items()
+    ]
+
+
+def _between(group: Sequence[Finding]) -> str:
+    known = sorted(finding.change for finding in group if finding.change is not None)
+    if not known or known[0] == known[-1] == 0:
+        return "unchanged"
+    digits = 2 if group[0].absolute else 1
+    low, high = (signed(100 * change, digits) for change in (known[0], known[-1]))
+    unit = "points" if group[0].absolute else "%"
+    return f"changed by {low} {unit}" if low == high else f"changed by {low} to {high} {unit}"
+
+
+def in_words(line: str) -> str:
+    """Return a sentence that begins with a metric's name in the report, with what people call it."""
+    name, colon, rest = line.partition(":")
+    known = name.partition(".")[0] in METRICS
+    return f"{metric_title(name)}{colon}{rest}" if known else line
 
 
 def whole_lines(comparison: Comparison) -> list[str]:
@@ -149,6 +185,10 @@ def remarks(comparison: Comparison) -> list[str]:
         lines.append(f"added (in head only): {names_text(comparison.added)}")
     lines += [f"{entry.field}: {entry.base} → {entry.head}" for entry in comparison.soft]
     return [clean(line) for line in [*lines, *comparison.notes]]
+
+
+def _benchmarks(count: int) -> str:
+    return f"{count} benchmark{'' if count == 1 else 's'}"
 
 
 def _word(verdict: Verdict) -> str:

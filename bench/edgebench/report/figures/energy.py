@@ -161,22 +161,23 @@ def _probe_energy(
 ) -> None:
     """Gross and net J/inference and power of one probe: each figure with 1 sigma of its mean, withheld above the limit.
 
-    The random part of the mean falls with the number of windows; the idle power is one measurement for all of them.
+    What measuring adds falls with the number of windows, what runs differ by with the number of runs; the idle power is
+    one measurement for all of them.
     """
     windows = [window for run in runs for window in run]
     whole = whole_window(windows)
     passes = sum(window.passes for window in windows)
     probe, scope, systematic = windows[0].probe, windows[0].scope, whole.systematic_j / passes
     gross = [[joules_a_pass(window) for window in run] for run in runs]
-    spread = stdev([value for run in gross for value in run]) / math.sqrt(len(windows)) if len(windows) > 1 else 0.0
-    parts = {name: part / passes for name, part in whole.parts.items()} | {"spread": spread}
+    cause, apart = _apart(gross)
+    parts = {name: part / passes for name, part in whole.parts.items()} | {cause: apart}
     # The mean time of a pass in each window: energy over it is power, whatever the latency was at another moment.
     pass_s = [[window.pass_s for window in run] for run in runs]
     _, sigma = per_inference(whole, passes)
     figure = metric_from_runs(
         "energy_gross_j",
         gross,
-        uncertainty=math.hypot(sigma, spread),
+        uncertainty=math.hypot(sigma, apart),
         parts=parts,
         pass_s=pass_s,
         windows={"samples": whole.samples, "max_gap_s": whole.max_gap_s, "coverage": whole.coverage},
@@ -197,13 +198,25 @@ def _probe_energy(
     figure = metric_from_runs(
         "energy_net_j",
         net,
-        uncertainty=math.hypot(sigma, spread),
+        uncertainty=math.hypot(sigma, apart),
         parts=parts,
         scope=scope,
         probe=probe,
         systematic=systematic,
     )
     _give(f"energy_net_j.{label}", figure, sigma, cell.measure.energy_limit, found, missing)
+
+
+def _apart(runs: Sequence[Sequence[float]]) -> tuple[str, float]:
+    """Return what a figure is unsure by as its runs differ (``runs``), 1 sigma of their mean.
+
+    Windows of one process follow each other and are no independent runs: only where there is a single run do they
+    stand in (``windows``), and then tell nothing of another run.
+    """
+    cause, values = "runs", [fmean(run) for run in runs]
+    if len(values) == 1:
+        cause, values = "windows", list(runs[0])
+    return cause, stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
 def _idle_power(idle: Sequence[IdlePower]) -> tuple[float, float]:

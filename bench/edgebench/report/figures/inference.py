@@ -10,6 +10,7 @@ from edgebench.measure.results import InferenceResult
 from edgebench.report.figures.energy import energy
 from edgebench.report.figures.given import Figures, Given
 from edgebench.report.figures.quality import accuracy, quality_metrics
+from edgebench.report.figures.roofline import roofline
 from edgebench.report.metric import Metrics, Reasons, metric_from_runs, single_value, widest
 from edgebench.report.quantity import Missing, Passes
 from edgebench.report.records import of_kind
@@ -26,7 +27,10 @@ MODEL_PHASES = frozenset({"build", "pretrain", "initialise", "train", "re-estima
 
 def figures(cell: Benchmark, runs: Sequence[RunRecord], given: Given) -> Figures:
     """Return the figures of a finished benchmark of kind ``inference`` or ``operator``."""
-    return Figures(*metrics(cell, of_kind(runs, InferenceResult), given.artifact, given.idle, given.start))
+    results = of_kind(runs, InferenceResult)
+    found, missing = metrics(cell, results, given.artifact, given.idle, given.start)
+    work = roofline(cell, results, given, found, missing)
+    return Figures(found, missing, {} if work is None else {"roofline": work})
 
 
 def metrics(

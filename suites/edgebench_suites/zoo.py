@@ -74,6 +74,7 @@ _OTHER_TASKS = (
     # One set of weights, measured in two ways.
     _own("byte_gpt_prefill", "byte_gpt", "arXiv:2104.09864", "language", "width_mult"),
     _own("byte_gpt_decode", "byte_gpt", "arXiv:2104.09864", "language-step", "width_mult"),
+    _own("byte_llama", "byte_llama", "arXiv:2302.13971", "generation", "width_mult"),
 )
 
 MODELS: dict[str, ModelInfo] = {
@@ -152,6 +153,8 @@ def _other_network(info: ModelInfo, torchvision: ModuleType, classes: int, width
         return networks.vit_tiny(torchvision, classes)
     if info.builder == "byte_gpt":
         return networks.byte_gpt(classes, width_mult)
+    if info.builder == "byte_llama":
+        return networks.byte_llama(classes, width_mult)
     if info.task == "detection":
         return networks.raw_detector(torchvision, info.builder, classes)
     if info.task == "segmentation":

@@ -51,6 +51,7 @@ LATE: dict[tuple[str, str], str] = {
     ("edgebench.ab.entry", "edgebench.ab.rerun"): "a side that is asked for its plan measures nothing",
     ("edgebench.measure.worker", "edgebench.backends.operators.operators"): "a worker that runs a model",
     ("edgebench.measure.worker", "edgebench.measure.quality"): "every run but the one that is scored",
+    ("edgebench.measure.worker", "edgebench.measure.reading"): "every run but those of a language model",
     ("edgebench.ab.entry", "edgebench.ab.side"): "pydantic, in a run that is measured",
     ("edgebench_probes.catalogue.power", "edgebench_probes.meters"): "meters, where none is looked for",
     ("edgebench.backends.torch", "edgebench.compress.checkpoint"): "NumPy, when a backend is only chosen",
@@ -71,6 +72,8 @@ RUNTIMES = frozenset(
         "tensorrt",
         "ai_edge_litert",
         "litert_torch",
+        "llama_cpp",
+        "gguf",
     ]
 )
 SLOW_TO_IMPORT = RUNTIMES | frozenset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 from tests.golden.make_sample import SAMPLE
 from tests.golden.many import many
+from tests.unit.reports import suite
 
+from edgebench.commands.main import main
 from edgebench.render.html import page
 from edgebench.report.io import read_report
 
@@ -48,10 +51,18 @@ def browser() -> Iterator[Browser]:
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     report = read_report(SAMPLE)
-    written = {}
-    for name, text in (("sample", page(report)), ("many", page(many(report, 100)))):
-        written[name] = folder / f"{name}.html"
-        written[name].write_text(text, encoding="utf-8")
+    written = {name: folder / f"{name}.html" for name in ("sample", "many", "several", "verdict", "trend")}
+    written["sample"].write_text(page(report), encoding="utf-8")
+    written["many"].write_text(page(many(report, 100)), encoding="utf-8")
+    past = [folder / f"{day}.json" for day in range(1, 10)]
+    for day, path in enumerate(past, start=1):
+        made = suite(day, cells=3, slower={1: 1.3 if day > 5 else 1.0}, created=f"2026-02-0{day}T00:00:00Z")
+        path.write_text(json.dumps(made), encoding="utf-8")
+    first, last = str(past[0]), str(past[-1])
+    # As users make them; a command that shows a table as well still does.
+    assert main(["show", first, last, "--html", str(written["several"])]) == 0
+    assert main(["compare", first, last, "--html", str(written["verdict"])]) == 1
+    assert main(["trend", str(folder), "--html", str(written["trend"])]) == 0
     return written
 
 
@@ -78,9 +89,11 @@ def names(page: Page, table: int = 0) -> list[str]:
     return [text.strip() for text in rows.all_inner_texts()]
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_nobody_is_shut_out(browser: Browser, files: dict[str, Path], dark: bool) -> None:  # noqa: FBT001
-    opened = Opened(browser, files["sample"], dark=dark)
+@pytest.mark.parametrize(
+    ("name", "dark"), [("sample", False), ("sample", True), ("verdict", False), ("verdict", True), ("trend", False)]
+)
+def test_nobody_is_shut_out(browser: Browser, files: dict[str, Path], name: str, dark: bool) -> None:  # noqa: FBT001
+    opened = Opened(browser, files[name], dark=dark)
     # What differs in the dark is colour only; the rest of the rules would say the same again.
     rules = ["color-contrast"] if dark else ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
     found = Axe().run(opened.page, options={"runOnly": rules})
@@ -136,14 +149,14 @@ def test_words_and_clicks_filter_rows(browser: Browser, files: dict[str, Path]) 
     assert opened.amiss == []
 
 
-@pytest.mark.parametrize("name", ["sample", "many"])
+@pytest.mark.parametrize("name", ["sample", "many", "several", "verdict", "trend"])
 def test_a_phone_shows_it_all_in_letters_that_can_be_read(browser: Browser, files: dict[str, Path], name: str) -> None:
     opened = Opened(browser, files[name], width=PHONE)
     small = [one for one in opened.page.evaluate(TEXT) if one["size"] < LEAST - 0.01]
     assert small == []
     assert opened.page.evaluate("document.documentElement.scrollWidth") == PHONE
     # A wide table scrolls, and its first column stays.
-    region = opened.page.locator("section#inference .wide")
+    region = opened.page.locator(".wide", has=opened.page.locator("table.data")).first
     region.evaluate("one => one.scrollLeft = 200")
     first = region.locator("tbody th").first.bounding_box()
     outer = region.bounding_box()
@@ -165,7 +178,7 @@ def test_the_contents_lead_to_every_chapter(browser: Browser, files: dict[str, P
     assert opened.page.locator("section#this-report h2").is_visible()
 
 
-@pytest.mark.parametrize("name", ["sample", "many"])
+@pytest.mark.parametrize("name", ["sample", "many", "several", "verdict", "trend"])
 def test_paper_holds_it_whole(browser: Browser, files: dict[str, Path], name: str) -> None:
     opened = Opened(browser, files[name], width=PAPER, dark=True)
     opened.page.emulate_media(media="print")
@@ -204,3 +217,37 @@ def test_the_policy_lets_nothing_else_run(browser: Browser, files: dict[str, Pat
 
 def test_a_hundred_benchmarks_are_one_small_file(files: dict[str, Path]) -> None:
     assert files["many"].stat().st_size < 1_500_000
+
+
+def test_a_verdict_s_page_says_it_first_and_shows_where(browser: Browser, files: dict[str, Path]) -> None:
+    opened = Opened(browser, files["verdict"])
+    assert opened.page.locator("h1").inner_text().startswith("REGRESSED: ")
+    assert opened.page.locator(".answer p").first.inner_text().startswith("REGRESSED: 2 regressed")
+    opened.page.get_by_role("button", name="PASS", exact=True).click()
+    shown = names(opened.page)
+    assert "cell1" in shown
+    lanes = opened.page.locator(".changes .REGRESSED")
+    assert lanes.count() == 2
+    zero, mark = (lanes.first.locator(part).bounding_box() for part in (".zero", "circle"))
+    assert zero is not None
+    assert mark is not None
+    # Slower is to the right of no change.
+    assert mark["x"] > zero["x"] + 20
+    assert opened.amiss == []
+
+
+def test_a_trend_s_page_marks_the_report_that_changed_it(browser: Browser, files: dict[str, Path]) -> None:
+    opened = Opened(browser, files["trend"])
+    assert "of 15 series changed" in opened.page.locator(".answer").inner_text()
+    drawing = opened.page.locator("figure.plot", has_text="cell1: latency")
+    changed = drawing.locator(".changed title")
+    assert changed.count() == 1
+    assert "2026-02-06" in (changed.first.text_content() or "")
+    assert drawing.locator("polyline.moment").count() == 1
+
+
+def test_reports_side_by_side_have_a_page(browser: Browser, files: dict[str, Path]) -> None:
+    opened = Opened(browser, files["several"])
+    heads = opened.page.locator("section#latency thead th").all_inner_texts()
+    assert [head.split()[0] for head in heads[1:]] == ["2026-02-01", "2026-02-09"]
+    assert opened.page.locator("section#quality-against-cost figure").count() == 3

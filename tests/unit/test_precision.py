@@ -25,7 +25,8 @@ from edgebench.report.assemble import assemble
 from edgebench.report.intervals import interval
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
-from edgebench.report.precision import told
+from edgebench.report.metric import metric_from_runs
+from edgebench.report.precision import half_width, told
 from edgebench.report.records import EndRecord, FailedRecord
 from edgebench.session.rounds import widths_in
 from edgebench.session.schedule import Turn, ahead, turns
@@ -248,3 +249,11 @@ def test_the_dry_run_shows_the_bounds(suite: str, capsys: pytest.CaptureFixture[
     assert "6-40" in shown
     assert "until every interval is within ±1 %, for 3 min of measuring at most" in shown
     assert main(["suite", suite, "--dry-run", "--precision", "1%", "--processes", "3"]) == 2
+
+
+def test_what_is_systematic_in_joules_does_not_keep_the_rounds_going() -> None:
+    runs = [[1.0 + 0.001 * step] for step in (0, 3, 1, 4, 2, 5)]
+    exact, meter = (metric_from_runs("energy_gross_j", runs, systematic=systematic) for systematic in (None, 0.05))
+    assert meter.ci95 is not None
+    assert meter.ci95[1] - meter.ci95[0] > 0.15
+    assert half_width(meter) == half_width(exact)

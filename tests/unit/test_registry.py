@@ -28,9 +28,15 @@ from edgebench.plan.load import load_plan
 from edgebench.plan.skips import skips
 from edgebench.plan.suitefile import Recipe
 from edgebench.plan.targets import carried, target_of, wanted
+from edgebench_suites.zoo import task_of
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 VARIANTS = ("baseline", *(f"{name}40" if step.takes_percent else name for name, step in STEPS.items()))
+
+
+def refused(model: str) -> set[str]:
+    """The variants that a model's task has no recipe for."""
+    return {f"{name}40" if STEPS[name].takes_percent else name for name in task_of(model).refuses}
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +44,12 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A suite of every kind, backend, variant and precision that can be written down."""
     lines = ['name = "everything"', "[measure]", "sustained_s = 10.0"]
     for kind in KINDS.values():
-        subject = '["mobilenet_v2"]' if kind.subject == "model" else '["maxpool", "copy-cache"]'
+        model = "byte_llama" if kind.generates else "mobilenet_v2"
+        subject = f'["{model}"]' if kind.subject == "model" else '["maxpool", "copy-cache"]'
         lines += ["[[benchmark]]", f'kind = "{kind.name}"', f"{kind.subject} = {subject}"]
         lines += [f"backend = {list(BACKENDS)}", f"isa = {list(ISA_ENVIRONMENT)}", f"precision = {list(PRECISIONS)}"]
-        lines += [f"variant = {list(VARIANTS)}"] if kind.subject == "model" else []
+        variants = [name for name in VARIANTS if name not in refused(model)]
+        lines += [f"variant = {variants}"] if kind.subject == "model" else []
     path = tmp_path_factory.mktemp("suite") / "everything.toml"
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
@@ -63,7 +71,8 @@ def test_every_combination_has_an_estimate_a_target_and_perhaps_a_reason(everyth
         for kind in KINDS
         for backend in BACKENDS
         # Only what is exported and built has a making to measure.
-        if kind != "compress" or FAMILIES[row_of(backend).family].export is not None
+        if (kind != "compress" or FAMILIES[row_of(backend).family].export is not None)
+        and (row_of(backend).decoder if KINDS[kind].generates else kind == "operator" or row_of(backend).passes)
     }
     reasons = skips(plan)
     for cell in plan.benchmarks:
@@ -106,7 +115,15 @@ def test_a_quantised_variant_needs_the_familys_tool_and_the_backends_arithmetic(
     able = {step: [name for name in BACKENDS if can_hold(name, step)] for step in ("prune40", "ptq-dynamic", "fp16")}
     assert able["prune40"] == list(BACKENDS)
     assert able["ptq-dynamic"] == ["torch", "litert"]
-    assert able["fp16"] == ["torch-cuda", "openvino", "onnxruntime", "onnxruntime-cuda", "litert", "tensorrt"]
+    assert able["fp16"] == [
+        "torch-cuda",
+        "openvino",
+        "onnxruntime",
+        "onnxruntime-cuda",
+        "litert",
+        "llama.cpp",
+        "tensorrt",
+    ]
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -302,6 +302,8 @@ def test_every_name_of_the_design_is_registered() -> None:
     assert {name for name, info in METRICS.items() if info.better == "higher"} == {
         *(
             "throughput_per_s",
+            "prefill_tokens_per_s",
+            "decode_tokens_per_s",
             "accuracy_top1",
             "roofline_fraction",
             "operations_per_s",

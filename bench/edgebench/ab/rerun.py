@@ -22,5 +22,5 @@ def answer_run(question: RunQuestion, started_s: float) -> Answer:
         timing = msgspec.structs.replace(job.timing, loops=question.loops)
         job = msgspec.structs.replace(job, timing=timing)
     if not question.first:
-        job = msgspec.structs.replace(job, describe=False, evaluate=None)
+        job = msgspec.structs.replace(job, describe=False, evaluate=None, read=None)
     return attempted(job, started_s, measure)

@@ -30,6 +30,7 @@ from edgebench_probes.labels import labels_of
 if TYPE_CHECKING:
     from edgebench.ab.messages import RunQuestion, SideCell
     from edgebench.measure.messages import Job
+    from edgebench.measure.results import Requests, Window
     from edgebench.session.jobs import JobResult
 
 T = TypeVar("T", bound=Answer)
@@ -40,6 +41,8 @@ WARMER_C, LONGEST_WAIT_S = 3.0, 120.0
 # machine where so many were kept, waiting for quiet is over.
 MAX_REPEATS, MOST_KEPT = 3, 8
 _GREETING_LIMIT_S = 60.0
+_OF_WINDOWS = ("energy_gross_j", "power_w", "energy_per_prompt_token_j", "energy_per_generated_token_j")
+_OF_REQUESTS = ("time_to_first_token_s", "prefill_tokens_per_s", "decode_tokens_per_s", "time_per_token_s")
 _SINGLE = ("load_s", "compile_s", "first_inference_s", "peak_memory_bytes")
 
 
@@ -179,6 +182,30 @@ def ask(
     )
 
 
+def _windows(name: str, result: InferenceResult) -> Sequence[Window]:
+    """Return a run's windows; those of a language model's phase with tokens as passes."""
+    requests = result.requests
+    if name in {"energy_gross_j", "power_w"} or requests is None:
+        return result.energy.windows if name in {"energy_gross_j", "power_w"} else ()
+    prompt = name == "energy_per_prompt_token_j"
+    phase, tokens = (requests.prefill, requests.prompt) if prompt else (requests.decode, requests.generated - 1)
+    return [msgspec.structs.replace(window, passes=window.passes * tokens) for window in phase.windows]
+
+
+def of_requests(name: str, requests: Requests) -> Sequence[float]:
+    """Return a run's values of one speed of a language model, one a request."""
+    steps = requests.generated - 1
+    match name:
+        case "time_to_first_token_s":
+            return requests.prefill_s
+        case "prefill_tokens_per_s":
+            return [requests.prompt / seconds for seconds in requests.prefill_s]
+        case "decode_tokens_per_s":
+            return [steps / seconds for seconds in requests.decode_s]
+        case _:
+            return [seconds / steps for seconds in requests.decode_s]
+
+
 def run_sample(metric: str, result: InferenceResult) -> Sample | None:
     """Return one run's number of a measured metric, reduced as stored reports are; None where it has none."""
     name, _, suffix = metric.partition(".")
@@ -187,14 +214,16 @@ def run_sample(metric: str, result: InferenceResult) -> Sample | None:
     info = info_of(name)
     scope = probe = None
     numbers: Sequence[float] = ()
-    if name in {"energy_gross_j", "power_w"}:
-        windows = result.energy.windows
+    if name in _OF_WINDOWS:
+        windows = _windows(name, result)
         labels = labels_of((window.probe, window.scope) for window in windows)
         label = suffix or widest(labels.values())
         chosen = [window for window in windows if labels[window.probe, window.scope] == label]
         numbers = [window.power_w if name == "power_w" else joules_a_pass(window) for window in chosen]
         if chosen:
             probe, scope = chosen[0].probe, chosen[0].scope
+    elif result.requests is not None and name in _OF_REQUESTS:
+        numbers = of_requests(name, result.requests)
     elif suffix in PERCENTILES:
         numbers = [getattr(result.times, f"{suffix}_s")]
     elif name == "latency_s":

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from edgebench.measure.ledger import MadePhase
-from edgebench.measure.messages import Answer, EvaluateJob, Job, Message, ProbeSettings, Shapes
+from edgebench.measure.messages import Answer, EvaluateJob, Job, Message, ProbeSettings, ReadJob, Shapes
 from edgebench.measure.results import Quality
 from edgebench.report.records import ArtifactRecord
 from edgebench_suites.data.dataset import DataChoice
@@ -30,7 +30,10 @@ class OwnModel(Job, frozen=True, kw_only=True):
 
 
 class PrepareJob(Job, frozen=True, kw_only=True):
-    """One artifact; `parent` is what a bundle holds of it, `shapes` are those an engine is built for."""
+    """One artifact; `parent` is what a bundle holds of it, `shapes` are those an engine is built for.
+
+    `read` is there where a model generates: what its highest precision reads.
+    """
 
     model: str
     width: float
@@ -47,6 +50,7 @@ class PrepareJob(Job, frozen=True, kw_only=True):
     own: OwnModel | None
     parent: ArtifactRecord | None
     probes: ProbeSettings
+    read: ReadJob | None = None
 
 
 class Prepared(Answer, frozen=True, kw_only=True, tag="prepared"):

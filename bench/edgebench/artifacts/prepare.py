@@ -19,6 +19,7 @@ from edgebench.artifacts.families import EXPORTS
 from edgebench.artifacts.links import runtimes
 from edgebench.artifacts.links.baseline import baseline
 from edgebench.artifacts.links.own import make_own
+from edgebench.artifacts.links.reading import reading
 from edgebench.artifacts.links.reference import reference
 from edgebench.artifacts.links.training import compressed
 from edgebench.artifacts.messages import BASE_MADE, Prepared, PrepareJob
@@ -65,12 +66,17 @@ def make(chain: Chain) -> tuple[ArtifactRecord, ArtifactRecord | None]:
     sys.stdout.flush()
     for step in steps:
         if step.kind.final:
-            return resolve(step.kind.work)(chain, current), reference(chain, full_precision)
+            return resolve(step.kind.work)(chain, current), _answers(chain, full_precision)
         if not step.kind.lowered and family not in step.kind.lowered_in:
             current = compressed(chain, current, step)
             if step.kind.precision is None:
                 full_precision = current
-    return _lowered(chain, current, steps), reference(chain, full_precision)
+    return _lowered(chain, current, steps), _answers(chain, full_precision)
+
+
+def _answers(chain: Chain, full_precision: ArtifactRecord) -> ArtifactRecord | None:
+    """What the torch model answers: to a text where it generates, else whole outputs."""
+    return (reading if chain.task.name == "generation" else reference)(chain, full_precision)
 
 
 def _lowered(chain: Chain, current: ArtifactRecord, steps: Sequence[Step]) -> ArtifactRecord:

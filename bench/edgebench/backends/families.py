@@ -75,6 +75,14 @@ FAMILIES: Mapping[str, Family] = {
             own=("tflite",),
         ),
         Family(
+            "gguf",
+            "model.gguf",
+            ("torch", "gguf", "llama-cpp-python"),
+            steps=("fp16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0", "q3_k_m", "q2_k"),
+            links="edgebench.artifacts.links.gguf",
+            own=("gguf",),
+        ),
+        Family(
             "tensorrt",
             ".",
             ("torch", "onnx", "onnxruntime", "tensorrt"),
@@ -87,4 +95,4 @@ FAMILIES: Mapping[str, Family] = {
 }
 
 # What users may bring with `--model`: a file's suffix → its format.
-SUFFIXES: Mapping[str, str] = {".onnx": "onnx", ".xml": "openvino", ".tflite": "tflite", ".pt2": "pt2"}
+SUFFIXES: Mapping[str, str] = {".onnx": "onnx", ".xml": "openvino", ".tflite": "tflite", ".pt2": "pt2", ".gguf": "gguf"}

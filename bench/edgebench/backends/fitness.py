@@ -40,6 +40,12 @@ def can_hold(name: str, variant: str) -> bool:
     )
 
 
+def can_serve(name: str, *, generates: bool) -> bool:
+    """Tell whether a backend does what a kind of benchmark asks: generate text, or run single passes of a model."""
+    row = row_of(name)
+    return bool(row.decoder) if generates else row.passes
+
+
 def is_made(name: str, variant: str) -> bool:
     """Tell whether a backend's file of a variant is made by export and build alone, which kind ``compress`` measures.
 

@@ -7,6 +7,7 @@ import struct
 from collections import Counter
 from pathlib import Path
 
+from edgebench.backends.gguffile import read_gguf
 from edgebench.backends.onnxfile import read_facts
 
 _CONSTANT = re.compile(rb'<data element_type="(\w+)" shape="[^"]*" offset="\d+" size="(\d+)"')
@@ -17,11 +18,14 @@ _TFLITE_TYPES = {0: "fp32", 1: "fp16", 3: "int8", 9: "int8"}
 def held_precision(path: Path, form: str) -> str:
     """Return ``int8``, ``fp16`` or ``fp32``; the last for a file that is damaged or tells nothing.
 
-    An ONNX file or IR is int8 by its quantising operators, a .tflite by its weights. Raises OSError where the file
-    cannot be read.
+    An ONNX file or IR is int8 by its quantising operators, a .tflite by its weights, and a .gguf, which may be ``bf16``
+    or ``int4`` as well, by most of its weights. Raises OSError where the file cannot be read, BackendError for a
+    damaged .gguf.
     """
     if form == "onnx":
         return read_facts(path).precision
+    if form == "gguf":
+        return read_gguf(path).precision
     if form == "openvino":
         return _of_ir(path.read_bytes())
     if form == "tflite":

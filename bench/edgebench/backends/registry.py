@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _OPENVINO_CPU = "edgebench.backends.openvino:why_not_here"
 _CHECKPOINTS = "checkpoint folders, `.pt2`"
 _GPU = {"fp32": ANYWHERE, "fp16": ANYWHERE}
+# What GGUF's formats take a weight in; llama.cpp multiplies all of them with activations in 8 bits.
+GGUF_BITS = ("int8", "int6", "int5", "int4", "int3", "int2")
 
 _OURS = (
     BackendRow(
@@ -115,6 +117,21 @@ _OURS = (
         install="`edgebench[litert]`; `edgebench[tflite]` makes the files",
         pass_s=0.004,
         start_s=1.0,
+    ),
+    BackendRow(
+        "llama.cpp",
+        "llama.cpp",
+        "edgebench.backends.llamacpp:LlamaCppBackend",
+        family="gguf",
+        formats=("gguf",),
+        precisions={"fp32": ANYWHERE, **dict.fromkeys(("fp16", "bf16", *GGUF_BITS), IN_THE_FILE)},
+        decoder="edgebench.backends.llamacpp:decoder",
+        passes=False,
+        opens="`.gguf`",
+        install="`edgebench[llama]` ([compiled](language-models.md))",
+        pass_s=0.003,
+        start_s=1.0,
+        int8_ratio=0.6,
     ),
     BackendRow(
         "tensorrt",

@@ -32,8 +32,9 @@ class BackendRow:
     """One backend. Names of Python objects are ``module:object`` and are imported when they are asked for.
 
     `source` returns the `Backend`; `family` is the artifact family it measures (backends/families.py) and `formats`
-    are those it opens, more where users bring their own; `operators` returns single operators as models, empty: it has
-    none. `platforms` are the images that hold it. `opens` and `install` are for the docs. `pass_s` is the
+    are those it opens, more where users bring their own; `operators` returns single operators as models, and `decoder`
+    ``(spec, context)`` a file as a `decoder.Decoder`, empty: it has none. `passes`: it runs single passes of a model.
+    `platforms` are the images that hold it. `opens` and `install` are for the docs. `pass_s` is the
     estimated time of MobileNetV2 at 224 pixels, `start_s` that of a worker's start, `int8_ratio` the estimated time of
     INT8 against FP32.
     """
@@ -45,6 +46,8 @@ class BackendRow:
     formats: tuple[str, ...]
     precisions: Mapping[str, Need] = field(default_factory=lambda: {"fp32": ANYWHERE})
     operators: str = ""
+    decoder: str = ""
+    passes: bool = True
     platforms: tuple[str, ...] = ()
     opens: str = ""
     install: str = ""

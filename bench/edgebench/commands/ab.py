@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.commands.console import EPILOG_VERDICT, leave_processors_alone, probes_asked, say, write_text
-from edgebench.commands.judging import add_verdict_options, policy_asked, rendered
+from edgebench.commands.judging import add_verdict_options, policy_asked, rendered, write_page
 from edgebench.commands.options import add_energy_options, count
 from edgebench.errors import EXIT_OK, UsageError
 
@@ -70,6 +70,7 @@ def _ab(arguments: argparse.Namespace) -> int:
         watch.note(plan_text(2 * request.pairs * sum(cells), request.pairs, len(cells), policy.margin))
         return EXIT_OK
     comparison = run_ab(base, head, request, policy, watch, allowed)
+    write_page(comparison, arguments.html)
     write_text(rendered(comparison, arguments.format, everything=arguments.all), arguments.output)
     return comparison.exit_code
 

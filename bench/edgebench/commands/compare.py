@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.commands.console import EPILOG_VERDICT, write_text
-from edgebench.commands.judging import add_verdict_options, earlier, left_out, policy_asked, rendered
+from edgebench.commands.judging import add_verdict_options, earlier, left_out, policy_asked, rendered, write_page
 from edgebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,5 +51,6 @@ def _compare(arguments: argparse.Namespace) -> int:
     )
     comparison = compare_stored(base, head, [*more, *history], policy, allowed)
     comparison = replace(comparison, notes=(*comparison.notes, *left_out(refused)))
+    write_page(comparison, arguments.html)
     write_text(rendered(comparison, arguments.format, everything=arguments.all), arguments.output)
     return comparison.exit_code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import captured, load
+from edgebench.commands.console import captured, load, write_text
 from edgebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def add_verdict_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--format", choices=FORMATS, default="table")
     group.add_argument("--all", action="store_true", help="table: a row for what passed, too")
     group.add_argument("-o", "--output", metavar="FILE", type=Path, help="a file instead of standard output")
+    group.add_argument("--html", metavar="FILE", type=Path, help="write one self-contained HTML page as well")
     group.add_argument(
         "--budget",
         metavar="[METRIC=]5%",
@@ -69,6 +70,14 @@ def rendered(comparison: Comparison, form: str, *, everything: bool = False) -> 
     more = {"everything": True} if everything and form == "table" else {}
     shown: RenderableType = load(FORMATS[form])(comparison, **more)
     return shown if isinstance(shown, str) else captured(shown)
+
+
+def write_page(comparison: Comparison, target: Path | None) -> None:
+    """Write a verdict as an HTML page, where one was asked for."""
+    if target is not None:
+        from edgebench.render.verdicts.pages import verdict_page
+
+        write_text(verdict_page(comparison), target)
 
 
 def earlier(

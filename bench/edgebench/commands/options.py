@@ -15,9 +15,12 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
     suite.add_argument("--dry-run", action="store_true", help="print the plan and an estimated time, run nothing")
     suite.add_argument("--resume", action="store_true", help="go on where a stopped session of this plan ended")
     model = suite.add_argument_group("model and data")
-    model.add_argument("--model", metavar="FILE", type=Path, help="measure this .onnx, .xml, .tflite or .pt2 instead")
+    model.add_argument("--model", metavar="FILE", type=Path, help="measure this .onnx, .xml, .tflite, .pt2 or .gguf")
     model.add_argument(
         "--shape", metavar="[INPUT=]1x3x224x224", action="append", default=[], help="fix an input's shape (of --model)"
+    )
+    model.add_argument(
+        "--text", metavar="FILE", type=Path, help="what a language model reads, for prompt and perplexity"
     )
     model.add_argument("--bundle", metavar="DIR", help="models and data from 'edgebench prepare' (EDGEBENCH_BUNDLE)")
     add_training_options(model)
@@ -37,6 +40,10 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
         "--time-limit", metavar="SECONDS", type=seconds, help="how long a run may take, then it is killed"
     )
     measuring.add_argument("--passes", metavar="N", type=count, help="timed passes a run (and at most as many before)")
+    measuring.add_argument(
+        "--prompt-tokens", metavar="N,N", type=counts, help="language models: lengths of the prompt, such as 128,512"
+    )
+    measuring.add_argument("--generate", metavar="N", type=count, help="language models: tokens of an answer")
     measuring.add_argument("--threads", metavar="N", type=count, help="threads (default: usable physical cores)")
     measuring.add_argument(
         "--resources-hz", metavar="HZ", type=rate, help="samples a second of the resources in use (default 2; 0: off)"
@@ -93,6 +100,11 @@ def count(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000000")
     return int(text)
+
+
+def counts(text: str) -> tuple[int, ...]:
+    """Return whole numbers of at least 1, separated by commas."""
+    return tuple(dict.fromkeys(count(part.strip()) for part in text.split(",")))
 
 
 def seconds(text: str) -> float:

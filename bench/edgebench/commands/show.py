@@ -38,18 +38,18 @@ def _show(arguments: argparse.Namespace) -> int:
     if arguments.report.count("-") > 1:
         raise UsageError("standard input can be one report only: name files for the others")
     reports = [read_report(name) for name in arguments.report]
-    if arguments.html is not None:
-        from edgebench.render.html import page
-
-        if len(reports) > 1:
-            raise UsageError("--html makes a page of one report: name one")
-        write_text(page(reports[0]), arguments.html)
-        return EXIT_OK
-    from edgebench.render.terminal import show, show_several
     from edgebench.render.view import View
 
     columns = tuple(name for name in arguments.columns.split(",") if name.strip())
     view = View(arguments.metric, arguments.sort, columns, arguments.only, arguments.all)
+    if arguments.html is not None:
+        from edgebench.render.html import page, page_of_several
+
+        text = page(reports[0], view) if len(reports) == 1 else page_of_several(reports, arguments.report, view)
+        write_text(text, arguments.html)
+        return EXIT_OK
+    from edgebench.render.terminal import show, show_several
+
     shown = show(reports[0], view) if len(reports) == 1 else show_several(reports, arguments.report, view)
     stdout().print(shown)
     return EXIT_OK

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgebench.artifacts.bundle import Bundle
     from edgebench.commands.console import Subparsers
     from edgebench.measure.messages import ProbeSettings
-    from edgebench.plan.own import BringYourOwn
+    from edgebench.plan.own import BringYourOwn, OwnText
     from edgebench.plan.plan import Plan
     from edgebench.plan.suitefile import Suite
     from edgebench.session.session import Session
@@ -181,9 +181,18 @@ def make_plan(arguments: argparse.Namespace, suite: Suite, *, dataset: str | Non
         arguments.time_limit,
         arguments.precision,
         arguments.max_minutes,
+        arguments.prompt_tokens,
+        arguments.generate,
+        _own_text(arguments.text),
     )
     own = _own_model(arguments.model, arguments.shape)
     return load_plan(suite, dataset=dataset, cores=cores, overrides=overrides, own=own)
+
+
+def _own_text(path: Path | None) -> OwnText | None:
+    from edgebench.plan.own import own_text
+
+    return None if path is None else own_text(path)
 
 
 def _own_model(path: Path | None, shapes: Sequence[str]) -> BringYourOwn | None:

@@ -25,6 +25,7 @@ def add(commands: Subparsers) -> None:
     trend.add_argument("--only", metavar="GLOB", help="only the benchmarks whose name matches")
     trend.add_argument("--format", choices=("table", "json"), default="table")
     trend.add_argument("-o", "--output", metavar="FILE", type=Path, help="a file instead of standard output")
+    trend.add_argument("--html", metavar="FILE", type=Path, help="write one self-contained HTML page as well")
     trend.set_defaults(command=_trend)
 
 
@@ -48,6 +49,10 @@ def _trend(arguments: argparse.Namespace) -> int:
     if not result.series:
         raise UsageError("nothing to show: no report has such a benchmark with such a metric; see --only and --metric")
     result = replace(result, notes=left_out(refused))
+    if arguments.html is not None:
+        from edgebench.render.verdicts.pages import trend_page
+
+        write_text(trend_page(result), arguments.html)
     text = trend_json(result) if arguments.format == "json" else captured(trend_table(result))
     write_text(text, arguments.output)
     return EXIT_OK

@@ -23,6 +23,8 @@ PERCENTILES = ("p50", "p90", "p95", "p99")
 
 DEFAULT_METRICS = (
     *("latency_s", "energy_gross_j", "size_bytes", "accuracy_top1", "map50", "miou", "peak_memory_bytes", "load_s"),
+    *("prefill_tokens_per_s", "decode_tokens_per_s", "energy_per_prompt_token_j", "energy_per_generated_token_j"),
+    "perplexity",
 )
 
 

@@ -10,6 +10,8 @@ from edgebench.errors import UsageError
 
 BASELINE = "baseline"
 MAX_PERCENT = 95
+# Formats of a GGUF file that llama.cpp's quantiser makes, with the bits a weight takes (scales among them).
+GGUF_FORMATS = {"q8_0": 8.5, "q6_k": 6.56, "q5_k_m": 5.7, "q4_k_m": 4.85, "q4_0": 4.5, "q3_k_m": 3.9, "q2_k": 2.96}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,17 @@ STEPS: dict[str, StepKind] = {
             epochs="qat_epochs",
             epoch_cost=2,
             needs="training, calibration",
+        ),
+        *(
+            StepKind(
+                name,
+                3,
+                f"{name.upper()} of llama.cpp: {bits:g} bits a weight in the mean, by its own quantiser",
+                work="edgebench.artifacts.links.gguf:in_format",
+                precision=f"int{int(bits)}",
+                lowered=True,
+            )
+            for name, bits in GGUF_FORMATS.items()
         ),
     )
 }

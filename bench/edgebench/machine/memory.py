@@ -60,3 +60,14 @@ def why_killed(cgroup: Path, kills_before: int | None) -> str:
     if kills > kills_before:
         return f": it needed more memory than {under}: {fix}, or measure a smaller model or batch (--only)"
     return " from outside: the kernel counts no lack of memory"
+
+
+def free_bytes() -> int | None:
+    """Return how much a process may still take: what the kernel counts as available, within the cgroup's limit."""
+    told = dict(line.split(":", 1) for line in _lines(Path("/proc/meminfo")) if ":" in line)
+    available = told.get("MemAvailable", "").split()
+    if not available or not available[0].isdigit():
+        return None
+    free = int(available[0]) * 1024
+    limit = limit_of(own_cgroup())
+    return free if limit is None else min(free, limit)

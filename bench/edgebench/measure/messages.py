@@ -110,6 +110,33 @@ class SustainedJob(Job, frozen=True, tag="sustained"):
     seconds: float
 
 
+class TextJob(Job, frozen=True, kw_only=True):
+    """What a language model reads: a file, or (None) the text that ships; `as_bytes`: its tokens are bytes."""
+
+    path: str | None = None
+    as_bytes: bool = False
+
+
+class GenerateJob(Job, frozen=True, kw_only=True, tag="generate"):
+    """Requests: a prompt of `prompt` tokens from the beginning of a text, then `generate` tokens."""
+
+    prompt: int
+    generate: int
+    requests: int
+    text: TextJob
+
+
+class ReadJob(Job, frozen=True, kw_only=True):
+    """What tells the quality of a language model: the first `tokens` tokens of a text.
+
+    `reference` is the file of what the highest precision of the model answers to it.
+    """
+
+    text: TextJob
+    tokens: int
+    reference: str | None = None
+
+
 class ArtifactFile(Job, frozen=True):
     """The file that a backend opens."""
 
@@ -131,7 +158,7 @@ class MeasureJob(Job, frozen=True, kw_only=True, tag="measure"):
     threads: int
     cpus: tuple[int, ...]
     seed: int
-    timing: TimedJob | SustainedJob
+    timing: TimedJob | SustainedJob | GenerateJob
     energy: EnergyJob
     measure: str = "edgebench.measure.inference:timed"
     operator: str | None = None
@@ -142,6 +169,7 @@ class MeasureJob(Job, frozen=True, kw_only=True, tag="measure"):
     describe: bool = False
     evaluate: EvaluateJob | None = None
     answers: AnswersJob | None = None
+    read: ReadJob | None = None
 
 
 class RoofJob(Job, frozen=True, kw_only=True, tag="roofs"):

@@ -138,16 +138,31 @@ class Answers(Message, frozen=True, kw_only=True):
     why_not: str | None = None
 
 
+class Reading(Message, frozen=True, kw_only=True):
+    """How well a language model foresees a text: the mean negative log-likelihood of `scored` tokens, in nats.
+
+    `same` is the share of them at which its most likely token is that of the highest precision; None, and why, without.
+    """
+
+    nll: float
+    scored: int
+    data: DataFacts
+    same: float | None = None
+    why_not: str | None = None
+
+
 class Quality(Message, frozen=True, kw_only=True):
     """What is known of a file's answers: on labelled images, by its task, and against FP32.
 
-    FP32 is torch's, or for a user's file (whose `answers` are looked at) its own form before it was compressed.
+    FP32 is torch's, or a user's file (whose `answers` are looked at) as it was; a language model has a `reading`.
     """
 
     evaluation: Evaluation | None = None
     task: TaskQuality | None = None
     agreement: Agreement | None = None
     answers: Answers | None = None
+    reading: Reading | None = None
+    unread: str | None = None
 
 
 class RunAnswer(Answer, frozen=True, kw_only=True):
@@ -182,6 +197,27 @@ class PassTimes(Message, frozen=True, kw_only=True):
     max_s: float
 
 
+class Requests(Message, frozen=True, kw_only=True):
+    """Requests to a language model, each a pass of the run; `tokens` are what the first generated, `same`: all did.
+
+    `prefill_s` and `decode_s` have an entry a request; `steps` are quantiles of single steps, `course` their medians
+    between `edges`, places in the context; `prefill` and `decode` are windows of passes of that phase.
+    """
+
+    prompt: int
+    generated: int
+    prefill_s: tuple[float, ...]
+    decode_s: tuple[float, ...]
+    steps: PassTimes
+    edges: tuple[int, ...]
+    course: tuple[float, ...]
+    tokens: tuple[int, ...]
+    same: bool
+    cache_bytes: int | None
+    prefill: Windows = Windows()
+    decode: Windows = Windows()
+
+
 class InferenceResult(ModelAnswer, frozen=True, kw_only=True, tag="inference"):
     """A run of timed passes, of a model or an operator; `tokens_a_pass` is there for language."""
 
@@ -189,6 +225,7 @@ class InferenceResult(ModelAnswer, frozen=True, kw_only=True, tag="inference"):
     energy: Windows = Windows()
     tokens_a_pass: int | None = None
     operator: OperatorWork | None = None
+    requests: Requests | None = None
 
     @property
     def values(self) -> tuple[float, ...]:

@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.backends.base import LoadSpec
+from edgebench.backends.decoder import Generation
 from edgebench.backends.executed import count_compute, is_compute
-from edgebench.backends.registry import get_backend, resolve
+from edgebench.backends.registry import get_backend, resolve, row_of
 from edgebench.errors import BackendError
 from edgebench.measure.feeds import random_feeds
 from edgebench.measure.messages import (
     ArtifactFile,
     EvaluateJob,
+    GenerateJob,
     MeasureJob,
+    ReadJob,
     RunClock,
     Shapes,
 )
@@ -32,6 +35,7 @@ from edgebench.measure.results import InferenceResult, Layers, Process, Quality,
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Backend, LoadedModel
+    from edgebench.backends.decoder import Decoder
 
 
 def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedResult:
@@ -67,6 +71,9 @@ def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedRes
     if job.evaluate is not None and job.artifact is not None:
         del run
         quality = quality_of(backend, job.artifact, job.threads, job.precision, job.evaluate, job.seed)
+    elif job.read is not None and job.artifact is not None:
+        del run
+        quality = read_text(job, job.artifact, job.read)
     elif job.answers is not None:
         quality = check_answers(model, job.answers.reference, job.seed)
     clock = RunClock(
@@ -93,11 +100,39 @@ def _load(backend: Backend, job: MeasureJob) -> LoadedModel:
         return make(job.operator, backend=job.backend, precision=job.precision, threads=job.threads)
     if job.artifact is None:
         raise BackendError(f"{job.name} names neither an artifact nor an operator")
+    if isinstance(job.timing, GenerateJob):
+        decoder = open_decoder(job, job.artifact, job.timing.prompt + job.timing.generate)
+        return requests_of(decoder, job.timing, job.seed)
     return _opened(backend, job.artifact, job.threads, job.precision, job.shapes)
 
 
 def _opened(backend: Backend, file: ArtifactFile, threads: int, precision: str, shapes: Shapes) -> LoadedModel:
     return backend.load(LoadSpec(Path(file.path), file.format, threads, precision, shapes=shapes))
+
+
+def open_decoder(job: MeasureJob, file: ArtifactFile, context: int) -> Decoder:
+    """Open a language model's file with room for `context` tokens."""
+    if not (opener := row_of(job.backend).decoder):
+        raise BackendError(f"{job.backend} generates no text: choose another backend")
+    decoder: Decoder = resolve(opener)(LoadSpec(Path(file.path), file.format, job.threads, job.precision), context)
+    return decoder
+
+
+def requests_of(decoder: Decoder, timing: GenerateJob, seed: int) -> Generation:
+    """Return the request that is made again and again."""
+    from edgebench.measure.reading import prompt_of  # no run of another kind reads a text
+
+    return Generation(decoder, prompt_of(decoder, timing.text, timing.prompt, seed), timing.generate)
+
+
+def read_text(job: MeasureJob, file: ArtifactFile, asked: ReadJob) -> Quality:
+    """Let the model read a text, in a context of its own; what it cannot read is no failure of the run."""
+    from edgebench.measure.reading import WINDOW, read  # a cell's other runs read nothing
+
+    try:
+        return Quality(reading=read(open_decoder(job, file, WINDOW), asked))
+    except BackendError as error:
+        return Quality(unread=str(error))
 
 
 def quality_of(

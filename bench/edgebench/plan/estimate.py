@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _EVALUATE_S = 4.0
 _PREPARE_S = 8.0
 _MAKE_S = 10.0  # one run of kind compress: two processes that import torch and a converter
+_READ_PER_S, _GENERATED_PER_S = 4000.0, 800.0  # tokens of the zoo's small Llama; of one's own nobody knows
 _EPOCH_S = 4.5  # the digits at 64 pixels, width 1.0
 # Multiply-accumulates of the zoo against MobileNetV2 (torchvision's published GFLOPs over 0.30).
 _RELATIVE_COST: Mapping[str, float] = {
@@ -35,6 +36,7 @@ _RELATIVE_COST: Mapping[str, float] = {
     "vit_tiny": 4.2,
     "byte_gpt_prefill": 2.0,  # of 128 tokens
     "byte_gpt_decode": 0.05,
+    "byte_llama": 30.0,  # an epoch over the book
 }
 # Preparing may take so many times its estimate, and an hour at least.
 _LIMIT_TIMES, _SHORTEST_LIMIT_S = 40.0, 3600.0
@@ -54,6 +56,10 @@ def measure_seconds(cell: Benchmark) -> float:
         return row.start_s + measure.sustained_s + measure.rest_s
     if kind.makes:
         return _MAKE_S * (1 + 0.3 * _RELATIVE_COST.get(params.model, 1.0) * (params.precision == "int8"))
+    if kind.generates:
+        request_s = params.size / _READ_PER_S + (params.generate or 0) / _GENERATED_PER_S
+        windows_s = 2 * measure.energy_windows * measure.energy_window_s
+        return row.start_s + (measure.requests + 2) * request_s + windows_s + _EVALUATE_S / measure.processes
     scale = _RELATIVE_COST.get(params.model, 1.0) * params.width * (params.image_size / 224) ** 2 * params.batch
     passes = measure.passes + measure.warmup_passes
     pass_s = row.pass_s * scale * (row.int8_ratio if params.precision == "int8" else 1)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from edgebench.backends.fitness import can_hold, is_made
+from edgebench.backends.fitness import can_hold, can_serve, is_made
 from edgebench.compress.steps import BASELINE, STEPS, parse_variant, precision_of
 from edgebench.errors import UsageError
 from edgebench.plan.kinds import KINDS
@@ -50,9 +50,13 @@ def benchmarks_of(
     if own is not None:
         if not kind.own_model:
             return
+        if own.generates and not kind.generates:
+            return
         subjects, backends = [own.path.stem], _with_litert(backends, own)
         matrix = matrix.model_copy(update={"width": [1.0]})
     isas = [overrides.isa] if overrides.isa is not None else matrix.isa
+    prompts: Sequence[int | None] = (overrides.prompt_tokens or matrix.prompt_tokens) if kind.generates else [None]
+    answer = (overrides.generate or matrix.generate) if kind.generates else None
     axes = (
         subjects,
         matrix.width,
@@ -62,12 +66,13 @@ def benchmarks_of(
         matrix.batch,
         matrix.threads,
         isas,
+        prompts,
     )
     if (count := math.prod(map(len, axes))) > MAX_COMBINATIONS:
         raise part.wrong(("benchmark", index), f"{count} combinations, more than {MAX_COMBINATIONS}: shorten its lists")
-    for subject, width, variant, backend, asked, batch, threads, isa in product(*axes):
+    for subject, width, variant, backend, asked, batch, threads, isa, prompt in product(*axes):
         network = kind.subject == "model"
-        if network and not can_hold(backend, variant):
+        if network and (not can_hold(backend, variant) or not can_serve(backend, generates=kind.generates)):
             continue
         # An operator is made in each precision; a model's variant has its own.
         precision = _precision(_held(variant, own), asked) if network or asked == "auto" else asked
@@ -84,6 +89,7 @@ def benchmarks_of(
         parts += [f"b{batch}"] if batch != 1 else []
         parts += [f"t{threads}"] if threads else []
         parts += [isa] if isa != "none" else []
+        parts += [] if prompt is None else [f"p{prompt}-g{answer}"]
         parts += [kind.name] if kind.in_name else []
         params = Params(
             model=subject,
@@ -96,9 +102,11 @@ def benchmarks_of(
             width=width,
             isa=isa,
             operator=None if network else subject,
-            tokens=matrix.tokens if network and own is None and _speaks(subject) else None,
+            tokens=prompt or (matrix.tokens if network and own is None and _speaks(subject) else None),
+            generate=answer,
         )
         group = f"{label}/b{batch}/t{used}/{isa}" if network else f"operator/t{used}/{isa}"
+        group += "" if prompt is None else f"/p{prompt}"
         yield Benchmark("/".join(parts), kind.name, params, f"{kind.group}{group}", measure, recipe)
 
 
@@ -143,6 +151,8 @@ def _check_names(part: Part, index: int) -> None:
             raise fail(key, f"unknown {key} {unknown[0]!r}: choose from {', '.join(known)}")
     if needed == "operator" and matrix.variant != [BASELINE]:
         raise fail("variant", "an operator is not compressed: leave 'variant' out")
+    if needed == "model" and (wrong := _other_kind(matrix)):
+        raise fail(*wrong)
     try:
         steps = _steps(matrix)
     except UsageError as error:
@@ -151,6 +161,17 @@ def _check_names(part: Part, index: int) -> None:
         if without := steps & task_of(model).refuses:
             reason = f"{model} has no recipe for {min(without)}: give it a table of its own without it"
             raise fail("variant", reason)
+
+
+def _other_kind(matrix: Matrix) -> tuple[str, str] | None:
+    """Return the key that is wrong and why, where a table's models are measured by another kind, or in no batches."""
+    generates = KINDS[matrix.kind].generates
+    if wrong := next((model for model in matrix.model if _generates(model) != generates), None):
+        able = "inference" if generates else "generate"
+        return "model", f"{wrong} is measured by kind '{able}': give it a table of its own"
+    if generates and matrix.batch != [1]:
+        return "batch", "a request is measured alone: leave 'batch' out"
+    return None
 
 
 def _check_head(part: Part, index: int, recipe: Recipe) -> None:
@@ -174,6 +195,10 @@ def _check_head(part: Part, index: int, recipe: Recipe) -> None:
 
 def _steps(matrix: Matrix) -> set[str]:
     return {step.kind.kind for variant in matrix.variant for step in parse_variant(variant)}
+
+
+def _generates(model: str) -> bool:
+    return task_of(model).name == "generation"
 
 
 def _speaks(model: str) -> bool:

@@ -62,6 +62,8 @@ def load_plan(
                 f"--only {overrides.only!r} matches no benchmark of {head.name}: "
                 f"see them with 'edgebench suite {suite.asked} --dry-run'"
             )
+    if not cells and own is not None:
+        raise UsageError(f"--model {own.path}: {head.name} measures no such file: {own.suited()}")
     if not cells:
         raise UsageError(f"{path}:1: the suite has no benchmark: add a [[benchmark]] table")
     return Plan(
@@ -77,6 +79,7 @@ def load_plan(
         resources_hz=head.resources_hz if overrides.resources_hz is None else overrides.resources_hz,
         max_minutes=head.max_minutes if overrides.max_minutes is None else overrides.max_minutes,
         data=head.data,
+        text=overrides.text,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edgebench.backends.families import FAMILIES, SUFFIXES
 from edgebench.backends.held import held_precision
 from edgebench.backends.onnxfile import outside, read_facts
-from edgebench.compress.steps import precision_of
+from edgebench.compress.steps import GGUF_FORMATS, precision_of
 from edgebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +34,25 @@ class BringYourOwn:
     digest: str
     beside: tuple[str, ...] = ()
     precision: str = "fp32"
+
+    @property
+    def generates(self) -> bool:
+        """Whether it is a language model's file, which only requests are of use to."""
+        return self.format == "gguf"
+
+    def suited(self) -> str:
+        """Return how such a file is measured."""
+        if self.generates:
+            return f"'edgebench suite llm-own --model {self.path.name}' does"
+        return "choose a suite with benchmarks of kind inference, as 'edgebench suite smoke'"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnText:
+    """A text of the user's that a language model reads in place of the one that ships."""
+
+    path: Path
+    digest: str
 
 
 def own_model(path: Path, shapes: Sequence[str]) -> BringYourOwn:
@@ -62,6 +81,16 @@ def own_model(path: Path, shapes: Sequence[str]) -> BringYourOwn:
     return BringYourOwn(path.absolute(), form, fixed, total.hexdigest(), beside, precision)
 
 
+def own_text(path: Path) -> OwnText:
+    """Return a text of the user's; UsageError where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(f"--text {path}: cannot be read ({error.strerror}): check name and permissions") from None
+    return OwnText(path.absolute(), digest)
+
+
 def _beside(path: Path, form: str) -> tuple[str, ...]:
     """Return the names of a model's other files: an IR's weights, an ONNX file's external data."""
     if form == "openvino":
@@ -81,6 +110,8 @@ def why_not_own(own: BringYourOwn, family: str, variant: str) -> str | None:
     if own.format not in FAMILIES[family].own:
         suffix = next(suffix for suffix, known in SUFFIXES.items() if known == own.format)
         return f"a {suffix} file does not run in this backend"
+    if own.generates:
+        return _why_not_gguf(own, variant)
     if variant not in ("baseline", "fp16", "ptq-static"):
         return f"{variant} needs a model that edgebench can train, not a file"
     if variant != "baseline" and family == "torch":
@@ -88,4 +119,17 @@ def why_not_own(own: BringYourOwn, family: str, variant: str) -> str | None:
     if variant != "baseline" and own.precision in ("int8", precision_of(variant)):
         what = "is quantised already" if own.precision == "int8" else "holds FP16 weights already"
         return f"the file {what}: measure it as it is, or give the FP32 file that it was made from"
+    return None
+
+
+def _why_not_gguf(own: BringYourOwn, variant: str) -> str | None:
+    """Say why a GGUF file cannot be made into a format; only full precision is quantised, as the library advises."""
+    if variant == "baseline":
+        return None
+    if variant not in ("fp16", *GGUF_FORMATS):
+        return f"{variant} needs a model that edgebench can train, not a file"
+    if own.precision == precision_of(variant) or own.precision.startswith("int"):
+        return (
+            f"the file is in {own.precision} already: measure it as it is, or give the F16 file that it was made from"
+        )
     return None

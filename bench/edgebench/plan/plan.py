@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 
 from edgebench.plan.digest import digest_of
-from edgebench.plan.own import BringYourOwn
+from edgebench.plan.own import BringYourOwn, OwnText
 from edgebench.plan.suitefile import DataTable, Measure, Recipe
 
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    """What makes a benchmark the one it is. `threads` and `image_size` are what the run uses, never 0."""
+    """What makes a benchmark the one it is. `threads` and `image_size` are what the run uses, never 0.
+
+    `tokens` is the length of a language model's prompt, `generate` how many tokens it answers.
+    """
 
     model: str
     variant: str
@@ -24,6 +27,7 @@ class Params:
     isa: str = "none"
     operator: str | None = None
     tokens: int | None = None
+    generate: int | None = None
 
     @property
     def size(self) -> int:
@@ -59,6 +63,7 @@ class Plan:
     resources_hz: float = 0.0
     max_minutes: float = 30.0
     data: DataTable = field(default_factory=DataTable)
+    text: OwnText | None = None
 
     @property
     def digest(self) -> str:
@@ -76,7 +81,8 @@ class Plan:
             for cell in self.benchmarks
         ]
         own = None if self.own_model is None else [self.own_model.digest, dict(self.own_model.shapes)]
-        return digest_of([self.name, self.seed, self.idle_s, self.dataset, self.suite_digest, cells, own])
+        text = [] if self.text is None else [self.text.digest]
+        return digest_of([self.name, self.seed, self.idle_s, self.dataset, self.suite_digest, cells, own, *text])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +99,6 @@ class Overrides:
     time_limit_s: float | None = None
     precision: float | None = None
     max_minutes: float | None = None
+    prompt_tokens: tuple[int, ...] | None = None
+    generate: int | None = None
+    text: OwnText | None = None

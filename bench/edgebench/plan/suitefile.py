@@ -19,7 +19,7 @@ from edgebench.plan.kinds import KINDS
 from edgebench.plan.toml import first_sentence, line_of, read_toml
 from edgebench_suites.data.dataset import DataChoice
 
-Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
+Precision = Literal["auto", "fp32", "fp16", "bf16", "int8", "int6", "int5", "int4", "int3", "int2"]
 
 
 def _known(name: str, names: Iterable[str], what: str, reasons: Mapping[str, str] | None = None) -> str:
@@ -60,6 +60,8 @@ class Measure(_Strict):
     energy_window_s: float = Field(default=1.0, gt=0, le=3600, description="shortest window")
     energy_windows: int = Field(default=1, ge=0, le=1000, description="windows a run")
     sustained_s: float = Field(default=600.0, ge=8, le=1500, description="kind sustained: how long the load lasts")
+    requests: int = Field(default=5, ge=1, le=1000, description="kind generate: timed requests a run")
+    quality_tokens: int = Field(default=4096, ge=256, le=1_000_000, description="kind generate: for perplexity")
     rest_s: float = Field(default=0.0, ge=0, le=3600, description="kind sustained: rest before a run, to cool down")
     time_limit_s: float = Field(default=900.0, gt=0, le=86_400, description="a run, then it is killed")
 
@@ -77,15 +79,11 @@ class Measure(_Strict):
 class Recipe(_Strict):
     """How a model is trained and compressed before it is measured."""
 
-    train_size: int = Field(
-        default=64, ge=16, le=1024, description="input pixels (bytes of text) for training and quality"
-    )
+    train_size: int = Field(default=64, ge=16, le=1024, description="pixels (bytes of text) of training and quality")
     pretrain_epochs: int = Field(default=0, ge=0, le=1000, description="in place of ImageNet weights")
     pretrain_lr: float = Field(default=3e-3, gt=0, lt=1)
     pretrain_size: int = Field(default=64, ge=16, le=1024, description="pixels a transfer network's base learns at")
-    reestimate_batch_norm: bool = Field(
-        default=False, description="after training: for networks whose running statistics follow slowly"
-    )
+    reestimate_batch_norm: bool = Field(default=False, description="after training: for statistics that follow slowly")
     epochs: int = Field(default=1, ge=0, le=1000)
     lr: float = Field(default=1e-4, gt=0, lt=1)
     batch: int = Field(default=32, ge=1, le=4096)
@@ -125,6 +123,8 @@ class Matrix(_Strict):
     threads: list[Annotated[int, Field(ge=0, le=1024)]] = [0]
     image_size: int = Field(default=224, ge=16, le=4096, description="input pixels for latency and energy")
     tokens: int = Field(default=128, ge=1, le=65_536, description="of a language model's prompt, or in its cache")
+    prompt_tokens: list[Annotated[int, Field(ge=1, le=1_000_000)]] = Field(default=[128], description="kind generate")
+    generate: int = Field(default=64, ge=2, le=1_000_000, description="kind generate: tokens of an answer")
     isa: list[Isa] = ["none"]
     exclude: list[dict[str, str]] = []
     measure: dict[str, int | float] = Field(default={}, description="overrides of [measure] for this table")

@@ -6,43 +6,34 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from edgebench.render.titles import TITLES
 from edgebench.render.units import NONE, TIMES, TO, figure, percent, points, quantity, share, signed, with_interval
 from edgebench.report.catalogue import METRICS
 from edgebench.report.intervals import MIN_RUNS, Spread, middle, spread_of, wilson
 from edgebench.report.model import Benchmark, Contrast, Report
 from edgebench.report.quantity import Metric, Missing, Notice
 
-_AXES = ("model", "operator", "variant", "backend", "precision", "isa", "batch", "threads", "image_size", "width")
-TITLES: Mapping[str, str] = {
-    "latency_s": "latency",
-    "throughput_per_s": "throughput",
-    "energy_gross_j": "gross energy",
-    "energy_net_j": "net energy",
-    "power_w": "power",
-    "peak_memory_bytes": "peak memory",
-    "load_s": "load",
-    "compile_s": "compile",
-    "first_inference_s": "first inference",
-    "size_bytes": "size",
-    "accuracy_top1": "accuracy",
-    "loss": "loss",
-    "agreement_cosine": "cosine with FP32",
-    "agreement_top1": "arg-max as FP32",
-    "compress_s": "compression time",
-    "compress_energy_j": "compression energy",
-    "export_s": "export time",
-    "build_s": "build time",
-    "export_energy_j": "export energy",
-    "build_energy_j": "build energy",
-    "export_peak_memory_bytes": "export peak memory",
-    "build_peak_memory_bytes": "build peak memory",
-    "break_even": "break-even",
-    "operations_per_s": "operations",
-    "operational_intensity": "operations a byte",
-    "roofline_fraction": "share of roof",
-}
+_AXES = (
+    "model",
+    "operator",
+    "variant",
+    "backend",
+    "precision",
+    "isa",
+    "batch",
+    "threads",
+    "image_size",
+    "width",
+    "prompt_tokens",
+    "generate",
+)
 # Metrics whose unit says less than people want to read.
-_UNITS = {"operations_per_s": "OP/s", "operational_intensity": "OP/B"}
+_UNITS = {
+    "operations_per_s": "OP/s",
+    "operational_intensity": "OP/B",
+    "prefill_tokens_per_s": "tokens/s",
+    "decode_tokens_per_s": "tokens/s",
+}
 # Shares that are not judged, beside those that are.
 _SHARES = frozenset({"roofline_fraction", "pixel_accuracy", "agreement_map50"})
 # What is odd about a metric's runs, beside its figure; the whole sentence is a warning of the report.
@@ -86,7 +77,14 @@ def _axis(axis: str, benchmark: Benchmark) -> str:
         return ""
     if axis == "model" and benchmark.params.get("operator") is not None:
         return ""
-    words = {"batch": "batch {}", "image_size": "{} px", "width": "width {}", "isa": "ISA ceiling {}"}
+    words = {
+        "batch": "batch {}",
+        "image_size": "{} px",
+        "width": "width {}",
+        "isa": "ISA ceiling {}",
+        "prompt_tokens": "prompt {}",
+        "generate": "answer {}",
+    }
     if axis == "threads":
         return f"{value} thread" + ("" if value == 1 else "s")
     return words.get(axis, "{}").format(value)

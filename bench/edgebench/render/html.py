@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from edgebench.render import timeline
@@ -15,18 +16,25 @@ from edgebench.render.head import head
 from edgebench.render.page.document import Chapter, Page, html
 from edgebench.render.page.section import section_markup
 from edgebench.render.sections import sections
+from edgebench.render.several import report_names, several
 from edgebench.render.summary import Summary, summary
 from edgebench.render.sustained import timelines
 from edgebench.render.templates import filled_in
-from edgebench.report.model import Report
+from edgebench.render.view import View, chosen
+from edgebench.report.model import Benchmark, Report
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 
-def page(report: Report) -> str:
-    """Return the whole report as one HTML document; every text from the report is escaped."""
-    first = summary(report)
+def page(report: Report, view: View | None = None) -> str:
+    """Return the whole report as one HTML document; every text from the report is escaped.
+
+    UsageError where `view` names what the report has not.
+    """
+    view = view or View()
+    report = chosen(report, view)
+    first = summary(report, view)
     chapters = [*_variants(first), *_charts(report), *_tables(report), *_courses(report)]
     chapters.append(Chapter("This report", filled_in("facts.html.j2", facts=head(report))))
     return html(
@@ -40,21 +48,48 @@ def page(report: Report) -> str:
     )
 
 
+def page_of_several(reports: Sequence[Report], files: Sequence[str], view: View) -> str:
+    """Return several reports side by side as one HTML document; UsageError where `view` names what none has."""
+    names = report_names(reports, files)
+    answers, sections = several(reports, files, view)
+    rows = [
+        row.model_copy(update={"name": f"{row.name} · {name}"})
+        for name, report in zip(names, reports, strict=True)
+        for row in measured(report, "inference")
+        if fnmatchcase(row.name, view.only or "*")
+    ]
+    chapters = [Chapter(f"{one.title[:1].upper()}{one.title[1:]}", section_markup(one), one.tone) for one in sections]
+    chapters += _compared(rows)
+    for name, report in zip(names, reports, strict=True):
+        chapters.append(Chapter(name, filled_in("facts.html.j2", facts=head(report))))
+    return html(
+        Page(
+            title=f"{len(reports)} reports side by side",
+            subtitle=" · ".join(names),
+            answer=filled_in("answer.html.j2", groups=(), notes=answers, tone=""),
+            chapters=chapters,
+        )
+    )
+
+
 def _variants(first: Summary) -> Iterator[Chapter]:
     for section in first.tables:
         yield Chapter(section.title or "Variants", section_markup(section, "Variants"), section.tone)
 
 
 def _charts(report: Report) -> Iterator[Chapter]:
-    rows = measured(report, "inference")
+    yield from _compared(measured(report, "inference"))
+    if (roofline := roofline_plot(report)) is not None:
+        yield Chapter("Roofline", drawn(roofline))
+
+
+def _compared(rows: Sequence[Benchmark]) -> Iterator[Chapter]:
     trades = trade_offs(rows)
     if trades:
         yield Chapter("Quality against cost", _figures([drawn(plot) for plot in trades], "plots"))
     for title, bars in (("Latency", latency_bars(rows)), ("Energy", energy_bars(rows))):
         if bars is not None:
             yield Chapter(title, drawn(bars))
-    if (roofline := roofline_plot(report)) is not None:
-        yield Chapter("Roofline", drawn(roofline))
 
 
 def _tables(report: Report) -> Iterator[Chapter]:

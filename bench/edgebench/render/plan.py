@@ -35,7 +35,7 @@ def plan_table(plan: Plan, seconds: tuple[float, float]) -> Group:
     skipped = skips(plan)
     table = Table(box=None, pad_edge=False)
     table.add_column("benchmark", overflow="fold")
-    for heading in ("runs", "warm-up", "passes", "threads", "pixels"):
+    for heading in ("runs", "warm-up", "passes", "threads", "input"):
         table.add_column(heading, justify="right")
     if skipped:
         table.add_column("here", no_wrap=True)
@@ -44,6 +44,9 @@ def plan_table(plan: Plan, seconds: tuple[float, float]) -> Group:
         pixels = "" if cell.params.operator is not None or plan.own_model is not None else str(cell.params.size)
         runs = f"{measure.least_runs}-{measure.most_runs}" if measure.precision else str(measure.processes)
         counts: tuple[object, ...] = (runs, measure.warmup_passes, measure.passes, cell.params.threads)
+        if KINDS[cell.kind].generates:
+            pixels = f"{cell.params.tokens} + {cell.params.generate} tokens"
+            counts = (runs, "", f"{measure.requests} requests", cell.params.threads)
         if KINDS[cell.kind].lasts:
             counts = (runs, "", f"{measure.sustained_s:g} s", cell.params.threads)
         here = ["skipped"] if cell.name in skipped else [""] * bool(skipped)

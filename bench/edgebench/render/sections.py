@@ -9,6 +9,7 @@ from edgebench.render import cells
 from edgebench.render.columns import column, common_note, energy_column, measured, name_column
 from edgebench.render.compress import break_even_section, compression_section, making_section
 from edgebench.render.energy import idle_section, probes_section
+from edgebench.render.generate import section as generate_section
 from edgebench.render.operators import operators_section
 from edgebench.render.quality import quality_columns, winning_columns
 from edgebench.render.resources import section as resources_section
@@ -21,7 +22,7 @@ from edgebench.report.model import Benchmark, Contrast, Report
 from edgebench.report.wrong import answers_wrongly
 
 # Kinds that are shown in another way than by latency and energy of a pass.
-_OWN_SECTION = frozenset({"sustained", "operator", "compress"})
+_OWN_SECTION = frozenset({"generate", "sustained", "operator", "compress"})
 _NO_GAIN = "† answers differently, so what it saves is no gain: see its warnings"
 
 
@@ -37,6 +38,7 @@ def sections(report: Report, *, sparks: bool = True, told: Collection[str] | Non
             for kind in KINDS
             if kind not in _OWN_SECTION
         ),
+        generate_section(report),
         sustained_section(report, sparks=sparks),
         operators_section(report),
         making_section(report),

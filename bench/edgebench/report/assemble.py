@@ -22,7 +22,7 @@ from edgebench.report.contrasts import contrasts, with_break_even
 from edgebench.report.figures import compress as figures_compress
 from edgebench.report.figures.energy import closures, metering, sampler_share
 from edgebench.report.figures.given import Given, figures_of
-from edgebench.report.figures.quality import quality_data
+from edgebench.report.figures.quality import quality_params
 from edgebench.report.figures.roofline import roofs
 from edgebench.report.figures.timeline import Timeline, resource_metrics, resources, summary, timeline
 from edgebench.report.notices import cell_notices, emulation, imprecise, session_notices, unfinished
@@ -156,22 +156,17 @@ def _params(plan: Plan, cell: Benchmark, runs: Sequence[RunRecord], artifact: Ar
         "batch": params.batch,
         "threads": params.threads,
         "isa": params.isa,
-        "warmup_passes": cell.measure.warmup_passes,
-        "passes": cell.measure.passes,
     }
     if not cell.measure.precision:
         found["processes"] = cell.measure.processes
-    if KINDS[cell.kind].lasts:
-        for name in ("warmup_passes", "passes"):
-            del found[name]
-        found |= {"sustained_s": cell.measure.sustained_s}
+    found |= _how_long(cell)
     if params.operator is not None:
         return found | {"operator": params.operator, "model_digest": digest_of(["operator", params.operator])}
     found |= {"width": params.width, "model_digest": digest_of(identity)}
-    if own is None:
+    if own is None or KINDS[cell.kind].generates:
         found |= _input_sizes(cell)
-        if runs and (quality := runs[0].result.quality) and quality.task is not None:
-            found |= {"task": quality.task.task} | quality_data(quality.task)
+        if runs and (quality := runs[0].result.quality) is not None:
+            found |= quality_params(quality)
     if runs and isinstance(first := runs[0].result, ModelAnswer):
         found["inputs"] = [{"name": spec.name, "shape": list(spec.shape), "dtype": spec.dtype} for spec in first.inputs]
     if artifact is not None and artifact.notes.weights:
@@ -179,9 +174,21 @@ def _params(plan: Plan, cell: Benchmark, runs: Sequence[RunRecord], artifact: Ar
     return found
 
 
+def _how_long(cell: Benchmark) -> dict[str, float]:
+    """What a run is: passes, requests to a language model, or seconds without a pause."""
+    measure, kind = cell.measure, KINDS[cell.kind]
+    if kind.generates:
+        return {"requests": measure.requests, "quality_tokens": measure.quality_tokens}
+    if kind.lasts:
+        return {"sustained_s": measure.sustained_s}
+    return {"warmup_passes": measure.warmup_passes, "passes": measure.passes}
+
+
 def _input_sizes(cell: Benchmark) -> dict[str, int]:
     """The size of what a pass is given, and of what quality was measured at (a sustained load measures none)."""
     params, trained = cell.params, cell.recipe.train_size
+    if params.generate is not None:
+        return {"prompt_tokens": params.size, "generate": params.generate}
     measured = {"image_size": params.image_size} if params.tokens is None else {"tokens": params.tokens}
     return measured if KINDS[cell.kind].lasts else measured | {f"accuracy_{name}": trained for name in measured}
 
@@ -263,7 +270,8 @@ def _data(runs: Sequence[RunRecord]) -> report.Data | None:
     known = [run.result.quality for run in runs if run.result.quality is not None]
     labelled = (quality.evaluation.data for quality in known if quality.evaluation is not None)
     tasks = (quality.task.data for quality in known if quality.task is not None and quality.task.data is not None)
-    data = next(labelled, None) or next(tasks, None)
+    read = (quality.reading.data for quality in known if quality.reading is not None)
+    data = next(labelled, None) or next(tasks, None) or next(read, None)
     return None if data is None else report.Data(**to_builtins(data))
 
 

@@ -68,6 +68,27 @@ class Resources(Part):
     missing: Table[Missing] = Field(default_factory=dict)
 
 
+class ContextBin(Part):
+    """Steps of generating at places `begin` to `end` (not itself) of the context: the median over runs, in seconds."""
+
+    begin: Count
+    end: Count
+    step_s: Amount
+
+
+class Generated(Part):
+    """What a benchmark of kind ``generate`` generated: the first run's tokens, and how a step grows with the context.
+
+    `repeats`: every request of every run gave the same tokens.
+    """
+
+    prompt_tokens: Count
+    generated_tokens: Count
+    tokens: Many[Count]
+    repeats: bool
+    course: Few[ContextBin] = ()
+
+
 class Change(Part):
     """A ratio hot over cold in one run; `uncertainty` (1 sigma) is what measuring adds itself.
 

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from edgebench.plan.kinds import KINDS
 from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Params, Part, Table, Text
-from edgebench.report.course import Resources, ResourceSummary, Sustained
+from edgebench.report.course import Generated, Resources, ResourceSummary, Sustained
 from edgebench.report.origin import Artifact, Bundle, Layers
 from edgebench.report.precision import Precision
 from edgebench.report.quantity import Metric, Missing, Notice
@@ -145,7 +145,7 @@ class Benchmark(Part):
     `group` names the variants that were interleaved with it, `order` the place of each of its runs in the session's
     sequence of runs, `settings` what the runtime really used, `resources` what its runs took of each series
     (``power_w.package``), `roofline` the work of a pass and what bounds it, `sustained` the course of each sustained
-    run.
+    run, `generated` what a language model answered.
     """
 
     name: Name
@@ -163,6 +163,7 @@ class Benchmark(Part):
     resources: Table[ResourceSummary] | None = None
     roofline: Roofline | None = None
     sustained: Few[Sustained] | None = None
+    generated: Generated | None = None
     runs_discarded: Count | None = None
     precision: Precision | None = None
     order: Many[Count] | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.messages import BASE_MADE, OwnModel, Prepared, PrepareJob
 from edgebench.plan.estimate import prepare_limit_s
+from edgebench.plan.kinds import KINDS
 from edgebench.plan.skips import skips
 from edgebench.plan.targets import carried, engine_shapes, target_of, wanted
 from edgebench.report.records import (
@@ -19,6 +20,7 @@ from edgebench.report.records import (
     SkippedRecord,
 )
 from edgebench.session.jobs import child_environment, run_job
+from edgebench.session.texts import read_job
 
 if TYPE_CHECKING:
     from edgebench.artifacts.bundle import Bundle
@@ -196,4 +198,5 @@ def prepare_job(
         if own is None
         else OwnModel(path=str(own.path), format=own.format, shapes=own.shapes, digest=own.digest, beside=own.beside),
         probes=options.probes,
+        read=read_job(plan, cell, None) if KINDS[cell.kind].generates else None,
     )

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 from edgebench.machine.facts import cpus_for
 from edgebench.machine.state import disturbance, read_state
-from edgebench.measure.messages import AnswersJob, ArtifactFile, EnergyJob, MeasureJob, Shapes, SustainedJob, TimedJob
+from edgebench.measure.messages import (
+    AnswersJob,
+    ArtifactFile,
+    EnergyJob,
+    GenerateJob,
+    MeasureJob,
+    Shapes,
+    SustainedJob,
+    TimedJob,
+)
 from edgebench.measure.results import InferenceResult, SustainedResult
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.targets import family_of
@@ -19,6 +28,7 @@ from edgebench.report.records import DiscardedRecord, FailedRecord, LostRecord, 
 from edgebench.session.compress import evaluation_job, make_once
 from edgebench.session.jobs import LONGER, JobResult, child_environment, run_job
 from edgebench.session.schedule import Turn, Widths, ahead, turns
+from edgebench.session.texts import read_job, text_job
 from edgebench_suites.zoo import task_of
 
 if TYPE_CHECKING:
@@ -168,9 +178,10 @@ def make_job(
     shapes: Shapes = {}
     if plan.own_model is not None and artifact is not None:
         shapes = artifact.notes.shapes or {}
-    elif params.operator is None:
+    elif params.operator is None and not KINDS[cell.kind].generates:
         shapes = task_of(params.model).shapes(params.batch, params.size, params.width)
-    labelled = KINDS[cell.kind].scored and plan.own_model is None
+    kind = KINDS[cell.kind]
+    labelled = kind.scored and not kind.generates and plan.own_model is None
     timed = TimedJob(
         loops=loops,
         passes=measure.passes,
@@ -188,17 +199,30 @@ def make_job(
         operator=params.operator,
         artifact=None if artifact is None else ArtifactFile(str(artifact.path), artifact.format),
         shapes=shapes,
-        timing=SustainedJob(measure.sustained_s) if KINDS[cell.kind].lasts else timed,
-        measure=KINDS[cell.kind].measure,
+        timing=_requests(plan, cell) or (SustainedJob(measure.sustained_s) if kind.lasts else timed),
+        measure=kind.measure,
         energy=EnergyJob(
             probes=options.probes,
             windows=measure.energy_windows,
             target=measure.energy_target,
             window_s=measure.energy_window_s,
         ),
-        tokens_a_pass=None if params.tokens is None else params.batch * (1 if "past" in shapes else params.tokens),
+        tokens_a_pass=None
+        if params.tokens is None or kind.generates
+        else params.batch * (1 if "past" in shapes else params.tokens),
         weights_only=params.variant.endswith("weights-int8"),
         describe=describe,
         evaluate=evaluation_job(plan, cell, artifact, options) if describe and labelled else None,
-        answers=AnswersJob(artifact.reference) if describe and plan.own_model is not None and artifact else None,
+        answers=AnswersJob(artifact.reference)
+        if describe and plan.own_model is not None and artifact and not kind.generates
+        else None,
+        read=read_job(plan, cell, artifact) if describe and kind.generates else None,
     )
+
+
+def _requests(plan: Plan, cell: Benchmark) -> GenerateJob | None:
+    """Return what requests a cell makes; None where it makes none."""
+    if cell.params.generate is None:
+        return None
+    prompt, requests = cell.params.size, cell.measure.requests
+    return GenerateJob(prompt=prompt, generate=cell.params.generate, requests=requests, text=text_job(plan))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebench_suites.tasks.base import InputInfo, Task
+from edgebench_suites.tasks.networks import LLAMA_HEADS, LLAMA_LAYERS, llama_width
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,6 +39,18 @@ def _decode_inputs(batch: int, size: int, width: float) -> tuple[InputInfo, ...]
 
 PREFILL = Task("language", _prefill_inputs, ("logits", "cache"), axis=2, refuses=_REFUSES)
 DECODE = Task("language-step", _decode_inputs, ("logits", "cache"), axis=2, refuses=_REFUSES)
+
+
+def _generation_inputs(batch: int, size: int, width: float) -> tuple[InputInfo, ...]:
+    head = llama_width(width) // LLAMA_HEADS
+    return (
+        InputInfo("tokens", (batch, size), "int64", {0: "batch", 1: "sequence"}),
+        InputInfo("past", (batch, 2 * LLAMA_LAYERS, LLAMA_HEADS, size, head), free={0: "batch", 3: "past"}),
+    )
+
+
+# A prompt at once and single steps by one graph, as kind ``generate`` takes it.
+GENERATION = Task("generation", _generation_inputs, ("logits", "cache"), axis=2, refuses=_REFUSES)
 
 
 def next_byte(logits: F32, following: I64) -> tuple[int, int, float]:

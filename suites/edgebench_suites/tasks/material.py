@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgebench_suites.data import text as book
 from edgebench_suites.data.load import preprocess
 from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.tasks import scenes
@@ -151,8 +152,41 @@ class TextData:
         return fit(module, loss, max(2, int(training.subset * len(self.training)) // self.size), training)
 
 
+@dataclass(frozen=True)
+class BookData:
+    """The book that ships, as bytes, but for its last tenth; `size` is the context: bytes a window."""
+
+    size: int
+    seed: int
+    name: str = book.NAME
+    classes: int = BYTES
+
+    @property
+    def digest(self) -> str:
+        """Over the whole book."""
+        return book.text_digest(book.whole_text())
+
+    def reference_inputs(self, module: nn.Module) -> dict[str, Any]:
+        """Refuse: what a generating model is compared with is its answers to a text (artifacts/links/reading.py)."""
+        del module
+        raise SuiteDataError("a generating model has no reference of whole outputs")
+
+    def calibration(self, count: int) -> list[F32]:
+        """Refuse: static quantisation would need caches of real text."""
+        del count
+        raise SuiteDataError("a language model is quantised by its weights: choose weights-int8 or a GGUF format")
+
+    def train(self, module: nn.Module, training: Training) -> nn.Module:
+        """Train on windows at random places; an epoch is as many as cover the `subset` of the text once."""
+        text = np.frombuffer(book.training_text(), dtype=np.uint8).astype(np.int64)
+        loss = language_loss(module, text, self.size, np.random.default_rng(self.seed))
+        return fit(module, loss, max(2, int(training.subset * len(text)) // self.size), training)
+
+
 def material_of(task: str, size: int, seed: int) -> Material:
     """Return the data of a task beyond classification."""
+    if task == "generation":
+        return BookData(size, seed)
     if task.startswith("language"):
         return TextData(size, seed, decode=task == "language-step")
     return SceneData(task, size, seed)

@@ -1,4 +1,4 @@
-"""The networks beyond torchvision's classifiers: raw detection heads, plain segmentation logits, ViT-Tiny, a small GPT.
+"""The networks beyond torchvision's classifiers: raw detection heads, plain segmentation, ViT-Tiny, small decoders.
 
 torch is imported where a network is built; each gives tensors only, so that every exporter takes it.
 """
@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from torch import Tensor, nn
+
+# Of `byte_llama`; its tensors are called as in a GGUF file.
+LLAMA_LAYERS, LLAMA_HEADS, LLAMA_EPSILON = 4, 4, 1e-5
+
+
+def llama_width(width_mult: float) -> int:
+    """Return how wide `byte_llama` is: whole heads of whole eights."""
+    return max(8 * LLAMA_HEADS, round(256 * width_mult / (8 * LLAMA_HEADS)) * 8 * LLAMA_HEADS)
 
 
 def raw_detector(torchvision: ModuleType, builder: str, num_classes: int) -> nn.Module:
@@ -178,3 +186,84 @@ def byte_gpt(vocabulary: int, width_mult: float) -> nn.Module:
             return self.logits(self.norm(stream)), torch.stack(kept, dim=1)
 
     return ByteGpt()
+
+
+def byte_llama(vocabulary: int, width_mult: float) -> nn.Module:
+    """Return a decoder over bytes with the arithmetic of Llama, so that GGUF takes it as it is.
+
+    4 layers, 256 wide at width 1 (4 heads), a gated MLP of 3 times the width, RMS norms, no biases (arXiv:2302.13971).
+    ``forward(tokens [n, s], cache [n, 8, heads, p, d])`` reads `s` tokens after `p`; it gives the logits
+    [n, s, vocabulary] and the cache with them, keys and values layer by layer. Rotary positions turn neighbouring
+    pairs, as llama.cpp does for this architecture.
+    """
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    layers, heads = LLAMA_LAYERS, LLAMA_HEADS
+    width = llama_width(width_mult)
+    head, wide = width // heads, 3 * width
+
+    def rotate(vectors: Tensor, start: Any) -> Tensor:
+        """Rotate neighbouring pairs of [n, heads, s, d] by angles that grow with the position, from `start` on."""
+        places = torch.arange(start, start + vectors.shape[2], dtype=torch.float32)
+        angles = places[:, None] * torch.exp(torch.arange(0, head, 2) * (-9.210340371976184 / head))[None, :]
+        cos, sin = angles.cos(), angles.sin()
+        pairs = vectors.unflatten(-1, (head // 2, 2))
+        even, odd = pairs[..., 0], pairs[..., 1]
+        return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
+
+    class Norm(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(width))
+
+        def forward(self, stream: Tensor) -> Tensor:
+            scaled: Tensor = stream * torch.rsqrt(stream.pow(2).mean(-1, keepdim=True) + LLAMA_EPSILON)
+            return scaled * self.weight
+
+    class Layer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attn_norm, self.ffn_norm = Norm(), Norm()
+            self.attn_q, self.attn_k = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
+            self.attn_v, self.attn_output = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
+            self.ffn_gate = nn.Linear(width, wide, bias=False)
+            self.ffn_up = nn.Linear(width, wide, bias=False)
+            self.ffn_down = nn.Linear(wide, width, bias=False)
+
+        def forward(self, stream: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+            count, length, start = stream.shape[0], stream.shape[1], past.shape[3]
+            normed = self.attn_norm(stream)
+            queries, keys, values = (
+                part(normed).reshape(count, length, heads, head).transpose(1, 2)
+                for part in (self.attn_q, self.attn_k, self.attn_v)
+            )
+            queries, keys = rotate(queries, start), rotate(keys, start)
+            kept = torch.cat([past, torch.stack([keys, values], dim=1)], dim=3)
+            scores = queries @ kept[:, 0].transpose(-1, -2) * head**-0.5
+            seen = torch.arange(start + length)[None, :] <= torch.arange(start, start + length)[:, None]
+            mixed = scores.masked_fill(~seen, -1e9).softmax(dim=-1) @ kept[:, 1]
+            stream = stream + self.attn_output(mixed.transpose(1, 2).reshape(count, length, width))
+            normed = self.ffn_norm(stream)
+            return stream + self.ffn_down(functional.silu(self.ffn_gate(normed)) * self.ffn_up(normed)), kept
+
+    class ByteLlama(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.token_embd = nn.Embedding(vocabulary, width)
+            self.blk = nn.ModuleList(Layer() for _ in range(layers))
+            self.output_norm = Norm()
+            self.output = nn.Linear(width, vocabulary, bias=False)
+            nn.init.normal_(self.token_embd.weight, std=0.02)
+
+        def forward(self, tokens: Tensor, cache: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            stream = self.token_embd(tokens)
+            past = torch.zeros(tokens.shape[0], 2 * layers, heads, 0, head) if cache is None else cache
+            kept = []
+            for index, layer in enumerate(self.blk):
+                stream, own = layer(stream, past[:, 2 * index : 2 * index + 2])
+                kept.append(own)
+            return self.output(self.output_norm(stream)), torch.cat(kept, dim=1)
+
+    return ByteLlama()

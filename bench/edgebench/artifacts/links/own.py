@@ -13,6 +13,7 @@ from edgebench.artifacts.chain import Content
 from edgebench.artifacts.convert import export
 from edgebench.artifacts.convert.build import halve_file, quantise_file
 from edgebench.artifacts.families import FILES
+from edgebench.artifacts.links.gguf import own_gguf
 from edgebench.artifacts.store import META_FILE
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.boundary import refusals
@@ -47,6 +48,8 @@ def make_own(chain: Chain, own: OwnModel, step: str | None) -> tuple[ArtifactRec
     input.
     """
     family, path = chain.job.family, Path(own.path)
+    if own.format == "gguf":
+        return own_gguf(chain, own, step)
     shapes = fixed_shapes(read_inputs(path), own.shapes, path)
     plain = _plain(chain, own, shapes)
     if step is None:

@@ -54,7 +54,8 @@ def trade_off(rows: Sequence[Benchmark], cost: str, quality: str, *, several: bo
         Candidate(row.name, extent(cost, row.metrics[cost]), extent(quality, row.metrics[quality])) for row in rows
     ]
     found = standings(candidates, *better)
-    across, up = (_axis(name, [extent(name, row.metrics[name]) for row in rows], rows) for name in (cost, quality))
+    across = _axis(cost, [one.cost for one in candidates], rows)
+    up = _axis(quality, [one.quality for one in candidates], rows)
     numbers = _numbers(candidates, found)
     spoken = (words_of(cost), words_of(quality))
     said = {

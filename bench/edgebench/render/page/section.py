@@ -38,9 +38,14 @@ def section_markup(section: Section, title: str = "") -> Markup:
 
 
 def _table(columns: tuple[Column, ...]) -> _Table:
-    header = [_Cell(column.header, column.justify == "right") for column in columns]
+    header = [_Cell(column.header, _right(column)) for column in columns]
     rows = []
     for number in range(len(columns[0].cells)):
-        cells = [(column.cells[number], column.justify == "right") for column in columns]
+        cells = [(column.cells[number], _right(column)) for column in columns]
         rows.append([_Cell(text, right, sort_key(text) if right else None) for text, right in cells])
     return _Table(header, rows)
+
+
+def _right(column: Column) -> bool:
+    """Tell whether a column holds figures; a remark on the row is text, however it stands on a terminal."""
+    return column.justify == "right" and not column.below

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from edgebench.compare.fingerprint import Difference
 from edgebench.compare.verdict import Comparison, Finding, Verdict
 from edgebench.render.tables import Column, FittingTable
 from edgebench.render.units import NONE
@@ -51,7 +52,7 @@ def verdict_table(comparison: Comparison, *, everything: bool = False) -> Render
     if comparison.common:
         parts.append(Text("all: " + clean(", ".join(f"{k} {v}" for k, v in comparison.common)), style="dim"))
     parts += [Text(clean(line)) for line in whole_lines(comparison)]
-    parts += [_hard(comparison)] if comparison.hard else []
+    parts += [Text(), FittingTable(hard_columns(comparison.hard))] if comparison.hard else []
     found = by_severity(comparison.findings)
     folded = [] if everything else [finding for finding in found if _passed(finding)]
     for verdict, title in _TITLES.items():
@@ -74,12 +75,14 @@ def _passed(finding: Finding) -> bool:
 
 
 def _table(rows: Sequence[Finding]) -> Iterator[RenderableType]:
-    yield FittingTable(_columns(rows[:_ROWS]))
+    yield FittingTable(finding_columns(rows[:_ROWS]))
     if len(rows) > _ROWS:
         yield Text(f"and {len(rows) - _ROWS} more: --format json has all", style="dim")
 
 
-def _columns(rows: Sequence[Finding]) -> list[Column]:
+def finding_columns(rows: Sequence[Finding]) -> list[Column]:
+    """Return the columns of findings: benchmark and metric, then what is known of each."""
+
     def column(header: str, cells: list[str], *, left: bool = False, below: bool = False) -> Column:
         return Column(header, tuple(cells), justify="left" if left else "right", below=below)
 
@@ -112,14 +115,13 @@ def _broken(text: str) -> str:
     return text.replace(" [", "\n[")
 
 
-def _hard(comparison: Comparison) -> RenderableType:
-    rows = comparison.hard
-    columns = [
+def hard_columns(rows: Sequence[Difference]) -> list[Column]:
+    """Return the columns of what must be equal and is not."""
+    return [
         Column("must be equal", tuple(clean(entry.field) for entry in rows), justify="left"),
         Column("base", tuple(clean(entry.base) for entry in rows), justify="left", wrap=True),
         Column("head", tuple(clean(entry.head) for entry in rows), justify="left", wrap=True),
     ]
-    return Group(Text(), FittingTable(columns))
 
 
 def _bullet(text: str) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -30,27 +31,40 @@ def trend_table(trend: Trend) -> RenderableType:
     reports = len(trend.reports)
     title = f"{reports} report{'s' if reports > 1 else ''}, {first[1][:10]} to {last[1][:10]}"
     parts: list[RenderableType] = [Text(clean(title), style="bold")]
+    changed, still = changed_first(trend)
+    systems = [f"system {number}: {text}" for number, text in enumerate(trend.systems, start=1)]
+    parts += [Text(clean(line), style="dim") for line in systems] if len(systems) > 1 else []
+    if changed:
+        parts += [Text(), FittingTable(series_columns(changed[:_ROWS], several=len(systems) > 1))]
+    if len(changed) > _ROWS:
+        parts.append(Text(f"and {len(changed) - _ROWS} more that changed: --format json has all", style="dim"))
+    if not changed and still:
+        parts += [Text(), FittingTable(series_columns(still[: _ROWS // 3], several=len(systems) > 1))]
+    parts.append(Text())
+    parts += [Text(line, style="dim") for line in said_of(trend)]
+    parts += [Text(clean(note), style="dim") for note in trend.notes]
+    return Group(*parts)
+
+
+def changed_first(trend: Trend) -> tuple[list[Series], list[Series]]:
+    """Return the series that changed, the latest change first, and those that did not."""
     changed = sorted(
         (series for series in trend.series if series.changes),
         key=lambda series: (-series.places[series.changes[-1].place], series.cell, series.metric),
     )
-    still = [series for series in trend.series if not series.changes]
-    systems = [f"system {number}: {text}" for number, text in enumerate(trend.systems, start=1)]
-    parts += [Text(clean(line), style="dim") for line in systems] if len(systems) > 1 else []
-    if changed:
-        parts += [Text(), FittingTable(_columns(changed[:_ROWS], several=len(systems) > 1))]
-    if len(changed) > _ROWS:
-        parts.append(Text(f"and {len(changed) - _ROWS} more that changed: --format json has all", style="dim"))
-    if not changed and still:
-        parts += [Text(), FittingTable(_columns(still[: _ROWS // 3], several=len(systems) > 1))]
+    return changed, [series for series in trend.series if not series.changes]
+
+
+def said_of(trend: Trend) -> list[str]:
+    """Return how many series changed, and how many are too short to tell."""
+    changed, still = changed_first(trend)
     short = sum(len(series.values) < MIN_REPORTS for series in still)
-    told = f"{len(changed)} of {len(trend.series)} series changed; advisory: 'edgebench compare' and 'ab' give verdicts"
-    parts += [Text(), Text(told, style="dim")]
+    told = [
+        f"{len(changed)} of {len(trend.series)} series changed; advisory: 'edgebench compare' and 'ab' give verdicts"
+    ]
     if short:
-        text = f"{short} series have fewer than {MIN_REPORTS} reports, too few to find a change of what varies"
-        parts.append(Text(text, style="dim"))
-    parts += [Text(clean(note), style="dim") for note in trend.notes]
-    return Group(*parts)
+        told.append(f"{short} series have fewer than {MIN_REPORTS} reports, too few to find a change of what varies")
+    return told
 
 
 def trend_json(trend: Trend) -> str:
@@ -70,7 +84,9 @@ def sparkline(values: tuple[float, ...], width: int = _WIDTH) -> str:
     return "".join(_BARS[min(7, int(8 * (mean - low) / (high - low)))] for mean in means)
 
 
-def _columns(rows: list[Series], *, several: bool) -> list[Column]:
+def series_columns(rows: Sequence[Series], *, several: bool) -> list[Column]:
+    """Return the columns of series; `several` systems have a column that tells them apart."""
+
     def column(header: str, cells: list[str], *, left: bool = False) -> Column:
         return Column(header, tuple(map(clean, cells)), justify="left" if left else "right")
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgebench.report.records import ArtifactRecord, RunRecord, StartRecord
 
 # Phases that make the model itself; the others are what compressing it costs on top.
-MODEL_PHASES = frozenset({"build", "pretrain", "initialise", "train", "re-estimate", "export"})
+MODEL_PHASES = frozenset({"build", "pretrain", "initialise", "train", "re-estimate", "export", "reading"})
 
 
 def figures(cell: Benchmark, runs: Sequence[RunRecord], given: Given) -> Figures:
@@ -67,7 +67,7 @@ def metrics(
     of_process(results, start, found, missing)
     if artifact is not None:
         found["size_bytes"] = single_value("size_bytes", artifact.size_bytes)
-        _of_artifact(cell, artifact, found, missing)
+        of_artifact(cell, artifact, found, missing)
     accuracy(cell, results[0].quality, found, missing)
     quality_metrics(cell, results[0].quality, found, missing)
     if (work := results[0].operator) is not None:
@@ -94,7 +94,8 @@ def of_process(results: Sequence[ModelAnswer], start: StartRecord, found: Metric
     found["memory_percent"] = metric_from_runs("memory_percent", shares)
 
 
-def _of_artifact(cell: Benchmark, artifact: ArtifactRecord, found: Metrics, missing: Reasons) -> None:
+def of_artifact(cell: Benchmark, artifact: ArtifactRecord, found: Metrics, missing: Reasons) -> None:
+    """Add what an artifact tells: its multiply-accumulates, and what compressing it cost."""
     if (macs := artifact.notes.macs_224) is not None and cell.params.image_size == 224:
         found["macs"] = single_value("macs", macs * cell.params.batch)
     compressing = [phase for phase in artifact.ledger if phase.phase not in MODEL_PHASES]

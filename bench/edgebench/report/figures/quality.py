@@ -8,7 +8,7 @@ from edgebench.report.metric import Metrics, Reasons, single_value
 from edgebench.report.quantity import Missing
 
 if TYPE_CHECKING:
-    from edgebench.measure.results import Quality, TaskQuality
+    from edgebench.measure.results import Quality
     from edgebench.plan.plan import Benchmark
 
 
@@ -38,10 +38,12 @@ def quality_metrics(cell: Benchmark, quality: Quality | None, found: Metrics, mi
     missing |= {name: Missing(reason=reason) for name, reason in task.missing.items()}
 
 
-def quality_data(quality: TaskQuality) -> dict[str, Any]:
-    """Return the parameters that name a task's data, if it has any."""
-    data = quality.data
-    return {} if data is None else {"data": data.name, "data_digest": data.digest}
+def quality_params(quality: Quality) -> dict[str, Any]:
+    """Return the parameters that name a benchmark's task and the data it was judged on, where it has some."""
+    found: dict[str, Any] = {} if quality.task is None else {"task": quality.task.task}
+    of_task = None if quality.task is None else quality.task.data
+    data = of_task if quality.reading is None else quality.reading.data
+    return found | ({} if data is None else {"data": data.name, "data_digest": data.digest})
 
 
 def accuracy(cell: Benchmark, quality: Quality | None, found: Metrics, missing: Reasons) -> None:

@@ -1,0 +1,121 @@
+"""What a runtime offers that generates text: read a prompt, give one token after the other, greedily."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edgebench.errors import BackendError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgebench.backends.base import Array, Layer, TensorSpec
+
+    F32 = npt.NDArray[np.float32]
+
+
+class Decoder(Protocol):
+    """A language model with one context; what it gives is its most likely next token, so that runs repeat."""
+
+    @property
+    def load_s(self) -> float:
+        """Seconds spent reading the file."""
+
+    @property
+    def compile_s(self) -> float:
+        """Seconds spent making it executable, the room for its cache among them."""
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens it knows."""
+
+    @property
+    def begin(self) -> int | None:
+        """The token that every text begins with, None where there is none."""
+
+    @property
+    def cache_bytes(self) -> int | None:
+        """The bytes of the key-value cache that it holds room for; None where the runtime does not tell."""
+
+    def prefill(self, tokens: Sequence[int]) -> int:
+        """Forget all, read the prompt, and return the token after it."""
+
+    def step(self, token: int) -> int:
+        """Read one more token and return the one after it."""
+
+    def rewind(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+
+    def logits(self, tokens: Sequence[int], first: int) -> F32:
+        """Forget all, read the tokens, and return the logits [n - first, vocabulary] after each from `first` on."""
+
+    def tokens_of(self, text: bytes) -> list[int]:
+        """Return the tokens of a text, without one that begins it; raises BackendError where there is no tokenizer."""
+
+    def effective(self) -> dict[str, Any]:
+        """Return the settings the runtime really uses, JSON-ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One request, again and again: `prompt` is read, then `count` tokens are generated, the first by reading.
+
+    Calling it does a whole request; it is a pass of a `base.LoadedModel`, which its worker takes it for.
+    """
+
+    decoder: Decoder
+    prompt: tuple[int, ...]
+    count: int
+
+    @property
+    def inputs(self) -> Sequence[TensorSpec]:
+        """None that random data could be fed to."""
+        return ()
+
+    @property
+    def load_s(self) -> float:
+        """Seconds spent reading the file."""
+        return self.decoder.load_s
+
+    @property
+    def compile_s(self) -> float:
+        """Seconds spent making it executable."""
+        return self.decoder.compile_s
+
+    def bind(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
+        """Return the request itself."""
+        del feeds
+        return self
+
+    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
+        """Refuse: what a request answers are tokens."""
+        del feeds
+        raise BackendError("a generating model has no outputs as arrays")
+
+    def layers(self) -> list[Layer]:
+        """Return none: no runtime that generates tells them."""
+        return []
+
+    def effective(self) -> dict[str, Any]:
+        """Return the settings the runtime really uses."""
+        return self.decoder.effective()
+
+    def __call__(self) -> list[int]:
+        """Read the prompt and generate; return the generated tokens."""
+        return self.decode(self.prefill())
+
+    def prefill(self) -> int:
+        """Forget all and read the prompt; return the first generated token."""
+        return self.decoder.prefill(self.prompt)
+
+    def decode(self, token: int) -> list[int]:
+        """Generate the other tokens after the first one."""
+        step = self.decoder.step
+        return [token, *(token := step(token) for _ in range(self.count - 1))]
+
+    def rewind(self) -> None:
+        """Go back to the end of the prompt."""
+        self.decoder.rewind(len(self.prompt))

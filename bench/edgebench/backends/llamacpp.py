@@ -1,0 +1,265 @@
+"""llama.cpp through llama-cpp-python: GGUF files on the processor, by the library's own functions."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from edgebench.backends.boundary import check_file, refusals
+from edgebench.backends.gguffile import GgufFacts, read_gguf
+from edgebench.backends.packages import installed_versions
+from edgebench.backends.registry import check_spec
+from edgebench.errors import BackendError
+from edgebench.machine.advice import extra
+from edgebench.machine.memory import free_bytes
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgebench.backends.base import LoadedModel, LoadSpec
+
+    F32 = npt.NDArray[np.float32]
+
+# Tokens that are read at once, as `llama-bench` does by default.
+BATCH, MICRO_BATCH = 2048, 512
+# Besides weights and cache: the buffers of the computation, and Python.
+_ROOM_BYTES = 150 * 2**20
+# Bits a weight of the formats that a refusal may name, the smallest last.
+_FORMATS = (("F16", 16.0), ("Q8_0", 8.5), ("Q6_K", 6.56), ("Q5_K_M", 5.7), ("Q4_K_M", 4.85), ("Q3_K_M", 3.9))
+# Of the library's log levels.
+_ERROR = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaCppBackend:
+    """Opens .gguf files, in the precision that they hold."""
+
+    name: ClassVar[str] = "llama.cpp"
+
+    def unavailable(self) -> str | None:
+        """Say whether the package is missing."""
+        if find_spec("llama_cpp") is None:
+            return f"llama-cpp-python is not installed: {extra('llama')} (it is compiled: minutes)"
+        return None
+
+    def versions(self) -> dict[str, str]:
+        """Return the installed version of the package."""
+        return installed_versions("llama-cpp-python")
+
+    def load(self, spec: LoadSpec) -> LoadedModel:
+        """Refuse: a GGUF file generates text, and single passes over arrays are no use of it."""
+        check_spec(self.name, spec)
+        raise BackendError(f"llama.cpp generates text from {spec.path}: measure it with a suite of kind generate")
+
+
+class LogLines:
+    """Keeps what the library says of errors, in place of stderr."""
+
+    def __init__(self, library: Any) -> None:
+        self.lines: list[str] = []
+        self._last = 0
+        # The library calls it as long as it lives.
+        self._callback = library.llama_log_callback(self._keep)
+        library.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _keep(self, level: int, text: bytes, data: object) -> None:
+        del data
+        level = self._last if level == 5 else level  # 5: the line before goes on
+        self._last = level
+        if level == _ERROR and len(self.lines) < 50:
+            self.lines.append(text.decode("utf-8", errors="replace").strip())
+
+    def why(self) -> str:
+        """Return the first line that says something."""
+        return next((line.rpartition(": ")[2][:200] for line in self.lines if line), "it does not say why")
+
+
+_LOG: list[LogLines] = []
+
+
+def _library() -> tuple[Any, LogLines]:
+    import llama_cpp
+
+    if not _LOG:
+        _LOG.append(LogLines(llama_cpp))
+    return llama_cpp, _LOG[0]
+
+
+def decoder(spec: LoadSpec, context: int) -> LlamaDecoder:
+    """Open a file with room for `context` tokens; raises BackendError with one sentence where that cannot be.
+
+    The file's own header is read first: one that is cut off, or larger than this machine's memory, reaches no parser.
+    """
+    backend = LlamaCppBackend()
+    if (reason := backend.unavailable()) is not None:
+        raise BackendError(reason)
+    check_spec(backend.name, spec)
+    facts = read_facts(spec.path, context)
+    llama, log = _library()
+    with refusals("llama.cpp", "to load", spec.path):
+        started = time.perf_counter()
+        llama.llama_backend_init()
+        model_params = llama.llama_model_default_params()
+        model_params.n_gpu_layers = 0
+        model = llama.llama_model_load_from_file(str(spec.path).encode(), model_params)
+        if not model:
+            raise BackendError(f"llama.cpp refuses to load {spec.path} ({log.why()}): convert the model again")
+        load_s = time.perf_counter() - started
+        started = time.perf_counter()
+        params = llama.llama_context_default_params()
+        params.n_ctx, params.n_batch, params.n_ubatch = context, BATCH, MICRO_BATCH
+        params.n_threads = params.n_threads_batch = spec.threads
+        params.no_perf = True
+        held = llama.llama_init_from_model(model, params)
+        if not held:
+            llama.llama_model_free(model)
+            raise BackendError(f"llama.cpp cannot make room for {context} tokens of {spec.path} ({log.why()})")
+        return LlamaDecoder(llama, model, held, spec.threads, load_s, time.perf_counter() - started, facts)
+
+
+def read_facts(path: Path, context: int) -> GgufFacts:
+    """Return what a file says of itself; raises BackendError where `context` tokens of it cannot be had here."""
+    try:
+        facts = read_gguf(path)
+    except OSError as error:
+        raise BackendError(f"cannot open model {path} ({error.strerror}): give the path of a model file") from None
+    if facts.context is not None and context > facts.context:
+        raise BackendError(
+            f"{path}: was made for {facts.context} tokens, and prompt and answer take {context}: "
+            "ask for less (--prompt-tokens, --generate)"
+        )
+    refuse_larger(path, facts, context)
+    check_file(path)
+    return facts
+
+
+def refuse_larger(path: Path, facts: GgufFacts, context: int) -> None:
+    """Raise BackendError where weights and cache take more than this machine has free, naming what would fit."""
+    if (free := free_bytes()) is None:
+        return
+    weights, cache = path.stat().st_size, facts.cache_bytes(context) or 0
+    if weights + cache + _ROOM_BYTES <= free:
+        return
+    room = free - cache - _ROOM_BYTES
+    fits = next((name for name, bits in _FORMATS if 0 < facts.parameters * bits / 8 < min(room, weights)), None)
+    advice = "use a model with fewer weights" if fits is None else f"{fits} of the same model would fit"
+    raise BackendError(
+        f"{path}: needs {(weights + cache + _ROOM_BYTES) / 1e9:.2f} GB (weights {weights / 1e9:.2f}, key-value cache "
+        f"of {context} tokens {cache / 1e9:.2f}), and {free / 1e9:.2f} GB are free: {advice}"
+    )
+
+
+class LlamaDecoder:
+    """A model and its context; see `decoder.Decoder`."""
+
+    def __init__(
+        self, llama: Any, model: Any, context: Any, threads: int, load_s: float, compile_s: float, facts: GgufFacts
+    ) -> None:
+        self._llama, self._model, self._context, self._threads = llama, model, context, threads
+        self.load_s, self.compile_s, self._facts = load_s, compile_s, facts
+        self._memory = llama.llama_get_memory(context)
+        self._vocab = llama.llama_model_get_vocab(model)
+        self.vocabulary: int = llama.llama_vocab_n_tokens(self._vocab)
+        begins = facts.has_tokenizer and llama.llama_vocab_get_add_bos(self._vocab)
+        self.begin: int | None = llama.llama_vocab_bos(self._vocab) if begins else None
+        self.cache_bytes = facts.cache_bytes(llama.llama_n_ctx(context))
+        self._one = (llama.llama_token * 1)()
+        self._single = llama.llama_batch_get_one(self._one, 1)
+        self._views: dict[int, Callable[[], Any]] = {}
+
+    def __del__(self) -> None:
+        """Give back the context, then the model."""
+        self._llama.llama_free(self._context)
+        self._llama.llama_model_free(self._model)
+
+    def prefill(self, tokens: Sequence[int]) -> int:
+        """Forget all and read the prompt in batches of `BATCH`; return the most likely token after it."""
+        llama = self._llama
+        llama.llama_memory_clear(self._memory, False)  # noqa: FBT003  # the library's own signature
+        array = (llama.llama_token * len(tokens))(*tokens)
+        for at in range(0, len(tokens), BATCH):
+            count = min(BATCH, len(tokens) - at)
+            part = (llama.llama_token * count).from_buffer(array, at * ctypes.sizeof(llama.llama_token))
+            self._read(llama.llama_batch_get_one(part, count))
+        return self._likeliest()
+
+    def step(self, token: int) -> int:
+        """Read one more token; return the most likely one after it."""
+        self._one[0] = token
+        self._read(self._single)
+        return self._likeliest()
+
+    def rewind(self, length: int) -> None:
+        """Forget all but the first `length` tokens; BackendError for an architecture that cannot forget in part."""
+        if not self._llama.llama_memory_seq_rm(self._memory, -1, length, -1):
+            raise BackendError("this architecture cannot go back in its memory: its phases cannot be measured apart")
+
+    def logits(self, tokens: Sequence[int], first: int) -> F32:
+        """Forget all, read the tokens at once, and return the logits after each from `first` on."""
+        import numpy as np
+
+        llama, count = self._llama, len(tokens)
+        llama.llama_memory_clear(self._memory, False)  # noqa: FBT003  # the library's own signature
+        batch = llama.llama_batch_init(count, 0, 1)
+        try:
+            batch.n_tokens = count
+            for index, token in enumerate(tokens):
+                batch.token[index], batch.pos[index], batch.n_seq_id[index] = token, index, 1
+                batch.seq_id[index][0], batch.logits[index] = 0, index >= first
+            self._read(batch)
+            pointer = llama.llama_get_logits(self._context)
+            found: F32 = np.ctypeslib.as_array(pointer, shape=(count - first, self.vocabulary)).copy()
+        finally:
+            llama.llama_batch_free(batch)
+        return found
+
+    def tokens_of(self, text: bytes) -> list[int]:
+        """Return the tokens of a text; BackendError where the file brings no tokenizer."""
+        if not self._facts.has_tokenizer:
+            raise BackendError("the file has no tokenizer: a text cannot be read, only token ids (--prompt-tokens)")
+        llama, most = self._llama, len(text) + 8
+        for _ in range(2):
+            array = (llama.llama_token * most)()
+            count = llama.llama_tokenize(self._vocab, text, len(text), array, most, False, False)  # noqa: FBT003
+            if count >= 0:
+                return list(array[:count])
+            most = -count  # some vocabularies spell a blank in three tokens
+        raise BackendError("llama.cpp cannot turn the text into tokens: use plain text in UTF-8")
+
+    def effective(self) -> dict[str, Any]:
+        """Return architecture, weights by type, batch sizes, and the instruction sets that were compiled in."""
+        llama = self._llama
+        features = llama.llama_print_system_info().decode("utf-8", errors="replace")
+        return {
+            "device": "CPU",
+            "threads": llama.llama_n_threads(self._context),
+            "threads_batch": llama.llama_n_threads_batch(self._context),
+            "architecture": self._facts.architecture,
+            "parameters": self._facts.parameters,
+            "weights": dict(self._facts.weights),
+            "context": llama.llama_n_ctx(self._context),
+            "batch": llama.llama_n_batch(self._context),
+            "micro_batch": llama.llama_n_ubatch(self._context),
+            "cache_type": "F16",
+            "flash_attention": "automatic",
+            "compiled_for": features.strip()[:400],
+        }
+
+    def _read(self, batch: Any) -> None:
+        if code := self._llama.llama_decode(self._context, batch):
+            raise BackendError(f"llama.cpp failed to read tokens (code {code}, {_LOG[0].why()})")
+
+    def _likeliest(self) -> int:
+        pointer = self._llama.llama_get_logits_ith(self._context, -1)
+        place = ctypes.addressof(pointer.contents)
+        if (view := self._views.get(place)) is None:
+            import numpy as np
+
+            view = self._views[place] = np.ctypeslib.as_array(pointer, shape=(self.vocabulary,)).argmax
+        return int(view())

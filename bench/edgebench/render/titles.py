@@ -1,0 +1,47 @@
+"""What metrics are called for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+TITLES: Mapping[str, str] = {
+    "latency_s": "latency",
+    "throughput_per_s": "throughput",
+    "energy_gross_j": "gross energy",
+    "energy_net_j": "net energy",
+    "power_w": "power",
+    "peak_memory_bytes": "peak memory",
+    "load_s": "load",
+    "compile_s": "compile",
+    "first_inference_s": "first inference",
+    "size_bytes": "size",
+    "accuracy_top1": "accuracy",
+    "loss": "loss",
+    "agreement_cosine": "cosine with FP32",
+    "agreement_top1": "arg-max as FP32",
+    "time_to_first_token_s": "time to first token",
+    "prefill_tokens_per_s": "prompt tokens a second",
+    "decode_tokens_per_s": "generated tokens a second",
+    "time_per_token_s": "time a generated token",
+    "context_slowdown": "slowdown as the context grows",
+    "energy_per_prompt_token_j": "energy a prompt token",
+    "energy_per_prompt_token_net_j": "net energy a prompt token",
+    "energy_per_generated_token_j": "energy a generated token",
+    "energy_per_generated_token_net_j": "net energy a generated token",
+    "prefill_power_w": "power while reading the prompt",
+    "decode_power_w": "power while generating",
+    "kv_cache_bytes": "key-value cache",
+    "peak_memory_without_cache_bytes": "peak memory without the cache",
+    "compress_s": "compression time",
+    "compress_energy_j": "compression energy",
+    "export_s": "export time",
+    "build_s": "build time",
+    "export_energy_j": "export energy",
+    "build_energy_j": "build energy",
+    "export_peak_memory_bytes": "export peak memory",
+    "build_peak_memory_bytes": "build peak memory",
+    "break_even": "break-even",
+    "operations_per_s": "operations",
+    "operational_intensity": "operations a byte",
+    "roofline_fraction": "share of roof",
+}

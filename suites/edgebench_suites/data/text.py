@@ -1,0 +1,38 @@
+"""The text that ships: what a language model of one's own reads, and what the small one of `llm` is trained on.
+
+`alice.txt` is Lewis Carroll's *Alice's Adventures in Wonderland* (1865, in the public domain): the Millennium Fulcrum
+Edition 2.9 as the Canterbury corpus has it (alice29.txt), with Unix line ends and without the DOS mark at its end.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha256
+from importlib import resources
+from pathlib import Path
+
+NAME = "alice"
+NOTE = "Alice's Adventures in Wonderland (1865, public domain; Canterbury corpus), its last tenth"
+
+
+@cache
+def whole_text() -> bytes:
+    """Return the whole book as ASCII."""
+    return Path(str(resources.files("edgebench_suites")), "data", "alice.txt").read_bytes()
+
+
+def training_text() -> bytes:
+    """Return the first nine tenths."""
+    text = whole_text()
+    return text[: len(text) * 9 // 10]
+
+
+def test_text() -> bytes:
+    """Return the last tenth, which nothing is trained on."""
+    text = whole_text()
+    return text[len(text) * 9 // 10 :]
+
+
+def text_digest(text: bytes) -> str:
+    """Return the SHA-256 of a text."""
+    return sha256(text).hexdigest()

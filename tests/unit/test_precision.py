@@ -21,8 +21,10 @@ from edgebench.errors import UsageError
 from edgebench.plan.load import load_plan
 from edgebench.plan.plan import Benchmark, Overrides, Params, Plan
 from edgebench.plan.suitefile import Measure, Recipe
+from edgebench.render.head import head
 from edgebench.report.assemble import assemble
 from edgebench.report.intervals import interval
+from edgebench.report.io import read_report, write_report
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
 from edgebench.report.metric import metric_from_runs
@@ -148,6 +150,10 @@ def test_the_report_says_what_was_asked_and_reached_and_why_it_ended(tmp_path: P
     why = "the time for measuring was used up (--max-minutes)"
     assert texts[0].endswith(f"in 6 runs, not the ±2 % that was asked for: {why}")
     assert "imprecise" not in {notice.code for notice in found["calm"].warnings}
+    write_report(report, tmp_path / "r.json")
+    read = read_report(tmp_path / "r.json")
+    assert [one.precision for one in read.benchmarks] == [one.precision for one in report.benchmarks]
+    assert dict(head(report))["precision"].startswith("2 of 3 benchmarks have the precision")
     (summed,) = [notice.text for notice in report.warnings if notice.code == "imprecise"]
     assert summed == f"2 of 3 benchmarks have the precision that was asked for (±2 %); where not, {why}"
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from edgebench.plan.kinds import KINDS
-from edgebench.report.base import Amount, Part, Table
+from edgebench.report.base import Amount, Few, Name, Part, Table
 from edgebench.report.intervals import interval, run_medians
 from edgebench.report.quantity import Metric
 
@@ -39,7 +39,7 @@ class Precision(Part):
 
     asked: Amount
     reached: Table[Amount]
-    lacking: tuple[str, ...] = ()
+    lacking: Few[Name] = ()
     stopped: Stopped
 
 

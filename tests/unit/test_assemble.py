@@ -9,7 +9,7 @@ from tests.session.kills import SUITE
 from tests.unit.records import run, start
 
 from edgebench.plan.load import load_plan
-from edgebench.plan.suitefile import open_suite
+from edgebench.plan.suites import open_suite
 from edgebench.report.assemble import assemble
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 # How a command ends; a verdict has codes of its own: edgebench.compare.verdict. EXIT_KILLED is a shell's for SIGKILL.
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_KILLED = 0, 1, 2, 130, 137
 
@@ -52,3 +58,15 @@ class ContainerDiedError(ContainerError):
     """A container ended before its report was written."""
 
     exit_code = EXIT_FAILED
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `` (did you mean X?)`` where a name is nearly one of the known ones, else nothing."""
+    near = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """Return the sentence that a name is none of the known ones, and which it may have been."""
+    names = list(known)
+    return f"unknown {what} {name!r}{did_you_mean(name, names)}: choose from {', '.join(names)}"

@@ -25,7 +25,7 @@ from edgebench.errors import BundleError, EdgebenchError, ReportError, UsageErro
 from edgebench.launch.profile import FOLDER, read_profile
 from edgebench.plan.digest import digest_of
 from edgebench.plan.load import load_plan
-from edgebench.plan.suitefile import builtin_suites, open_suite
+from edgebench.plan.suites import builtin_suites, open_suite
 from edgebench.render.html import page
 from edgebench.render.terminal import show
 from edgebench.report.io import parse_report

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgebench.plan.suitefile import builtin_suites
+from edgebench.plan.suites import builtin_suites
 from tests.session.conftest import RECIPE, Edgebench
 
 pytestmark = pytest.mark.session

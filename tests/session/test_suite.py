@@ -332,7 +332,7 @@ def test_a_full_disk_is_found_before_measuring_and_earlier_reports_stay(
         (["show", "/nowhere.json"], "/nowhere.json"),
         (["validate", "/dev/null"], "/dev/null"),
         (["export", "/nowhere.json", "--format", "csv"], "/nowhere.json"),
-        (["frobnicate"], "invalid choice"),
+        (["frobnicate"], "unknown command"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_2(edgebench: Edgebench, arguments: list[str], words: str) -> None:

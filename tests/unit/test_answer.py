@@ -74,6 +74,19 @@ def test_what_answers_wrongly_does_not_win() -> None:
     assert STATIC not in {winner.name for winner in group.winners}
 
 
+def test_a_baseline_that_is_fastest_says_how_far_behind_the_next_is() -> None:
+    def slower(rows: Any, _: Any) -> None:
+        for name, row in rows.items():
+            if name != BASE and (latency := row.get("metrics", {}).get("latency_s")):
+                latency["runs"] = [[2 * value for value in run] for run in latency["runs"]]
+                latency["median"] *= 2
+        rows[STATIC]["status"], rows[STATIC]["reason"] = "failed", "it crashed"
+
+    assert first_sentence(changed(slower)) == (
+        "The baseline (torch) is fastest: the next, ptq-dynamic on torch, has 0.5021x [0.5014, 0.5025] its speed."
+    )
+
+
 def test_few_runs_win_by_a_range_and_overlapping_ones_are_rivals() -> None:
     def two_runs(rows: Any, _: Any) -> None:
         for row in rows.values():

@@ -85,6 +85,7 @@ PROGRAMS = frozenset(
         "commands.main",
         "measure.worker",
         "measure.roofs",
+        "artifacts.look",
         "artifacts.prepare",
         "artifacts.compress",
         "report.schema",

@@ -21,11 +21,14 @@ from edgebench.errors import UsageError
 from edgebench.plan.load import load_plan
 from edgebench.plan.plan import Benchmark, Overrides, Params, Plan
 from edgebench.plan.suitefile import Measure, Recipe
+from edgebench.render.head import head
 from edgebench.report.assemble import assemble
 from edgebench.report.intervals import interval
+from edgebench.report.io import read_report, write_report
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
-from edgebench.report.precision import told
+from edgebench.report.metric import metric_from_runs
+from edgebench.report.precision import half_width, told
 from edgebench.report.records import EndRecord, FailedRecord
 from edgebench.session.rounds import widths_in
 from edgebench.session.schedule import Turn, ahead, turns
@@ -147,6 +150,10 @@ def test_the_report_says_what_was_asked_and_reached_and_why_it_ended(tmp_path: P
     why = "the time for measuring was used up (--max-minutes)"
     assert texts[0].endswith(f"in 6 runs, not the ±2 % that was asked for: {why}")
     assert "imprecise" not in {notice.code for notice in found["calm"].warnings}
+    write_report(report, tmp_path / "r.json")
+    read = read_report(tmp_path / "r.json")
+    assert [one.precision for one in read.benchmarks] == [one.precision for one in report.benchmarks]
+    assert dict(head(report))["precision"].startswith("2 of 3 benchmarks have the precision")
     (summed,) = [notice.text for notice in report.warnings if notice.code == "imprecise"]
     assert summed == f"2 of 3 benchmarks have the precision that was asked for (±2 %); where not, {why}"
 
@@ -248,3 +255,11 @@ def test_the_dry_run_shows_the_bounds(suite: str, capsys: pytest.CaptureFixture[
     assert "6-40" in shown
     assert "until every interval is within ±1 %, for 3 min of measuring at most" in shown
     assert main(["suite", suite, "--dry-run", "--precision", "1%", "--processes", "3"]) == 2
+
+
+def test_what_is_systematic_in_joules_does_not_keep_the_rounds_going() -> None:
+    runs = [[1.0 + 0.001 * step] for step in (0, 3, 1, 4, 2, 5)]
+    exact, meter = (metric_from_runs("energy_gross_j", runs, systematic=systematic) for systematic in (None, 0.05))
+    assert meter.ci95 is not None
+    assert meter.ci95[1] - meter.ci95[0] > 0.15
+    assert half_width(meter) == half_width(exact)

@@ -242,6 +242,8 @@ def test_what_a_report_has_not_is_a_sentence_that_says_what_it_has(report: Repor
 def test_several_reports_are_called_by_what_differs(report: Report) -> None:
     later = report.model_copy(update={"created": "2026-06-01T00:00:00Z"})
     assert report_names([report, later], ["a", "b"]) == ["2026-05-04", "2026-06-01"]
+    noon = report.model_copy(update={"created": "2026-05-04T12:00:00Z"})
+    assert report_names([report, noon], ["a", "b"]) == ["2026-05-04 09:30", "2026-05-04 12:00"]
     assert report_names([report, report], ["a.json", "b.json"]) == ["a.json", "b.json"]
     table = list(csv.DictReader(io.StringIO(rows(report, later))))
     assert {line["date"] for line in table} == {report.created, later.created}

@@ -16,7 +16,7 @@ from PIL import Image
 from edgebench.errors import UsageError
 from edgebench.plan.load import load_plan
 from edgebench.plan.plan import Overrides
-from edgebench.plan.suitefile import builtin_suites, read_suite
+from edgebench.plan.suites import builtin_suites, read_suite
 
 HEAD = 'name = "mine"\n'
 CELL = '[[benchmark]]\nmodel = ["mobilenet_v2"]\n'
@@ -38,7 +38,11 @@ def suite(folder: Path, text: str) -> str:
         (HEAD + "[recipe.digits]\nepoch = 1\n" + CELL, 3, "unknown key 'recipe.digits.epoch'"),
         (HEAD + CELL + CELL + "bakend = ['torch']\n", 6, "unknown key 'benchmark.1.bakend'"),
         (HEAD + CELL + "backend = ['tensorflow']\n", 4, "'benchmark.0.backend.0' is wrong"),
-        (HEAD + '[[benchmark]]\nmodel = ["mobilenet_v9"]\n', 3, "unknown model 'mobilenet_v9': choose from"),
+        (
+            HEAD + '[[benchmark]]\nmodel = ["mobilenet_v9"]\n',
+            3,
+            "unknown model 'mobilenet_v9' (did you mean mobilenet_v2?): choose from",
+        ),
         (HEAD + CELL + 'variant = ["prune400"]\n', 4, "prune400"),
         (HEAD + CELL + 'variant = ["ptq-dynamic+prune40"]\n', 4, "cannot follow"),
         (HEAD + '[[benchmark]]\nkind = "operator"\noperator = ["fft"]\n', 4, "unknown operator 'fft'"),

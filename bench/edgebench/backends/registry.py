@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.backends import plugins
 from edgebench.backends.families import FAMILIES
 from edgebench.backends.row import ANYWHERE, IN_THE_FILE, BackendRow, Need
-from edgebench.errors import BackendError
+from edgebench.errors import BackendError, unknown
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Backend, LoadSpec
@@ -74,6 +74,7 @@ _OURS = (
             "bf16": Need(ask=_OPENVINO_CPU),
             "fp16": Need(file=True, ask=_OPENVINO_CPU),
             "int8": IN_THE_FILE,
+            "int4": IN_THE_FILE,
         },
         operators="edgebench.backends.operators.openvino:make_openvino",
         decoder="edgebench.backends.cached:in_openvino",
@@ -89,7 +90,7 @@ _OURS = (
         "edgebench.backends.onnxruntime:OnnxRuntimeBackend",
         family="onnx",
         formats=("onnx",),
-        precisions={"fp32": ANYWHERE, "fp16": IN_THE_FILE, "int8": IN_THE_FILE},
+        precisions={"fp32": ANYWHERE, "fp16": IN_THE_FILE, "int8": IN_THE_FILE, "int4": IN_THE_FILE},
         decoder="edgebench.backends.cached:in_onnxruntime",
         platforms=("n150", "jetson", "pi"),
         opens="`.onnx`",
@@ -170,7 +171,7 @@ def row_of(name: str) -> BackendRow:
     # A worker asks for one backend, most often ours: it shall not look through every installed package first.
     if (row := _BY_NAME.get(name) or rows().get(name)) is not None:
         return row
-    raise BackendError(broken().get(name) or f"unknown backend {name!r}: choose from {', '.join(rows())}")
+    raise BackendError(broken().get(name) or unknown("backend", name, rows()))
 
 
 def title_of(name: str) -> str:

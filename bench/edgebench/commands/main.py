@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from typing import TYPE_CHECKING
 
 from edgebench import __version__
-from edgebench.commands import ab, compare, export, history, image, prepare, probes, run, show, suite, trend, validate
+from edgebench.commands import (
+    ab,
+    compare,
+    completion,
+    export,
+    history,
+    image,
+    prepare,
+    probes,
+    run,
+    show,
+    site,
+    suite,
+    trend,
+    validate,
+)
 from edgebench.commands.console import drop, fill_closed, say, settle
+from edgebench.commands.parser import Parser
 from edgebench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, EdgebenchError
 from edgebench.machine import interrupts
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 # In the order of `edgebench --help`; each has `add`, which adds its options and names what runs.
-COMMANDS = (suite, prepare, run, image, probes, compare, trend, ab, history, show, validate, export)
+COMMANDS = (suite, prepare, run, image, probes, compare, trend, ab, history, site, show, validate, export, completion)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,14 +68,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="edgebench",
         description="Measure what a compressed neural network costs on an edge board: "
         "time, energy, memory, size and accuracy.",
         epilog="exit codes: 0 ok, 1 some benchmark failed or regressed, 2 usage or invalid input, 3 incomparable, "
         "4 inconclusive, 130 interrupted",
     )
-    parser.add_argument("--version", action="version", version=f"edgebench {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"edgebench {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add(commands)

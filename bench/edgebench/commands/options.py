@@ -20,6 +20,16 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
         "--shape", metavar="[INPUT=]1x3x224x224", action="append", default=[], help="fix an input's shape (of --model)"
     )
     model.add_argument(
+        "--input",
+        metavar="NAME=VALUES",
+        action="append",
+        default=[],
+        help="what an input is fed: FILE.npy|.npz, range:LO:HI, value:V, like:image or like:tokens:N (of --model)",
+    )
+    model.add_argument(
+        "--calibration", metavar="DIR", type=Path, help="samples for static INT8, .npy or .npz by input (of --model)"
+    )
+    model.add_argument(
         "--text", metavar="FILE", type=Path, help="what a language model reads, for prompt and perplexity"
     )
     model.add_argument("--bundle", metavar="DIR", help="models and data from 'edgebench prepare' (EDGEBENCH_BUNDLE)")
@@ -52,6 +62,18 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
         "--isa", choices=("avx2", "avx2_vnni", "avx512_core", "avx512_core_vnni"), help="ISA ceiling"
     )
     add_energy_options(suite)
+
+
+def add_volume_options(parser: argparse.ArgumentParser) -> None:
+    """Add how much a long command tells while it works: as `volume`, `quiet`, `normal` or `verbose`."""
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument(
+        "-q", "--quiet", dest="volume", action="store_const", const="quiet", help="tell only what went wrong"
+    )
+    told.add_argument(
+        "-v", "--verbose", dest="volume", action="store_const", const="verbose", help="a line a step, on a terminal too"
+    )
+    parser.set_defaults(volume="normal")
 
 
 def add_training_options(group: Any) -> None:

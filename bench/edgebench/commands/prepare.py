@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.commands.console import leave_processors_alone, plain, probes_asked, stderr, stdout
-from edgebench.commands.options import add_energy_options, add_training_options
+from edgebench.commands.options import add_energy_options, add_training_options, add_volume_options
 from edgebench.commands.suite import make_plan
 from edgebench.errors import EXIT_FAILED, EXIT_OK, UsageError
 
@@ -33,11 +33,14 @@ def add(commands: Subparsers) -> None:
     prepare.add_argument("--check", metavar="DIR", type=Path, help="list a bundle and check every digest instead")
     add_training_options(prepare.add_argument_group("model and data"))
     add_energy_options(prepare)
+    add_volume_options(prepare)
     # What only measuring asks for, so that both commands make their plan in the same way.
     prepare.set_defaults(
         command=_prepare,
         model=None,
         shape=[],
+        input=[],
+        calibration=None,
         processes=None,
         values=None,
         passes=None,
@@ -64,9 +67,9 @@ def _prepare(arguments: argparse.Namespace) -> int:
     from edgebench.artifacts.store import cache_folder
     from edgebench.machine.facts import usable_cpus
     from edgebench.plan.estimate import work
-    from edgebench.plan.suitefile import open_suite
+    from edgebench.plan.suites import open_suite
     from edgebench.render.bundle import summary
-    from edgebench.render.progress import LiveProgress, PlainProgress
+    from edgebench.render.progress import progress_on
     from edgebench.session.bundle import for_platform, make_bundle
     from edgebench.session.options import Options
 
@@ -82,9 +85,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
         weights=arguments.weights,
     )
     weights = {name: seconds for name, seconds in work(plan).items() if name.startswith("prepare ")}
-    progress_of = LiveProgress if console.is_terminal else PlainProgress
-    live = progress_of(console, weights)
-    with live as progress:
+    with progress_on(console, weights, arguments.volume) as progress:
         manifest = make_bundle(plan, options, arguments.platform, folder, extend=arguments.force, progress=progress)
     plain(console, f"bundle: {folder}: {summary(manifest)}")
     if manifest.failed:

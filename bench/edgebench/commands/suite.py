@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.commands.console import EPILOG, leave_processors_alone, plain, probes_asked, stderr, stdout
-from edgebench.commands.options import add_suite_options
+from edgebench.commands.options import add_suite_options, add_volume_options
 from edgebench.commands.targets import report_target, to_stdout
 from edgebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ReportError, UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from edgebench.artifacts.bundle import Bundle
     from edgebench.commands.console import Subparsers
     from edgebench.measure.messages import ProbeSettings
     from edgebench.plan.own import BringYourOwn, OwnText
     from edgebench.plan.plan import Plan
-    from edgebench.plan.suitefile import Suite
+    from edgebench.plan.suites import Suite
     from edgebench.session.session import Session
 
 
@@ -34,19 +34,27 @@ def add(commands: Subparsers) -> None:
     )
     suite.add_argument("suite", nargs="?", metavar="NAME|FILE.toml", help="a suite that ships, or a file of yours")
     add_suite_options(suite)
+    add_volume_options(suite)
+    suite.add_argument("--print", action="store_true", help="print the suite's file: a start for one of yours")
+    suite.add_argument("--schema", action="store_true", help="print the JSON Schema of suite files, for editors")
     suite.set_defaults(command=_suite)
 
 
 def _suite(arguments: argparse.Namespace) -> int:
     """List the suites, show what one would do, or run it; the exit code tells how it ended."""
+    if arguments.schema:
+        return _schema()
     if arguments.suite is None:
         return _list()
     leave_processors_alone()
     from edgebench.artifacts.bundle import find_bundle
-    from edgebench.plan.suitefile import open_suite
+    from edgebench.plan.suites import open_suite
 
     folder = _bundle_asked(arguments)
     suite = open_suite(arguments.suite)
+    if arguments.print:
+        sys.stdout.write(suite.whole.text)
+        return EXIT_OK
     bundle = None if folder is None else find_bundle(folder, suite.head.name)
     plan = make_plan(arguments, suite, dataset=None if bundle is None else bundle.manifest.suite.data)
     if bundle is not None:
@@ -58,12 +66,22 @@ def _suite(arguments: argparse.Namespace) -> int:
 def _list() -> int:
     """Print the suites that ship."""
     from edgebench.plan.load import warn_of_plugins
-    from edgebench.plan.suitefile import known_suites, read_suite
+    from edgebench.plan.suites import known_suites, read_suite
     from edgebench.render.plan import suites_table
 
     warn_of_plugins()
     stdout().print(suites_table({name: read_suite(path)[0].title for name, path in known_suites().items()}))
     stderr().print("run one with: edgebench suite NAME", highlight=False)
+    return EXIT_OK
+
+
+def _schema() -> int:
+    """Print the JSON Schema of a suite file."""
+    import json
+
+    from edgebench.plan.suitefile import suite_schema
+
+    sys.stdout.write(json.dumps(suite_schema(), indent=1) + "\n")
     return EXIT_OK
 
 
@@ -82,7 +100,7 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
     from edgebench.artifacts.store import cache_folder
     from edgebench.machine.facts import usable_cpus
     from edgebench.plan.estimate import work
-    from edgebench.render.progress import LiveProgress, PlainProgress
+    from edgebench.render.progress import progress_on
     from edgebench.render.terminal import closing
     from edgebench.session.options import Options
     from edgebench.session.session import run_session
@@ -99,16 +117,15 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
         resume=arguments.resume,
         bundle=bundle,
     )
-    units = work(plan, prepared=prepared)
-    live = LiveProgress(console, units) if console.is_terminal else PlainProgress(console, units)
-    with live as progress:
+    with progress_on(console, work(plan, prepared=prepared), arguments.volume) as progress:
         if bundle is not None:
             progress.step("prepare", f"checking the bundle {bundle.folder}")
             bundle.verify(plan)
         session = run_session(plan, options, progress)
     _deliver(session, target)
-    console.print(closing(session.report))
-    if target is not None:
+    if arguments.volume != "quiet":
+        console.print(closing(session.report))
+    if target is not None and arguments.volume != "quiet":
         plain(console, f"report: {target}")
     if session.interrupted:
         return EXIT_INTERRUPTED
@@ -185,7 +202,7 @@ def make_plan(arguments: argparse.Namespace, suite: Suite, *, dataset: str | Non
         arguments.generate,
         _own_text(arguments.text),
     )
-    own = _own_model(arguments.model, arguments.shape)
+    own = _own_model(arguments)
     return load_plan(suite, dataset=dataset, cores=cores, overrides=overrides, own=own)
 
 
@@ -195,11 +212,13 @@ def _own_text(path: Path | None) -> OwnText | None:
     return None if path is None else own_text(path)
 
 
-def _own_model(path: Path | None, shapes: Sequence[str]) -> BringYourOwn | None:
-    from edgebench.plan.own import own_model
+def _own_model(arguments: argparse.Namespace) -> BringYourOwn | None:
+    from edgebench.plan.own import OwnOptions, own_model
+    from edgebench.session.look import look
 
-    if path is None:
-        if shapes:
-            raise UsageError("--shape fixes the inputs of a model of yours: give --model FILE with it")
+    options = {"--shape": arguments.shape, "--input": arguments.input, "--calibration": arguments.calibration}
+    if arguments.model is None:
+        if given := next((name for name, value in options.items() if value), None):
+            raise UsageError(f"{given} is about the inputs of a model of yours: give --model FILE with it")
         return None
-    return own_model(path, shapes)
+    return own_model(arguments.model, OwnOptions(arguments.shape, arguments.input, arguments.calibration), look)

@@ -11,10 +11,11 @@ from pydantic import ValidationError
 
 from edgebench.backends.fitness import can_hold, can_serve, is_made
 from edgebench.compress.steps import BASELINE, STEPS, parse_variant, precision_of
-from edgebench.errors import UsageError
+from edgebench.errors import UsageError, unknown
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.plan import Benchmark, Params
-from edgebench.plan.suitefile import Matrix, Measure, Part, Recipe
+from edgebench.plan.suitefile import Matrix, Measure, Recipe
+from edgebench.plan.suites import Part
 from edgebench_suites.operators import OPERATORS
 from edgebench_suites.zoo import MODELS, task_of
 
@@ -147,8 +148,8 @@ def _check_names(part: Part, index: int) -> None:
     if not getattr(matrix, needed):
         raise fail(needed, f"a benchmark of kind '{matrix.kind}' needs '{needed}': add a list of names")
     for key, known in (("model", MODELS), ("operator", OPERATORS)):
-        if unknown := [name for name in getattr(matrix, key) if name not in known]:
-            raise fail(key, f"unknown {key} {unknown[0]!r}: choose from {', '.join(known)}")
+        if strangers := [name for name in getattr(matrix, key) if name not in known]:
+            raise fail(key, unknown(key, strangers[0], known))
     if needed == "operator" and matrix.variant != [BASELINE]:
         raise fail("variant", "an operator is not compressed: leave 'variant' out")
     if needed == "model" and (wrong := _other_kind(matrix)):

@@ -13,7 +13,7 @@ from edgebench.errors import UsageError
 from edgebench.plan.digest import digest_of
 from edgebench.plan.expand import PRECISE, benchmarks_of
 from edgebench.plan.plan import Benchmark, Overrides, Plan
-from edgebench.plan.suitefile import Suite, open_suite, plugin_suites, resolve_recipe
+from edgebench.plan.suites import Suite, open_suite, plugin_suites, resolve_recipe
 
 if TYPE_CHECKING:
     from edgebench.plan.own import BringYourOwn

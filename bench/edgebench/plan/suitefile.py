@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from edgebench.backends import plugins, registry
-from edgebench.errors import UsageError
+from edgebench.backends import registry
+from edgebench.errors import unknown
 from edgebench.machine.facts import ISA_ENVIRONMENT
 from edgebench.plan.kinds import KINDS
-from edgebench.plan.toml import first_sentence, line_of, read_toml
 from edgebench_suites.data.dataset import DataChoice
 
 Precision = Literal["auto", "fp32", "fp16", "bf16", "int8", "int6", "int5", "int4", "int3", "int2"]
@@ -26,7 +21,7 @@ def _known(name: str, names: Iterable[str], what: str, reasons: Mapping[str, str
     """Return a name that is one of `names`; else say so, or what is known of it."""
     if name in (known := tuple(names)):
         return name
-    text = (reasons or {}).get(name) or f"unknown {what} {name!r}: choose from {', '.join(known)}"
+    text = (reasons or {}).get(name) or unknown(what, name, known)
     raise PydanticCustomError("name", "{text}", {"text": text})
 
 
@@ -51,7 +46,7 @@ class Measure(_Strict):
     )
     min_runs: int = Field(default=6, ge=5, le=1000, description="with `precision`: never fewer")
     max_runs: int = Field(default=40, ge=5, le=1000, description="with `precision`: never more")
-    warmup_passes: int = Field(default=200, ge=0, le=1_000_000)
+    warmup_passes: int = Field(default=200, ge=0, le=1_000_000, description="passes before the first timed one")
     passes: int = Field(default=500, ge=1, le=10_000_000, description="timed passes a run")
     values: int = Field(default=20, ge=1, le=10_000, description="pyperf values a run; passes / values loops each")
     min_value_s: float = Field(default=0.0, ge=0, le=60, description="lengthen a value to at least this (0: exact)")
@@ -81,12 +76,12 @@ class Recipe(_Strict):
 
     train_size: int = Field(default=64, ge=16, le=1024, description="pixels (bytes of text) of training and quality")
     pretrain_epochs: int = Field(default=0, ge=0, le=1000, description="in place of ImageNet weights")
-    pretrain_lr: float = Field(default=3e-3, gt=0, lt=1)
+    pretrain_lr: float = Field(default=3e-3, gt=0, lt=1, description="learning rate of that")
     pretrain_size: int = Field(default=64, ge=16, le=1024, description="pixels a transfer network's base learns at")
     reestimate_batch_norm: bool = Field(default=False, description="after training: for statistics that follow slowly")
-    epochs: int = Field(default=1, ge=0, le=1000)
+    epochs: int = Field(default=1, ge=0, le=1000, description="training after pretraining")
     lr: float = Field(default=1e-4, gt=0, lt=1)
-    batch: int = Field(default=32, ge=1, le=4096)
+    batch: int = Field(default=32, ge=1, le=4096, description="images a training step")
     subset: float = Field(default=1.0, gt=0, le=1, description="stratified share of the training images")
     augment: bool = False
     finetune_epochs: int = Field(default=5, ge=0, le=1000, description="after structured pruning")
@@ -112,13 +107,13 @@ class Recipe(_Strict):
 class Matrix(_Strict):
     """One `[[benchmark]]` table: the product of its lists, less `exclude`."""
 
-    kind: KindName = "inference"
-    model: list[str] = Field(default=[], max_length=100)
-    operator: list[str] = Field(default=[], max_length=100)
+    kind: KindName = Field(default="inference", description="what is measured: docs/method.md lists the kinds")
+    model: list[str] = Field(default=[], max_length=100, description="docs/tasks.md lists them")
+    operator: list[str] = Field(default=[], max_length=100, description="kind operator: instead of models")
     width: list[Annotated[float, Field(gt=0, le=4)]] = [1.0]
-    variant: list[str] = ["baseline"]
-    backend: list[BackendName] = ["torch"]
-    precision: list[Precision] = ["auto"]
+    variant: list[str] = Field(default=["baseline"], description="how it was compressed: docs/compression.md")
+    backend: list[BackendName] = Field(default=["torch"], description="the runtime: docs/backends.md")
+    precision: list[Precision] = Field(default=["auto"], description="auto: what the variant is made for")
     batch: list[Annotated[int, Field(ge=1, le=4096)]] = [1]
     threads: list[Annotated[int, Field(ge=0, le=1024)]] = [0]
     image_size: int = Field(default=224, ge=16, le=4096, description="input pixels for latency and energy")
@@ -126,7 +121,7 @@ class Matrix(_Strict):
     prompt_tokens: list[Annotated[int, Field(ge=1, le=1_000_000)]] = Field(default=[128], description="kind generate")
     generate: int = Field(default=64, ge=2, le=1_000_000, description="kind generate: tokens of an answer")
     isa: list[Isa] = ["none"]
-    exclude: list[dict[str, str]] = []
+    exclude: list[dict[str, str]] = Field(default=[], description="combinations to leave out: key and glob")
     measure: dict[str, int | float] = Field(default={}, description="overrides of [measure] for this table")
 
 
@@ -152,11 +147,13 @@ class DataTable(_Strict):
 class SuiteFile(_Strict):
     """A whole suite file."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
-    title: str = Field(default="", max_length=300)
-    study: Literal["n150", "jetson", "pi"] | None = None
-    seed: int = Field(default=42, ge=0, le=2**31 - 1)
-    include: list[str] = Field(default=[], max_length=20)
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="small letters, digits, `.`, `_` and `-`")
+    title: str = Field(default="", max_length=300, description="what it answers, in a sentence")
+    study: Literal["n150", "jetson", "pi"] | None = Field(
+        default=None, description="whose published findings the report is held against"
+    )
+    seed: int = Field(default=42, ge=0, le=2**31 - 1, description="of training, data and the order of runs")
+    include: list[str] = Field(default=[], max_length=20, description="suites that are measured with it")
     idle_s: float = Field(default=5.0, ge=0, le=3600, description="idle power before and after, with a probe")
     resources_hz: float = Field(
         default=2.0, ge=0, le=20, description="samples a second of the resources in use; 0: off"
@@ -170,131 +167,6 @@ class SuiteFile(_Strict):
     benchmark: list[Matrix] = Field(default=[], max_length=1000)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One suite file, read and checked; errors found later name lines of its `text`."""
-
-    file: SuiteFile
-    path: Path
-    text: str
-
-    def wrong(self, loc: tuple[int | str, ...], what: str) -> UsageError:
-        """Return the error that something at `loc` is wrong."""
-        return UsageError(f"{self.path}:{line_of(self.text, loc)}: {what}")
-
-    def invalid(self, error: ValidationError, *below: int | str) -> UsageError:
-        """Return the error of what was validated on its own and lies `below` this in the file."""
-        return UsageError(first_sentence(self.path, self.text, error, below=below))
-
-
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """A suite as it was asked for, with what it includes: read once, however many need it."""
-
-    asked: str
-    whole: Part
-    included: tuple[Part, ...]
-
-    @property
-    def head(self) -> SuiteFile:
-        """The suite's own file."""
-        return self.whole.file
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """What is included, then the suite itself."""
-        return (*self.included, self.whole)
-
-
-def builtin_suites() -> dict[str, Path]:
-    """Return {name: file} of the suites that ship with edgebench, by name."""
-    folder = Path(str(resources.files("edgebench_suites")))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
-
-
-@cache
-def plugin_suites() -> tuple[dict[str, Path], dict[str, str]]:
-    """Return {name: file} of the suites that other distributions bring, and {name: sentence} of those skipped.
-
-    An entry point of the group `edgebench.suites` names a path: a string, a `Path` or what returns one.
-    """
-    found: dict[str, Path] = {}
-    refused: dict[str, str] = {}
-    for offer in plugins.offers(plugins.SUITES, tuple(builtin_suites())):
-        named, reason = plugins.load(offer)
-        try:
-            path = Path(named() if callable(named) else named) if reason is None else Path()
-        except Exception as error:  # noqa: BLE001  # code of others, of which nothing is known
-            path, reason = Path(), f"it names no path, {plugins.said(error)}"
-        if reason is None:
-            try:
-                read_suite(path)
-            except UsageError as error:
-                reason = str(error)
-        if reason is None:
-            found[offer.name] = path
-        else:
-            refused[offer.name] = offer.refusal(reason)
-    return found, refused
-
-
-def known_suites() -> dict[str, Path]:
-    """Return {name: file} of the suites that ship and of those that plug-ins bring."""
-    return builtin_suites() | plugin_suites()[0]
-
-
-def find_suite(name_or_file: str) -> Path:
-    """Return the suite file that a name or a path stands for; UsageError when there is none."""
-    suites = builtin_suites()
-    if name_or_file in suites:
-        return suites[name_or_file]
-    path = Path(name_or_file)
-    if path.is_file():
-        return path
-    brought, refused = plugin_suites()
-    if name_or_file in brought:
-        return brought[name_or_file]
-    if name_or_file in refused:
-        raise UsageError(refused[name_or_file])
-    names = ", ".join([*suites, *brought])
-    raise UsageError(f"no suite or file is called {name_or_file!r}: choose one of {names}, or a .toml file")
-
-
-def read_suite(path: Path) -> tuple[SuiteFile, str]:
-    """Read and check one suite file; return it with its text. UsageError names file and line."""
-    return read_toml(path, SuiteFile, "suite")
-
-
-def open_suite(name_or_file: str) -> Suite:
-    """Read and check a suite with all that it includes; what is included includes nothing further."""
-    path = find_suite(name_or_file)
-    whole = Part(*_read(path))
-    included = []
-    for name in whole.file.include:
-        try:
-            part_path = find_suite(name)
-        except UsageError as error:
-            raise whole.wrong(("include",), str(error)) from None
-        part = Part(*_read(part_path))
-        if part.file.include:
-            raise whole.wrong(("include",), f"'{name}' includes others itself: name those here")
-        included.append(part)
-    return Suite(name_or_file, whole, tuple(included))
-
-
-def _read(path: Path) -> tuple[SuiteFile, Path, str]:
-    file, text = read_suite(path)
-    return file, path, text
-
-
-def resolve_recipe(part: Part, dataset: str) -> Recipe:
-    """Return the recipe for a data set: `[recipe.default]` overlaid with `[recipe.<dataset>]`."""
-    # "images-1a2b3c4d" and "digits-3-8" are read like "images" and "digits".
-    tables: Mapping[str, dict[str, Any]] = {str(name): table for name, table in part.file.recipe.items()}
-    own = dataset.partition("-")[0]
-    merged = tables.get("default", {}) | tables.get(own, {})
-    try:
-        return Recipe.model_validate(merged)
-    except ValidationError as error:
-        key = error.errors(include_url=False, include_context=False)[0]["loc"][0]
-        raise part.invalid(error, "recipe", own if key in tables.get(own, {}) else "default") from None
+def suite_schema() -> dict[str, Any]:
+    """Return the JSON Schema (Draft 2020-12) of a suite file: TOML of the same shape."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **SuiteFile.model_json_schema()}

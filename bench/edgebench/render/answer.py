@@ -110,7 +110,7 @@ def _leading(group: Group, first: Winner, also: Sequence[Winner], names: Mapping
     which = f"{_called(first.name, group, names)} is {_list([first.wins, *(one.wins for one in also)])}"
     doubt = f", though it cannot be told from {_some(first.rivals, group, names)}" if first.rivals else ""
     if first.change is None:
-        return f"{_capital(which)}{doubt}."
+        return f"{_capital(which)}{doubt}{_next(group, first, names)}."
     fastest = first.wins == "fastest"
     changes = [f"{gain(first.change)} the baseline's speed" if fastest else in_words(first.change)]
     for wins in ("most frugal", "smallest", "most accurate"):
@@ -119,9 +119,17 @@ def _leading(group: Group, first: Winner, also: Sequence[Winner], names: Mapping
         if change is not None:
             changes.append(in_words(change))
     if first.own is not None:
-        runtime = names[first.own.base].partition(" on ")[2] or "the same runtime"
+        runtime = names.get(first.own.base, "").partition(" on ")[2] or "the same runtime"
         changes.insert(1, f"{gain(first.own)} {'that of ' * fastest}FP32 in {runtime}")
     return f"{_capital(which)}{doubt}: {', '.join(changes)}."
+
+
+def _next(group: Group, first: Winner, names: Mapping[str, str]) -> str:
+    """Say how far behind the second is, where the reference is first and surely so."""
+    behind = [name for name in group.rows if (name, first.metric) in group.changes and name not in group.wrong]
+    if first.rivals or first.name != group.reference or first.wins != "fastest" or not behind:
+        return ""
+    return f": the next, {names[behind[0]]}, has {gain(group.changes[behind[0], first.metric])} its speed"
 
 
 def _of_winner(group: Group, winner: Winner, names: Mapping[str, str]) -> str:

@@ -145,3 +145,25 @@ class PlainProgress(_Watched):
 
     def _line(self, text: str) -> None:
         self._console.print(f"[{self.now_s:7.1f} s] {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+class QuietProgress(_Watched):
+    """For who asked for silence: remarks alone, as they tell what went wrong."""
+
+    def note(self, text: str) -> None:
+        """Print a sentence."""
+        self._console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
+
+    def _show(self, stage: str, text: str) -> None:
+        pass
+
+
+def progress_on(
+    console: Console, units: Mapping[str, float], volume: str
+) -> LiveProgress | PlainProgress | QuietProgress:
+    """Return what tells of the work on a console; `volume` is `quiet`, `normal` or `verbose`."""
+    if volume == "quiet":
+        return QuietProgress(console, units)
+    if volume == "normal" and console.is_terminal:
+        return LiveProgress(console, units)
+    return PlainProgress(console, units)

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from edgebench.plan.kinds import KINDS
-from edgebench.report.base import Amount, Part, Table
+from edgebench.report.base import Amount, Few, Name, Part, Table
+from edgebench.report.intervals import interval, run_medians
 from edgebench.report.quantity import Metric
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Precision(Part):
 
     asked: Amount
     reached: Table[Amount]
-    lacking: tuple[str, ...] = ()
+    lacking: Few[Name] = ()
     stopped: Stopped
 
 
@@ -59,12 +60,16 @@ def confirmed(runs: int) -> int:
 def half_width(metric: Metric) -> float | None:
     """Return the larger side of a 95 % interval of a figure, relative to it; None where it has none.
 
-    On the logarithm: an interval from half to twice the figure is 1, as its far end is off by so much.
+    On the logarithm: an interval from half to twice the figure is 1, as its far end is off by so much. What is
+    systematic in joules is left out, as no run narrows it.
     """
-    if metric.ci95 is None:
+    ends = metric.ci95
+    if ends is not None and metric.systematic and metric.runs:
+        ends = interval(run_medians(metric.runs))
+    if ends is None:
         same = metric.runs is not None and len(metric.runs) > 1 and metric.min == metric.max
         return 0.0 if same else None
-    low, high = metric.ci95
+    low, high = ends
     if not 0 < low <= metric.median <= high:
         return None
     return max(metric.median / low, high / metric.median) - 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.backends.fitness import Asked, why_not
 from edgebench.backends.registry import resolve, row_of
-from edgebench.errors import BackendError
+from edgebench.errors import BackendError, unknown
 from edgebench_suites.operators import OPERATORS
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def make(name: str, backend: str, precision: str, threads: int) -> LoadedModel:
     really executed stands in `layers()`. Raises BackendError for unknown names.
     """
     if (operator := OPERATORS.get(name)) is None:
-        raise BackendError(f"unknown operator {name!r}: choose from {', '.join(OPERATORS)}")
+        raise BackendError(unknown("operator", name, OPERATORS))
     if reason := why_not(backend, Asked(precision, operator=name)):
         raise BackendError(reason)
     model: LoadedModel = resolve(row_of(backend).operators)(operator, precision, threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import example, given
@@ -16,6 +17,7 @@ from edgebench.render.charts.pareto import Candidate, standings
 from edgebench.render.charts.scale import scale
 from edgebench.render.charts.svg import drawn
 from edgebench.render.charts.tradeoff import trade_off, trade_offs
+from edgebench.render.charts.words import on_axis
 from edgebench.render.page.sortkey import sort_key
 from edgebench.report.catalogue import Better
 from edgebench.report.io import read_report
@@ -25,12 +27,16 @@ FIGURES = st.floats(allow_nan=False, allow_infinity=False)
 DIRECTIONS = st.sampled_from(("lower", "higher"))
 
 
+def _plain(values: Sequence[float]) -> list[str]:
+    return list(map(repr, values))
+
+
 @given(values=st.lists(FIGURES, min_size=1, max_size=8), zero=st.booleans())
 @example(values=[5e-324, 1e308], zero=False)
 @example(values=[-1e308, 1e308], zero=True)
 @example(values=[0.0], zero=True)
 def test_a_scale_keeps_order_and_stays_on_the_paper(values: list[float], *, zero: bool) -> None:
-    axis = scale(values, str, zero=zero)
+    axis = scale(values, _plain, zero=zero)
     places = [axis.at(value) for value in sorted(values)]
     assert places == sorted(places)
     assert all(0 <= place <= 100 for place in [*places, *(tick.at for tick in axis.ticks)])
@@ -41,7 +47,7 @@ def test_a_scale_keeps_order_and_stays_on_the_paper(values: list[float], *, zero
 
 @given(st.floats(1e-12, 1e12), st.floats(1.001, 1e9))
 def test_every_axis_has_round_values_to_read_it_by(least: float, ratio: float) -> None:
-    axis = scale([least, least * ratio], repr)
+    axis = scale([least, least * ratio], _plain)
     assert len(axis.ticks) >= (1 if axis.log else 2)
     assert axis.log == (least * ratio / least >= 20)
     for tick in axis.ticks:
@@ -151,6 +157,13 @@ def test_a_course_over_time_marks_its_changes() -> None:
     assert plot.summary == "Latency. a: 1.00 s at first, 2.00 s at last, 1 change."
     with pytest.raises(ValueError, match="needs a figure"):
         over_time("Latency", "latency_s", ["May"], [])
+
+
+@given(st.floats(1e-6, 1e6), st.floats(0.001, 0.5))
+def test_no_two_values_of_an_axis_read_the_same(least: float, more: float) -> None:
+    for metric in ("latency_s", "operations_per_s", "loss"):
+        texts = [tick.text for tick in scale([least, least * (1 + more)], on_axis(metric)).ticks]
+        assert len(set(texts)) == len(texts) > 1, texts
 
 
 @given(st.floats(1e-4, 1e14), st.sampled_from(["s", "J", "W", "B", "1/s", "B/s", "OP/s", "1"]))

@@ -36,6 +36,7 @@ def operators_section(report: Report) -> Section | None:
         column("time\nmedian", rows, lambda row: cells.metric_cell(row, "latency_s")),
         column("operations", rows, lambda row: _rate(row, "operations_per_s", "OP/s")),
         column("memory", rows, lambda row: _rate(row, "bytes_per_s", "B/s")),
+        column("share\nof roof", rows, lambda row: cells.metric_cell(row, "roofline_fraction")),
         column("INT8 : FP32\nspeed-up", rows, speed_up),
     ]
     return Section("Operators", (tuple(columns),), notes=common_note(labels))

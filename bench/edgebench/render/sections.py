@@ -89,6 +89,7 @@ def _inference(kind: str, benchmarks: Sequence[Benchmark], *, rest: bool) -> Sec
         *quality_columns(benchmarks),
         column("peak\nmemory", benchmarks, lambda row: cells.metric_cell(row, "peak_memory_bytes")),
         column("INT8\nlayers", benchmarks, cells.layers_cell),
+        column("share\nof roof", benchmarks, lambda row: cells.metric_cell(row, "roofline_fraction")),
     ]
     notes = [
         *common_note(labels),

@@ -9,7 +9,7 @@ from statistics import median
 from edgebench.render import cells
 from edgebench.render.charts.extent import extent
 from edgebench.render.charts.scale import LOG_FROM, Scale, scale
-from edgebench.render.charts.words import on_axis, words_of
+from edgebench.render.charts.words import on_axis
 from edgebench.render.units import figure
 from edgebench.report.model import Benchmark
 
@@ -93,8 +93,7 @@ def _bars(
     values = [one.value for one in extents.values()]
     logarithmic = min(values) > 0 and max(values) / min(values) >= LOG_FROM
     ends = [end for one in extents.values() for end in (one.low, one.high) if end > 0 or not logarithmic]
-    words = words_of(names[0])
-    axis = scale(ends, on_axis(words), zero=True, log=logarithmic, pad=0.04)
+    axis = scale(ends, on_axis(names[0]), zero=True, log=logarithmic, pad=0.04)
     kinds = dict(zip(names, ("bar", "bar2"), strict=False))
     found = []
     for row in rows:

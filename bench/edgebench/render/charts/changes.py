@@ -55,9 +55,9 @@ def _chart(metric: str, findings: Sequence[Finding]) -> Changes:
     budgets = sorted({(1 if lower else -1) * row.budget for row in rows if row.budget is not None})
     ends = [end for row in rows for end in (row.change or 0.0, *(row.interval or ()), *budgets)]
 
-    def words(value: float) -> str:
-        shown = "0" if abs(value) < 1e-12 else signed(100 * value, 2).rstrip("0").rstrip(".")
-        return f"{shown} {'points' if absolute else '%'}"
+    def words(values: Sequence[float]) -> list[str]:
+        texts = ("0" if abs(value) < 1e-12 else signed(100 * value, 2).rstrip("0").rstrip(".") for value in values)
+        return [f"{text} {'points' if absolute else '%'}" for text in texts]
 
     axis = scale([0.0, *(min(_FURTHEST, max(-_FURTHEST, end)) for end in ends)], words, log=False)
     found = [

@@ -13,7 +13,9 @@ from edgebench.render.charts.words import on_axis, words_of
 HEIGHT = 170.0
 # Colours there are for lines (s0 … s3 of the page).
 COLOURS = 4
-_LABELS = 5
+_LABELS = 3
+# Of longer courses only the first, the last and those that changed have a mark: the line has them all.
+_DOTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ def over_time(title: str, metric: str, moments: Sequence[str], courses: Sequence
         raise ValueError("a drawing over time needs a figure")
     words = words_of(metric)
     ends = [end for course in courses for one in course.values for end in (one.low, one.high)]
-    up = scale(ends, on_axis(words))
+    up = scale(ends, on_axis(metric))
     across = _moments(moments)
     dots: list[Dot] = []
     paths: list[Path] = []
@@ -47,9 +49,11 @@ def over_time(title: str, metric: str, moments: Sequence[str], courses: Sequence
         ]
         paths.append(Path(tuple(spots), kind))
         for (x, y), place, one in zip(spots, course.places, course.values, strict=True):
+            changed = place in course.changes
+            if len(spots) > _DOTS and not changed and place not in {course.places[0], course.places[-1]}:
+                continue
             bars = (down(up, one.high, HEIGHT), down(up, one.low, HEIGHT)) if one.drawn else None
             said = f"{course.name}, {moments[place]}: {words(one.value)}"
-            changed = place in course.changes
             dots.append(Dot(x, y, said, f"{kind}{' changed' if changed else ''}", y_ends=bars))
             if changed:
                 paths.append(Path(((x, 0.0), (x, HEIGHT)), "moment"))

@@ -30,8 +30,8 @@ def roofline_plot(report: Report) -> Plot | None:
     reached = [end for one in attained for end in (one.low, one.high)]
     ridges = [roof.operations_per_s / roof.bytes_per_s for roof in roofs]
     words = words_of("operations_per_s")
-    across = scale([*map(_intensity, rows), *ridges], on_axis(words_of("operational_intensity")), log=True, pad=0.1)
-    up = scale([*reached, *(roof.operations_per_s for roof in roofs)], on_axis(words), log=True, pad=0.08)
+    across = scale([*map(_intensity, rows), *ridges], on_axis("operational_intensity"), log=True, pad=0.1)
+    up = scale([*reached, *(roof.operations_per_s for roof in roofs)], on_axis("operations_per_s"), log=True, pad=0.08)
     labels = cells.labels(rows)
     dots, listed = [], []
     for number, (row, one) in enumerate(zip(rows, attained, strict=True), start=1):

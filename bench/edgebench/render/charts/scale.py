@@ -36,7 +36,7 @@ class Scale:
 
 def scale(
     values: Iterable[float],
-    words: Callable[[float], str],
+    words: Callable[[Sequence[float]], Sequence[str]],
     *,
     zero: bool = False,
     log: bool | None = None,
@@ -46,7 +46,7 @@ def scale(
     """Return a scale that holds all values, with a share `pad` of its length free at either end.
 
     It is logarithmic where all values are positive and the largest is 20 times the least, unless `log` says it; a
-    linear one begins at `zero` (and has no room below it) where asked to. `words` names a value on the axis.
+    linear one begins at `zero` (and has no room below it) where asked to. `words` names the values written on it.
     """
     known = [min(_MOST, max(-_MOST, value)) for value in values if not math.isnan(value)] or [0.0]
     low, high = min(known), max(known)
@@ -63,7 +63,8 @@ def scale(
         low, high = _padded(low, high, pad, least=0.1 * abs(high) or 1.0)
         low = 0.0 if from_zero else low
         chosen = _ticks(low, high, most_ticks)
-    return Scale(low, high, log, tuple(Tick(_at(low, high, value, log=log), words(value)) for value in chosen))
+    places = (_at(low, high, value, log=log) for value in chosen)
+    return Scale(low, high, log, tuple(map(Tick, places, words(chosen))))
 
 
 def _at(low: float, high: float, value: float, *, log: bool) -> float:

@@ -87,13 +87,12 @@ def trade_off(rows: Sequence[Benchmark], cost: str, quality: str, *, several: bo
 
 
 def _axis(name: str, extents: Sequence[Extent], rows: Sequence[Benchmark]) -> Axis:
-    words = words_of(name)
     ends = [end for one in extents for end in (one.low, one.high)]
     # An interval that reaches to zero or below must not take the logarithm from the figures themselves.
     positive = [end for end in ends if end > 0]
     values = [one.value for one in extents]
     logarithmic = min(values) > 0 and max(values) / min(values) >= LOG_FROM
-    drawn = scale(positive if logarithmic else ends, on_axis(words), log=logarithmic)
+    drawn = scale(positive if logarithmic else ends, on_axis(name), log=logarithmic)
     scope = cells.scope_of(rows, name)
     told = [cells.title(name) + (f" ({scope})" if scope else ""), f"{info_of(name).better} is better"]
     return Axis(", ".join([*told, *(["log scale"] if drawn.log else [])]), drawn)

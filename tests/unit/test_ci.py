@@ -17,20 +17,25 @@ from tests.unit.reports import suite
 # PyYAML ships no types.
 yaml: Any = importlib.import_module("yaml")
 ROOT = Path(__file__).parents[2]
-WORKFLOW = ROOT / ".github" / "workflows" / "edgebench-compare.yml"
+ACTION = ROOT / "action.yml"
+WORKFLOW = ROOT / "docs" / "ci" / "edgebench.github.yml"
 GITLAB = ROOT / "docs" / "ci" / "edgebench.gitlab-ci.yml"
 
 # Measuring is replaced by a report that is there; everything else is edgebench itself.
 EDGEBENCH = """#!/bin/sh
-if [ "$1" = suite ]; then [ "$2" = "$SUITE" ] && [ "$3" = -o ] && exec cp "$MEASURED" "$4"; exit 2; fi
+if [ "$1" = suite ]; then
+  [ "$2" = "$SUITE" ] && [ "$3" = -o ] && [ -f "$MEASURED" ] || exit 2
+  cp "$MEASURED" "$4"
+  exit "${MEASURING_ENDS:-0}"
+fi
 exec "$PYTHON" -m edgebench "$@"
 """
 GH = """#!/bin/sh
 echo "gh $*" >> "$CALLS"
 case "$1 $2" in
-  "run list") echo 17;;
+  "api repos/o/r/actions/artifacts"*) [ ! -d "$KEPT" ] || echo 17;;
   "run download") [ -d "$KEPT" ] || exit 1; cp "$KEPT"/*.json reports/;;
-  "pr comment") cp verdict.md "$CALLS.comment";;
+  "pr comment") [ -z "$FORK" ] || exit 1; cp verdict.md "$CALLS.comment";;
 esac
 """
 CURL = """#!/bin/sh
@@ -95,25 +100,38 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-def github(place: Place, *, pull_request: str = "5") -> dict[str, int]:
-    """Run the workflow's own steps as the runner would: those without a condition stop at a failure."""
-    job = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["compare"]
-    values = {"SUITE": "smoke", "ALLOW": "inconclusive", "KEEP": "4", "DEFAULT_BRANCH": "main", "WORKFLOW": "w"}
+def github(place: Place, *, pull_request: str = "5", **extra: str) -> dict[str, int]:
+    """Run the action's own steps as the runner would: those without a condition stop at a failure."""
+    steps = [step for step in yaml.safe_load(ACTION.read_text(encoding="utf-8"))["runs"]["steps"] if "run" in step]
+    values = {"SUITE": "smoke", "ALLOW": "inconclusive", "KEEP": "4", "DEFAULT_BRANCH": "main", "NAME": "n150-reports"}
     values |= {"PULL_REQUEST": pull_request, "GH_TOKEN": "t", "GH_REPO": "o/r"}
-    assert set(values) == set(job["env"])
+    output = place.folder / "output"
+    values |= {"GITHUB_OUTPUT": str(output)} | extra
     codes: dict[str, int] = {}
-    for step in job["steps"]:
-        if "run" in step and (not any(codes.values()) or "if" in step):
-            codes[step["name"]] = place.run(step["run"], values)
+    for step in steps:
+        if step["name"] == "Install" or ("if" not in step and any(codes.values())):
+            continue
+        said: dict[str, str] = {}
+        for name in step["env"]:
+            assert name in values or name in ("MEASURED", "JUDGED"), f"{name} is given nowhere"
+        if step["name"] == "End":
+            told = [line.partition("=")[2] for line in output.read_text(encoding="utf-8").splitlines()]
+            said = {"MEASURED": told[0], "JUDGED": told[1] if len(told) > 1 else ""}
+        codes[step["name"]] = place.run(step["run"], {**values, **said})
     return codes
 
 
-def gitlab(place: Place) -> int:
+def gitlab(place: Place, *, branch: str = "", **extra: str) -> int:
     job = yaml.safe_load(GITLAB.read_text(encoding="utf-8"))[".edgebench"]
     values = {**job["variables"], "KEEP": "4", "CI_JOB_TOKEN": "t", "CI_API_V4_URL": "https://gitlab.example/api/v4"}
-    values |= {"CI_PROJECT_ID": "1", "CI_DEFAULT_BRANCH": "main", "CI_JOB_NAME": "edgebench"}
-    values |= {"CI_MERGE_REQUEST_IID": "5", "EDGEBENCH_TOKEN": "t"}
-    return place.run("\n".join(job["script"]), values)
+    values |= {
+        "CI_PROJECT_ID": "1",
+        "CI_DEFAULT_BRANCH": "main",
+        "CI_JOB_NAME": "edgebench",
+        "CI_COMMIT_BRANCH": branch,
+    }
+    values |= {"CI_MERGE_REQUEST_IID": "" if branch else "5", "EDGEBENCH_TOKEN": "t"}
+    return place.run("\n".join(job["script"]), {**values, **extra})
 
 
 def test_github_passes_comments_and_keeps_the_newest_reports(place: Place) -> None:
@@ -132,9 +150,41 @@ def test_github_fails_for_a_regression_and_still_tells(place: Place) -> None:
     place.keep(6)
     place.measured(slower={1: 1.3})
     codes = github(place)
-    assert codes["Judge"] == 1
+    assert codes.pop("End") == 1
+    assert set(codes.values()) == {0}
     assert "REGRESSED" in place.comment().split("\n")[0]
-    assert codes["Keep"] == 0
+
+
+def test_github_judges_although_a_benchmark_failed_and_fails_then(place: Place) -> None:
+    place.keep(6)
+    place.measured()
+    codes = github(place, MEASURING_ENDS="1")
+    assert codes.pop("End") == 1
+    assert set(codes.values()) == {0}
+    assert "edgebench PASS" in place.comment().split("\n")[0]
+
+
+def test_github_without_a_report_tells_so(place: Place) -> None:
+    place.keep(6)
+    codes = github(place)
+    assert codes["Measure"] == 1
+    assert "gave no verdict" in place.comment()
+
+
+def test_github_passes_for_a_fork_that_may_not_comment(place: Place) -> None:
+    place.keep(6)
+    place.measured()
+    assert set(github(place, FORK="1").values()) == {0}
+    assert place.comment() == ""
+    assert "edgebench PASS" in (place.folder / "summary").read_text(encoding="utf-8")
+
+
+def test_the_workflow_gives_the_action_what_it_takes_and_rights_for_it() -> None:
+    job = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["edgebench"]
+    given = next(step["with"] for step in job["steps"] if step["uses"].startswith("OWNER/edgebench@"))
+    assert set(given) <= set(yaml.safe_load(ACTION.read_text(encoding="utf-8"))["inputs"])
+    assert job["permissions"] == {"contents": "read", "actions": "read", "pull-requests": "write"}
+    assert "head.repo.full_name == github.repository" in job["if"]
 
 
 def test_github_without_an_earlier_report_passes_and_says_so(place: Place) -> None:
@@ -154,3 +204,17 @@ def test_gitlab(place: Place, kept: int, slower: float, code: int, told: str) ->
     assert gitlab(place) == code
     assert told in place.comment().split("\n")[0]
     assert len(list((place.work / "reports").iterdir())) == min(kept + 1, 4)
+
+
+def test_gitlab_s_level_is_what_was_merged(place: Place) -> None:
+    place.keep(6)
+    place.measured(slower={1: 1.3})
+    assert gitlab(place, branch="main") == 0
+    assert "REGRESSED" in (place.work / "verdict.md").read_text(encoding="utf-8")
+
+
+def test_gitlab_judges_although_a_benchmark_failed_and_fails_then(place: Place) -> None:
+    place.keep(6)
+    place.measured()
+    assert gitlab(place, MEASURING_ENDS="1") == 1
+    assert "PASS" in place.comment().split("\n")[0]

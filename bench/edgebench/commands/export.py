@@ -18,6 +18,10 @@ FORMATS = {
     "csv": "edgebench.render.csv:rows",
     "resources-csv": "edgebench.render.resources:rows",
     "pyperf": "edgebench.render.pyperf:suite_json",
+    "bencher": "edgebench.render.bencher:metrics_json",
+    "github-action-benchmark": "edgebench.render.action:smaller_json",
+    "github-action-benchmark-bigger": "edgebench.render.action:bigger_json",
+    "openmetrics": "edgebench.render.openmetrics:metrics_text",
 }
 
 

@@ -18,6 +18,7 @@ from edgebench.commands import (
     probes,
     run,
     show,
+    site,
     suite,
     trend,
     validate,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # In the order of `edgebench --help`; each has `add`, which adds its options and names what runs.
-COMMANDS = (suite, prepare, run, image, probes, compare, trend, ab, history, show, validate, export, completion)
+COMMANDS = (suite, prepare, run, image, probes, compare, trend, ab, history, site, show, validate, export, completion)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -24,12 +24,16 @@ _CONDENSED = {
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What lists show of a report; `hard` and `facts` are its own tables, `board` names its board or processor."""
+    """What lists show of a report; `hard` and `facts` are its own tables, `board` names its board or processor.
+
+    `digest` is that of its file.
+    """
 
     number: int
     id: str
     created: str
     label: str
+    digest: str
     status: str
     platform: str
     suite: str
@@ -64,16 +68,18 @@ def reports(path: Path, wanted: Callable[[Head], bool] | None = None) -> Iterato
 
 def _heads(history: sqlite3.Connection, texts: Texts) -> list[Head]:
     rows = history.execute(
-        "SELECT no, id, created, label, status, platform, suite, version, revision, hard, facts FROM report"
+        "SELECT no, id, created, label, digest, status, platform, suite, version, revision, hard, facts FROM report"
     ).fetchall()
     found = []
     for number, *told, revision, hard, facts in rows:
-        report, created, label, status, platform, suite, version = map(str, told)
+        report, created, label, digest, status, platform, suite, version = map(str, told)
         commit = None if revision is None else str(revision)
         machine = texts.table(facts)["machine"]
         board = str(machine.get("board") or machine["cpu"])
         tables = (texts.table(hard), texts.table(facts))
-        found.append(Head(number, report, created, label, status, platform, suite, version, commit, *tables, board))
+        found.append(
+            Head(number, report, created, label, digest, status, platform, suite, version, commit, *tables, board)
+        )
     return sorted(found, key=lambda head: (head.created.rstrip("Z").removesuffix("+00:00"), head.label))
 
 
@@ -98,11 +104,13 @@ def _report(
         cell, name, unit, better, scope, probe = series[number]
         begin, count = layout.places.get(number, (0, 0))
         runs = numbers[begin : begin + count].tolist()
+        error = float(numbers[begin + count]) if number in layout.systematic else None
         base, _, suffix = name.partition(".")
         if number not in values and suffix in PERCENTILES:
             tails.setdefault((cell, base), {})[suffix] = float(median(runs))
             continue
-        metrics.setdefault(cell, {})[name] = _metric(values[number], runs, unit, better, scope or None, probe or None)
+        labels = {"unit": unit, "better": better, "scope": scope or None, "probe": probe or None, "systematic": error}
+        metrics.setdefault(cell, {})[name] = labels | _numbers(values[number], runs, error or 0.0)
     for (cell, base), found in tails.items():
         if base in metrics.get(cell, {}):
             found.pop("p50", None)
@@ -147,20 +155,17 @@ def _benchmark(cell: Sequence[Any], status: str, note: Mapping[str, Any], metric
     }
 
 
-def _metric(
-    value: float, runs: Sequence[float], unit: str, better: str, scope: str | None, probe: str | None
-) -> dict[str, Any]:
-    found = {"unit": unit, "better": better, "median": value, "scope": scope, "probe": probe}
+def _numbers(value: float, runs: Sequence[float], systematic: float) -> dict[str, Any]:
     if not runs:
-        return {**found, "value": value, "count": 1, "mean": value, "min": value, "max": value}
+        return {"value": value, "median": value, "count": 1, "mean": value, "min": value, "max": value}
     return {
-        **found,
+        "median": value,
         "runs": [[one] for one in runs],
         "count": len(runs),
         "mean": fmean(runs),
         "min": min(runs),
         "max": max(runs),
-        "ci95": interval(runs),
+        "ci95": interval(runs, systematic),
     }
 
 

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from edgebench.report.quantity import Notice
 
 
+# What single precision holds of an error.
+_LEAST, _MOST = 1e-30, 1e30
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A metric of a benchmark: `runs` as they are compared, none of a quantity that has no runs.
 
-    `value` is None for a percentile of passes, which is the median of its `runs`; `fault` says why a metric that
-    could be compared cannot.
+    `value` is None for a percentile of passes, which is the median of its `runs`; `systematic` is the error that all
+    runs share (1 sigma, 0: none is known); `fault` says why a metric that could be compared cannot.
     """
 
     metric: str
@@ -38,6 +42,7 @@ class Figure:
     value: float | None
     runs: tuple[float, ...] = ()
     fault: str | None = None
+    systematic: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class Entry:
 
 _METRIC = create_model(
     "KeptMetric",
-    __base__=part(Metric, "unit better median value runs scope probe"),
+    __base__=part(Metric, "unit better median value runs scope probe systematic"),
     passes=(part(Passes, "p50 p90 p95 p99") | None, None),
 )
 _BENCHMARK = part(
@@ -158,7 +163,8 @@ def _figures(metrics: Mapping[str, Metric]) -> Iterator[Figure]:
         labels = (name, metric.unit, metric.better, metric.scope or "", metric.probe or "")
         value = metric.median if metric.value is None else metric.value
         if is_judged(name) and (sample := sample_in(metrics, name)) is not None:
-            yield Figure(*labels, value if sample.fault else sample.value, sample.runs, sample.fault)
+            value, error = value if sample.fault else sample.value, metric.systematic or 0.0
+            yield Figure(*labels, value, sample.runs, sample.fault, error if _LEAST < error < _MOST else 0.0)
         else:
             yield Figure(*labels, value)
     for name in (f"latency_s.{percentile}" for percentile in PERCENTILES):

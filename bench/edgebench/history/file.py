@@ -24,7 +24,7 @@ from edgebench.report.text import clean
 APPLICATION, VERSION = 0x45646742, 1
 _MAGIC = b"SQLite format 3\0"
 # Smaller pages than SQLite's own waste less behind a report's runs (docs/history.md).
-_PAGE_BYTES = 2048
+_PAGE_BYTES = 1024
 # How long a writer waits for others, in seconds.
 _PATIENCE_S = 60.0
 

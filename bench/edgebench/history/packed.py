@@ -21,41 +21,55 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The benchmarks of a report in its order; of each series with runs (begin, count) in the `size` packed numbers."""
+    """The benchmarks of a report in its order; of each series with runs (begin, count) in the `size` packed numbers.
+
+    Right behind the runs of those in `systematic` stands the error that all of them share.
+    """
 
     cells: tuple[int, ...]
     places: Mapping[int, tuple[int, int]]
+    systematic: frozenset[int]
     size: int
 
     def to_text(self) -> str:
         """Return it as JSON; reports of one suite and machine share it."""
         runs = [[series, begin, count] for series, (begin, count) in self.places.items()]
-        return json.dumps({"cells": self.cells, "runs": runs}, separators=(",", ":"))
+        found = {"cells": self.cells, "runs": runs, "systematic": sorted(self.systematic), "size": self.size}
+        return json.dumps(found, separators=(",", ":"))
 
     @classmethod
     def of_text(cls, text: str) -> Layout:
-        """Return the layout of its JSON."""
+        """Return the layout of its JSON. Raises ValueError where a place is outside of the numbers."""
         data = json.loads(text)
         places = {series: (begin, count) for series, begin, count in data["runs"]}
-        if min((min(place) for place in places.values()), default=0) < 0:
-            raise ValueError("a layout has a place below zero")
-        return cls(tuple(data["cells"]), places, max((sum(place) for place in places.values()), default=0))
+        systematic, size = frozenset(data["systematic"]), int(data["size"])
+        for series, (begin, count) in places.items():
+            if min(begin, count) < 0 or begin + count + (series in systematic) > size:
+                raise ValueError("a layout has a place outside of its numbers")
+        return cls(tuple(data["cells"]), places, systematic, size)
 
 
-def packed(runs: Iterable[tuple[int, Sequence[float]]], cells: Sequence[int]) -> tuple[Layout, bytes]:
-    """Return the runs of (series, runs) in one piece; equal runs, of one figure under two names, stand once."""
+def packed(runs: Iterable[tuple[int, Sequence[float], float]], cells: Sequence[int]) -> tuple[Layout, bytes]:
+    """Return the runs of (series, runs, systematic error or 0) in one piece.
+
+    Equal ones, those of one figure under two names, stand once.
+    """
     places: dict[int, tuple[int, int]] = {}
-    known: dict[tuple[float, ...], int] = {}
+    known: dict[tuple[tuple[float, ...], float], int] = {}
+    systematic: set[int] = set()
     numbers: list[float] = []
-    for series, values in runs:
+    for series, values, error in runs:
         if not values:
             continue
-        begin = known.setdefault(tuple(values), len(numbers))
+        begin = known.setdefault((tuple(values), error), len(numbers))
         if begin == len(numbers):
-            numbers += values
+            numbers += [*values, error] if error else values
+        if error:
+            systematic.add(series)
         places[series] = (begin, len(values))
     planes = np.asarray(numbers, dtype="<f4").view(np.uint8).reshape(-1, 4).T
-    return Layout(tuple(cells), places, len(numbers)), planes[:2].tobytes() + zlib.compress(planes[2:].tobytes())
+    layout = Layout(tuple(cells), places, frozenset(systematic), len(numbers))
+    return layout, planes[:2].tobytes() + zlib.compress(planes[2:].tobytes())
 
 
 def unpacked(content: bytes, layout: Layout, wanted: range | None = None) -> NDArray[np.float32]:

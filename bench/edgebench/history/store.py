@@ -126,7 +126,7 @@ class _Writer:
             for one in outcome.figures:
                 labels = (str(cell), one.metric, one.unit, one.better, one.scope, one.probe)
                 series = self._number("series", "cell, metric, unit, better, scope, probe", *labels)
-                runs.append((series, one.runs))
+                runs.append((series, one.runs, one.systematic))
                 if one.value is not None:
                     figures.append((number, series, one.value))
         layout, content = packed(runs, cells)

@@ -119,7 +119,7 @@ def _leading(group: Group, first: Winner, also: Sequence[Winner], names: Mapping
         if change is not None:
             changes.append(in_words(change))
     if first.own is not None:
-        runtime = names[first.own.base].partition(" on ")[2] or "the same runtime"
+        runtime = names.get(first.own.base, "").partition(" on ")[2] or "the same runtime"
         changes.insert(1, f"{gain(first.own)} {'that of ' * fastest}FP32 in {runtime}")
     return f"{_capital(which)}{doubt}: {', '.join(changes)}."
 

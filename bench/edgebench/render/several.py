@@ -22,8 +22,6 @@ _TELLING: tuple[Callable[[Report], str], ...] = (
     lambda report: report.platform,
     lambda report: report.suite.name,
     lambda report: f"edgebench {report.generator.version}",
-    lambda report: report.created[:10],
-    lambda report: report.created[11:16],
 )
 # Shown where nothing is asked for and some report has it.
 _METRICS = ("latency_s", "energy_gross_j")
@@ -31,12 +29,17 @@ _METRICS = ("latency_s", "energy_gross_j")
 
 def report_names(reports: Sequence[Report], files: Sequence[str]) -> list[str]:
     """Return what each report is called: what differs between them, else the names of their files."""
-    shown = [""] * len(reports)
-    for telling in _TELLING:
-        found = [telling(report) for report in reports]
-        if len(set(found)) > 1 and len(set(shown)) < len(reports):
-            shown = [" ".join(part for part in pair if part) for pair in zip(shown, found, strict=True)]
-    return shown if len(set(shown)) == len(reports) else list(files)
+    days = [report.created[:10] for report in reports]
+    minutes = [report.created[:16].replace("T", " ") for report in reports]
+    telling = [[tell(report) for report in reports] for tell in _TELLING]
+    for when in (days, minutes):
+        shown = [""] * len(reports)
+        for found in (*telling, when):
+            if len(set(found)) > 1 and len(set(shown)) < len(reports):
+                shown = [" ".join(part for part in pair if part) for pair in zip(shown, found, strict=True)]
+        if len(set(shown)) == len(reports):
+            return shown
+    return list(files)
 
 
 def several(reports: Sequence[Report], files: Sequence[str], view: View) -> tuple[list[tuple[str, str]], list[Section]]:

@@ -47,8 +47,8 @@ class Group:
     """Benchmarks that were interleaved: variants of one model in one setting, or one operator in one runtime.
 
     `rows` are the names of those with figures, the reference first, then the best first by the first winner's metric.
-    `changes` holds every figure against the reference's, by (name, metric). `no_gain` says why INT8 does not pay, by
-    the name of each row that is not surely faster than FP32 in its own runtime.
+    `changes` holds the figures that can win against the reference's, by (name, metric). `no_gain` says why INT8 does
+    not pay, by the name of each row that is not surely faster than FP32 in its own runtime.
     """
 
     kind: str
@@ -110,8 +110,8 @@ def _group(report: Report, kind: str, name: str, rows: Sequence[Benchmark]) -> G
         (row.name, metric): change
         for row in rows
         if reference is not None and row is not reference
-        for metric in row.metrics
-        if metric in METRICS and (change := change_of(report, metric, reference, row)) is not None
+        for metric in asked
+        if (change := change_of(report, metric, reference, row)) is not None
     }
     winners = tuple(_winners(report, rows, reference, asked))
     return Group(

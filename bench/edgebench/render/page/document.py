@@ -27,13 +27,17 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A whole page: title, a line below it, the answer (markup), chapters, small print at the end."""
+    """A whole page: title, a line below it, the answer (markup), chapters, small print at the end.
+
+    `up` are links (text, relative address) to the pages above it.
+    """
 
     title: str
     subtitle: str
     answer: Markup
     chapters: Sequence[Chapter]
     closing: str = ""
+    up: Sequence[tuple[str, str]] = ()
 
 
 def html(page: Page) -> str:

@@ -1,0 +1,106 @@
+"""What a site is made of: boards with their releases, and what changed on them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgebench.compare.cells import Session
+from edgebench.compare.trend import Series, Trend
+from edgebench.history.condensed import Head
+
+# What a board's page follows over releases.
+METRICS = ("latency_s", "energy_gross_j", "size_bytes", "accuracy_top1", "peak_memory_bytes")
+_SLUG = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A board under one suite: its name, platform, suite, reports (oldest first), and the address of its page."""
+
+    name: str
+    platform: str
+    suite: str
+    heads: tuple[Head, ...]
+
+    @property
+    def path(self) -> str:
+        """Address of its page from the site's folder."""
+        return f"boards/{slug(self.name, self.platform, self.suite)}.html"
+
+    @property
+    def title(self) -> str:
+        """What the site calls it."""
+        return f"{self.name} · {self.suite}"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A figure that changed: where, by how much (relative, of a share in its unit), and the first report of it."""
+
+    board: str
+    path: str
+    benchmark: str
+    metric: str
+    before: float
+    after: float
+    absolute: bool
+    better: bool
+    created: str
+    report: str
+    label: str
+    revision: str | None
+
+
+def shelf(heads: Sequence[Head]) -> list[Board]:
+    """Return the boards of reports that are ordered by time, in the order of their names."""
+    found: dict[tuple[str, str, str], list[Head]] = {}
+    for head in heads:
+        found.setdefault((head.board, head.platform, head.suite), []).append(head)
+    return [Board(*key, tuple(own)) for key, own in sorted(found.items())]
+
+
+def slug(*parts: str) -> str:
+    """Return a file name of letters, digits and dashes; what differs in anything else differs by the digest in it."""
+    text = re.sub(r"[^A-Za-z0-9]+", "-", "-".join(parts))[:_SLUG].strip("-").lower()
+    digest = hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()
+    return f"{text}-{digest[:8]}"
+
+
+def report_path(report: str) -> str:
+    """Return the address of a report's page from the site's folder, whatever a stranger's history calls its id."""
+    plain = re.fullmatch(r"[0-9a-fA-F-]{36}", report)
+    return f"reports/{report.lower() if plain else slug(report)}.html"
+
+
+def turns_of(board: Board, trend: Trend, sessions: Sequence[Session]) -> list[Turn]:
+    """Return what changed on a board, the newest first."""
+    revisions = {head.id: head.revision for head in board.heads}
+    found = []
+    for one in trend.series:
+        for change in one.changes:
+            session = sessions[change.place]
+            found.append(
+                Turn(
+                    board=board.title,
+                    path=board.path,
+                    benchmark=one.cell,
+                    metric=one.metric,
+                    before=change.before,
+                    after=change.after,
+                    absolute=one.absolute,
+                    better=improved(one, change.before, change.after),
+                    created=change.created,
+                    report=report_path(session.id),
+                    label=change.label,
+                    revision=revisions.get(session.id),
+                )
+            )
+    return sorted(found, key=lambda turn: turn.created, reverse=True)
+
+
+def improved(series: Series, before: float, after: float) -> bool:
+    """Tell whether a change is one for the better."""
+    return (after < before) == (series.better == "lower")

@@ -163,15 +163,15 @@ def test_a_checkpoint_folder_runs_in_torch(tmp_path: Path) -> None:
 
 
 def test_inputs_are_read_from_the_file(files: Path) -> None:
-    free = [("input", (None, 3, None, None), "float32")]
+    free = [ModelInput("input", (None, 3, None, None), "float32")]
     assert read_inputs(files / "net.xml") == free
     assert read_inputs(files / "net.onnx") == free
-    assert read_inputs(files / "net.pt2") == [("input", SHAPE, "float32")]
+    assert read_inputs(files / "net.pt2") == [ModelInput("input", SHAPE, "float32")]
 
 
 def test_a_net_that_pools_to_more_than_a_pixel_keeps_its_size_in_onnx(tmp_path: Path) -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64, 2))
-    assert lower.to_onnx(net, SHAPE, tmp_path / "net.onnx") == [("input", (None, *SHAPE[1:]), "float32")]
+    assert lower.to_onnx(net, SHAPE, tmp_path / "net.onnx") == [ModelInput("input", (None, *SHAPE[1:]), "float32")]
     with pytest.raises(BackendError, match="the input size it was designed for"):
         lower.to_onnx(net, (1, 3, 30, 30), tmp_path / "net.onnx")
 
@@ -346,7 +346,7 @@ def test_free_dimensions_of_an_exported_program_are_plain(tmp_path: Path) -> Non
     sizes = {0: torch.export.Dim("batch"), 2: torch.export.Dim("height", min=8), 3: torch.export.Dim("width", min=8)}
     program = torch.export.export(make_net(), (torch.zeros(2, 3, 32, 40),), dynamic_shapes=(sizes,))
     torch.export.save(program, tmp_path / "free.pt2")
-    assert read_inputs(tmp_path / "free.pt2") == [("input", (None, 3, None, None), "float32")]
+    assert read_inputs(tmp_path / "free.pt2") == [ModelInput("input", (None, 3, None, None), "float32")]
     model = load("torch", tmp_path / "free.pt2", "pt2", shape=SMALL)
     np.testing.assert_allclose(model.run({"*": picture(SMALL)})[0], expected(SMALL), atol=1e-5)
 

@@ -341,3 +341,24 @@ def test_comparing_starts_without_a_runtime_and_without_what_it_does_not_need(wr
     done = subprocess.run([sys.executable, "-c", code, base], capture_output=True, text=True, check=True)
     loaded = done.stderr.split()
     assert not {"torch", "openvino", "onnxruntime", "pyperf", "psutil", "scipy"} & set(loaded)
+
+
+def test_a_gain_of_wrong_answers_is_named_and_not_praised(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    base, head = suite(20), suite(21, slower={2: 0.3})
+    notice = {"code": "disagrees", "text": "its outputs agree only to cosine 0.2"}
+    verdicts = {}
+    for where in ("neither", "head", "base", "both"):
+        for side, data in (("base", base), ("head", head)):
+            data["benchmarks"][2]["warnings"] = [notice] if where in {side, "both"} else []
+        _, data = verdict(capsys, write("base.json", base), write("head.json", head))
+        about = [one for one in data["findings"] if one["cell"] == "cell2" and one["metric"] in {"latency_s", "*"}]
+        verdicts[where] = [one["verdict"] for one in about]
+        if where != "neither":
+            assert "answers otherwise than the model" in about[0]["reason"]
+            assert any("wrong answers of cell2" in line for line in data["cautions"])
+    assert verdicts == {
+        "neither": ["IMPROVED"], "head": ["INCOMPARABLE"], "base": ["INCOMPARABLE"], "both": ["PASS"],
+    }  # fmt: skip
+    main(["compare", "base.json", "head.json"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "wrong answers of cell2 (a gain there is none) in base and head" in shown

@@ -147,6 +147,12 @@ def test_pruned_weights_stay_zero_through_recovery(trained: nn.Module, data: Dat
     assert prune.sparsity(torch.nn.ReLU()) is None
 
 
+def test_single_values_have_no_variance_and_that_is_a_sentence() -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, stride=2, padding=1), torch.nn.BatchNorm2d(4))
+    with pytest.raises(CompressionError, match=r"at 2 pixels .* raise train_size"):
+        prune.reestimate_batch_norm(network, [np.zeros((1, 3, 2, 2), np.float32)])
+
+
 @pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "resnet50"])
 def test_channels_are_really_removed(tmp_path: Path, name: str) -> None:
     from torch.utils.flop_counter import FlopCounterMode

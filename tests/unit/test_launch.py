@@ -337,6 +337,21 @@ def test_each_option_of_suite_reaches_the_container_with_its_paths(tmp_path: Pat
     assert Bind("vol", "/cache", writable=True, volume=True) in there.binds
 
 
+def test_a_models_other_files_and_its_samples_reach_the_container(tmp_path: Path) -> None:
+    for name in ("net.xml", "net.bin", "a=b.npy"):
+        (tmp_path / name).write_bytes(b"x")
+    words = ["run", "n150", "smoke", "--model", str(tmp_path / "net.xml"), "--input", f"in=put={tmp_path / 'a=b.npy'}"]
+    order = order_asked(build_parser().parse_args([*words, "--input", "y=value:1"]), ())
+    assert order.arguments[1:-2] == (
+        "--model", "/input/model/net.xml", "--input", "in=put=/input/input-2/a=b.npy", "--input", "y=value:1",
+    )  # fmt: skip
+    assert [(Path(one.source).name, one.target) for one in order.inputs] == [
+        ("net.xml", "/input/model/net.xml"),
+        ("net.bin", "/input/model/net.bin"),
+        ("a=b.npy", "/input/input-2/a=b.npy"),
+    ]
+
+
 def test_pip_is_told_in_a_build_what_it_is_told_here(tmp_path: Path) -> None:
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
     (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://one.invalid/simple\ntimeout = 60\ncolor = no\n")
@@ -363,7 +378,7 @@ def test_errors_of_the_engine_are_sentences(monkeypatch: pytest.MonkeyPatch, tmp
     with pytest.raises(ContainerError, match="nothing answers ssh there"):
         engine.connect("ssh://someone@127.0.0.1:1")
     monkeypatch.setitem(sys.modules, "docker", None)
-    with pytest.raises(ContainerError, match="is not installed: install it with `pip install 'edgebench\\[launch\\]'`"):
+    with pytest.raises(ContainerError, match=r"install it with `python3 install\.py --extras launch`"):
         engine.connect()
 
 

@@ -61,7 +61,7 @@ def test_every_combination_passes_the_dry_run(everything: Path) -> None:
     assert done.returncode == 0, done.stderr
     told = " ".join(done.stdout.split())
     assert "operators run through torch and openvino, not onnxruntime-cuda" in told
-    assert "onnxruntime runs fp32, fp16, int8, not bf16" in told
+    assert "onnxruntime runs fp32, fp16, int8, int4, not bf16" in told
 
 
 def test_every_combination_has_an_estimate_a_target_and_perhaps_a_reason(everything: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
+from edgebench.backends.feeds import Calibration, Feed
+from edgebench.backends.inputs import ModelInput
 from edgebench.measure.ledger import MadePhase
-from edgebench.measure.messages import Answer, EvaluateJob, Job, Message, ProbeSettings, ReadJob, Shapes
+from edgebench.measure.messages import Answer, EvaluateJob, Job, Message, ProbeSettings, ReadJob
 from edgebench.measure.results import Quality
 from edgebench.report.records import ArtifactRecord
 from edgebench_suites.data.dataset import DataChoice
@@ -16,13 +18,30 @@ RecipeValue: TypeAlias = bool | int | float | str | tuple[str, ...]
 
 
 class OwnModel(Job, frozen=True, kw_only=True):
-    """A user's model file; `beside` are its other files, relative to its folder."""
+    """A user's model file; `beside` are its other files, relative to its folder.
+
+    `feeds` has every input with its shape and what it is fed, `calibration` the user's samples for quantisers.
+    """
 
     path: str
     format: str
-    shapes: Shapes
     digest: str
+    feeds: tuple[Feed, ...]
     beside: tuple[str, ...] = ()
+    calibration: Calibration | None = None
+
+
+class LookJob(Job, frozen=True):
+    """Asks which inputs a user's model declares."""
+
+    path: str
+    cpus: tuple[int, ...]
+
+
+class Seen(Answer, frozen=True, kw_only=True, tag="seen"):
+    """The inputs of a model."""
+
+    inputs: tuple[ModelInput, ...]
 
 
 class PrepareJob(Job, frozen=True, kw_only=True):

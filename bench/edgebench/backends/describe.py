@@ -12,6 +12,7 @@ from edgebench.backends.litert import declared_inputs as litert_inputs
 from edgebench.backends.litert import open_file
 from edgebench.backends.openvino import declared_inputs, read_model
 from edgebench.backends.pt2 import inputs_of, load_program
+from edgebench.backends.uses import uses_in_onnx, uses_in_openvino, uses_in_program, uses_in_tflite
 from edgebench.errors import BackendError
 from edgebench.machine.advice import extra
 
@@ -24,7 +25,7 @@ def format_of(path: Path) -> str:
 
 
 def read_inputs(path: Path) -> list[ModelInput]:
-    """Return (name, shape, dtype) of every input of a .onnx, .xml, .tflite or .pt2 file; None: a free dimension.
+    """Return name, shape, dtype and use of every input of a .onnx, .xml, .tflite or .pt2 file; None: a free dimension.
 
     The names are those that every backend uses for this file. Raises BackendError with one sentence for files that
     are missing, truncated, of another kind, or (.pt2) would execute code. A hostile file may still take a native
@@ -36,18 +37,24 @@ def read_inputs(path: Path) -> list[ModelInput]:
         if find_spec("torch") is None:
             raise BackendError(f"torch is needed to read {path}: {extra('torch')}")
 
-        return inputs_of(load_program(path))
+        program = load_program(path)
+        declared = inputs_of(program)
+        uses = uses_in_program(program, [item.name for item in declared])
+        return [item._replace(use=uses[item.name]) for item in declared]
     if kind == "onnx" and find_spec("onnx") is not None:
         return _onnx_inputs(path)
     if kind == "tflite" and find_spec("ai_edge_litert") is not None:
         with refusals("litert", "to describe the inputs of", path):
-            return litert_inputs(open_file(path, 1))
+            interpreter = open_file(path, 1)
+            pairs = zip(litert_inputs(interpreter), uses_in_tflite(interpreter), strict=True)
+            return [item._replace(use=use) for item, use in pairs]
     if find_spec("openvino") is None:
         raise BackendError(f"openvino is needed to read {path}: {extra('openvino')}")
 
     model = read_model(path)
     with refusals("openvino", "to describe the inputs of", path):
-        return declared_inputs(model)
+        pairs = zip(declared_inputs(model), uses_in_openvino(model), strict=True)
+        return [item._replace(use=use) for item, use in pairs]
 
 
 def _onnx_inputs(path: Path) -> list[ModelInput]:
@@ -66,9 +73,13 @@ def _onnx_inputs(path: Path) -> list[ModelInput]:
             tensor = item.type.tensor_type
             if not tensor.HasField("shape"):
                 raise BackendError(f"input {item.name[:80]!r} of {path} has no known rank: export it with a shape")
-            shape = tuple(size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim)
+            shape = tuple(
+                size.dim_value if size.HasField("dim_value") and size.dim_value >= 0 else None
+                for size in tensor.shape.dim
+            )
             dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
             found.append(ModelInput(item.name, shape, dtype))
+        uses = uses_in_onnx(graph, [item.name for item in found])
     if not found:
         raise BackendError(f"{path} declares no input: export the model again, with its inputs")
-    return found
+    return [item._replace(use=uses[item.name]) for item in found]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgebench.backends.base import TensorSpec
+from edgebench.backends.uses import Use
 from edgebench.errors import BackendError
 
 if TYPE_CHECKING:
@@ -20,11 +21,15 @@ MAX_RANK = 16
 
 
 class ModelInput(NamedTuple):
-    """One input as the file declares it: None stands for a free dimension; `dtype` is a NumPy dtype name."""
+    """One input as the file declares it: None stands for a free dimension; `dtype` is a NumPy dtype name.
+
+    `use` is what the graph does with it, as far as the file was asked for that.
+    """
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str
+    use: Use = Use()
 
 
 def fix_shapes(
@@ -103,7 +108,7 @@ def fit_feeds(inputs: Sequence[TensorSpec], feeds: Mapping[str, Array]) -> list[
             )
         if not np.can_cast(array.dtype, spec.dtype, casting="same_kind"):
             raise BackendError(f"input {spec.name!r} takes {spec.dtype}, got {array.dtype}: convert the data first")
-        fitted.append(np.ascontiguousarray(array, dtype=spec.dtype))
+        fitted.append(np.asarray(array, dtype=spec.dtype, order="C"))  # keeps a scalar without a dimension
     return fitted
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path, PurePosixPath
 
+# Operators of ONNX Runtime's own that hold weights in blocks, of as many bits as an attribute says (4 unless it does).
+_IN_BLOCKS = frozenset({"MatMulNBits", "GatherBlockQuantized", "QMoE"})
 # Messages lie in each other: graphs in attributes of nodes in graphs. No model needs more.
 MAX_DEPTH = 32
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -35,17 +37,23 @@ _QUANTISED = frozenset(
 
 @dataclass(slots=True)
 class OnnxFacts:
-    """Files outside the model that hold its weights, its operators (subgraphs' too), and weights by element type."""
+    """Files outside the model that hold its weights, its operators (subgraphs' too), and weights by element type.
+
+    `bits` are those of weights that operators hold in blocks of their own.
+    """
 
     external: set[str] = field(default_factory=set)
     operators: Counter[str] = field(default_factory=Counter)
     elements: Counter[int] = field(default_factory=Counter)
+    bits: set[int] = field(default_factory=set)
 
     @property
     def precision(self) -> str:
-        """The precision that the graph holds: ``int8``, ``fp16`` or ``fp32``."""
+        """The precision that the graph holds: ``int8``, ``int4``, ``fp16`` or ``fp32``."""
         if any(name in _QUANTISED or name.startswith("QLinear") for name in self.operators):
             return "int8"
+        if self.bits:
+            return "int4" if min(self.bits) <= 4 else "int8"
         return "fp16" if self.elements[_FLOAT16] > self.elements[_FLOAT] else "fp32"
 
 
@@ -97,17 +105,33 @@ def _graph(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts, depth: int) 
 
 
 def _node(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts, depth: int) -> None:
+    operator, bits = "", 4
     for number, start, stop in _fields(data, begin, end):
         if number == 4:
-            facts.operators[_text(data, start, stop)] += 1
+            operator = _text(data, start, stop)
+            facts.operators[operator] += 1
         elif number == 5:
-            for kind, inner, after in _fields(data, start, stop):
-                if kind in {5, 10}:
-                    _tensor(data, inner, after, facts)
-                elif kind in {6, 11}:
-                    _graph(data, inner, after, facts, depth + 1)
-                elif kind == 22:
-                    _sparse(data, inner, after, facts)
+            bits = _attribute(data, start, stop, facts, depth) or bits
+    if operator in _IN_BLOCKS:
+        facts.bits.add(bits)
+
+
+def _attribute(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts, depth: int) -> int | None:
+    """Look into an attribute; return its number where it is the one called ``bits``."""
+    name = ""
+    value = None
+    for kind, start, stop in _fields(data, begin, end):
+        if kind == 1:
+            name = _text(data, start, stop)
+        elif kind == 3:
+            value, _ = _varint(data, start, stop)
+        elif kind in {5, 10}:
+            _tensor(data, start, stop, facts)
+        elif kind in {6, 11}:
+            _graph(data, start, stop, facts, depth + 1)
+        elif kind == 22:
+            _sparse(data, start, stop, facts)
+    return value if name == "bits" else None
 
 
 def _sparse(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts) -> None:

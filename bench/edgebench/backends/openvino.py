@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.util import find_spec
@@ -26,14 +26,16 @@ from edgebench.machine.facts import ISA_ENVIRONMENT
 if TYPE_CHECKING:
     from edgebench.backends.base import Array
 
-# An int8 model's layers outside int8 would run in bf16 by default where the CPU has it: f32 makes machines comparable.
-_HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16", "fp16": "f16"}
+# A quantised model's other layers would run in bf16 by default where the CPU has it: f32 makes machines comparable.
+_HINTS = {"fp32": "f32", "int8": "f32", "int4": "f32", "bf16": "bf16", "fp16": "f16"}
 # What the precisions that not every CPU has are called among the plugin's capabilities.
 _CAPABILITIES = {"bf16": "BF16", "fp16": "FP16"}
 _ASK = """import sys, openvino
 sys.stdout.write(" ".join(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")))"""
 _ASK_LIMIT_S = 60.0
 _BELOW_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
+# Layers that hold others, as the plugin calls them.
+_HOLDERS = frozenset({"TensorIterator", "If"})
 _SILENT = frozenset({"Input", "Output", "Const", "Parameter", "Result", "Constant"})
 
 
@@ -71,6 +73,9 @@ class OpenVINOModel:
     load_s: float
     compile_s: float
     compiled: Any = field(repr=False)
+    # What lies in its loops and branches, by the operator's name, and how it was compiled.
+    bodies: Mapping[str, Sequence[Any]] = field(default_factory=dict, repr=False)
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def bind(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
         """Return `infer` of a request whose own input tensors hold the data: OpenVINO's cheapest synchronous call.
@@ -93,20 +98,12 @@ class OpenVINOModel:
             return [np.array(found[index]) for index in range(len(self.compiled.outputs))]
 
     def layers(self) -> list[Layer]:
-        """Return the execution graph's nodes with their executed precision and kernel, less inputs and constants."""
+        """Return the execution graph's nodes with their executed precision and kernel, less inputs and constants.
+
+        The graph does not show what lies in loops and branches: each body is compiled on its own, in the same way.
+        """
         with refusals("openvino", "to show the execution graph"):
-            found = []
-            for node in self.compiled.get_runtime_model().get_ordered_ops():
-                facts = node.get_rt_info()
-                kind = _fact(facts, "layerType")
-                if kind not in _SILENT:
-                    kernel = _fact(facts, "primitiveType")
-                    precision = precision_name(_fact(facts, "runtimePrecision"))
-                    if precision == "fp16" and kernel.endswith("_f32"):
-                        # A node over halved weights calls itself f16 where its kernel works on f32 (seen in 2026.4).
-                        precision = "fp32"
-                    found.append(Layer(node.get_friendly_name(), kind, precision, kernel))
-            return found
+            return list(_layers(self.compiled, self.bodies, self.config))
 
     def effective(self) -> dict[str, Any]:
         """Return device, hint, threads and streams as the compiled model states them, and the ISA its kernels name."""
@@ -127,6 +124,35 @@ class OpenVINOModel:
         if "ONEDNN_MAX_CPU_ISA" in os.environ:
             known["onednn_max_cpu_isa"] = os.environ["ONEDNN_MAX_CPU_ISA"]
         return known
+
+
+def _layers(compiled: Any, bodies: Mapping[str, Sequence[Any]], config: Mapping[str, Any]) -> Iterator[Layer]:
+    import openvino
+
+    for node in compiled.get_runtime_model().get_ordered_ops():
+        facts = node.get_rt_info()
+        name, kind = node.get_friendly_name(), _fact(facts, "layerType")
+        if kind not in _SILENT:
+            kernel = _fact(facts, "primitiveType")
+            precision = precision_name(_fact(facts, "runtimePrecision"))
+            if precision == "fp16" and kernel.endswith("_f32"):
+                # A node over halved weights calls itself f16 where its kernel works on f32 (seen in 2026.4).
+                precision = "fp32"
+            yield Layer(name, kind, precision, kernel)
+        for body in bodies.get(name, ()) if kind in _HOLDERS else ():
+            inner = openvino.Core().compile_model(body, "CPU", dict(config))
+            yield from _layers(inner, bodies_of(body), config)
+
+
+def bodies_of(model: Any) -> dict[str, list[Any]]:
+    """Return what lies in the loops and branches of an ov.Model, by the operator's name."""
+    found: dict[str, list[Any]] = {}
+    for node in model.get_ops():
+        if (kind := node.get_type_name()) in {"Loop", "TensorIterator"}:
+            found[node.get_friendly_name()] = [node.get_function()]
+        elif kind == "If":
+            found[node.get_friendly_name()] = [node.get_function(index) for index in range(2)]
+    return found
 
 
 def read_model(path: Path) -> Any:
@@ -179,7 +205,7 @@ def compile_model(model: Any, spec: LoadSpec, load_s: float = 0.0) -> OpenVINOMo
         got = _element_name(compiled.get_property("INFERENCE_PRECISION_HINT"))
     if got != hint:
         raise BackendError(f"this CPU runs {got} where {spec.precision} was asked of openvino: choose precision fp32")
-    return OpenVINOModel(inputs, load_s, time.perf_counter() - started, compiled)
+    return OpenVINOModel(inputs, load_s, time.perf_counter() - started, compiled, bodies_of(model), config)
 
 
 def _hint(precision: str, model: Any) -> str:

@@ -20,6 +20,16 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
         "--shape", metavar="[INPUT=]1x3x224x224", action="append", default=[], help="fix an input's shape (of --model)"
     )
     model.add_argument(
+        "--input",
+        metavar="NAME=VALUES",
+        action="append",
+        default=[],
+        help="what an input is fed: FILE.npy|.npz, range:LO:HI, value:V, like:image or like:tokens:N (of --model)",
+    )
+    model.add_argument(
+        "--calibration", metavar="DIR", type=Path, help="samples for static INT8, .npy or .npz by input (of --model)"
+    )
+    model.add_argument(
         "--text", metavar="FILE", type=Path, help="what a language model reads, for prompt and perplexity"
     )
     model.add_argument("--bundle", metavar="DIR", help="models and data from 'edgebench prepare' (EDGEBENCH_BUNDLE)")

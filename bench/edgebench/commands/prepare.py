@@ -39,6 +39,8 @@ def add(commands: Subparsers) -> None:
         command=_prepare,
         model=None,
         shape=[],
+        input=[],
+        calibration=None,
         processes=None,
         values=None,
         passes=None,

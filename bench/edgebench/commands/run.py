@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,9 +135,13 @@ def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
         if action.dest in _OWN or value is None or value is False or value == []:
             continue
         option = action.option_strings[-1]
-        if isinstance(value, Path):
+        if action.dest == "input":
+            words += [word for text in value for word in (option, _values(text, inputs, remote=remote))]
+        elif isinstance(value, Path):
             inputs.append(_input(action.dest, value, remote=remote))
             words += [option, inputs[-1].target]
+            if action.dest == "model":
+                inputs += _beside(value)
         elif value is True:
             words.append(option)
         else:
@@ -177,6 +182,34 @@ def _input(option: str, path: Path, *, remote: bool) -> Input:
     if path.is_dir():
         return Input(option, str(source), f"{INPUT}/{option}", folder=True)
     return Input(option, str(source), f"{INPUT}/{option}/{path.name}", folder=False)
+
+
+def _beside(model: Path) -> list[Input]:
+    """Return what the container is given of a model's other files, beside it."""
+    from edgebench.launch.order import INPUT, Input
+    from edgebench.plan.own import other_files
+
+    try:
+        names = other_files(model)
+    except OSError as error:
+        raise UsageError(f"--model {model}: cannot be read ({error.strerror}): check its permissions") from None
+    folder = model.parent.absolute()
+    return [Input("model", str(folder / name), f"{INPUT}/model/{name}", folder=False) for name in names]
+
+
+def _values(text: str, inputs: list[Input], *, remote: bool) -> str:
+    """Return an ``--input`` as its container is given it; a file that it names joins the `inputs`."""
+    from edgebench.launch.order import INPUT
+
+    if not text.endswith((".npy", ".npz")):
+        return text
+    # A name may hold "=", and so may a path.
+    places = [index + 1 for index, character in enumerate(text) if character == "="]
+    start = next((place for place in (0, *places) if Path(text[place:]).is_file()), max(places, default=0))
+    file = _input("input", Path(text[start:]), remote=remote)
+    target = f"{INPUT}/input-{len(inputs)}/{Path(file.source).name}"
+    inputs.append(replace(file, target=target))
+    return text[:start] + target
 
 
 def _cache(given: str, *, remote: bool) -> str:

@@ -14,7 +14,6 @@ from edgebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ReportError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from edgebench.artifacts.bundle import Bundle
     from edgebench.commands.console import Subparsers
@@ -203,7 +202,7 @@ def make_plan(arguments: argparse.Namespace, suite: Suite, *, dataset: str | Non
         arguments.generate,
         _own_text(arguments.text),
     )
-    own = _own_model(arguments.model, arguments.shape)
+    own = _own_model(arguments)
     return load_plan(suite, dataset=dataset, cores=cores, overrides=overrides, own=own)
 
 
@@ -213,11 +212,13 @@ def _own_text(path: Path | None) -> OwnText | None:
     return None if path is None else own_text(path)
 
 
-def _own_model(path: Path | None, shapes: Sequence[str]) -> BringYourOwn | None:
-    from edgebench.plan.own import own_model
+def _own_model(arguments: argparse.Namespace) -> BringYourOwn | None:
+    from edgebench.plan.own import OwnOptions, own_model
+    from edgebench.session.look import look
 
-    if path is None:
-        if shapes:
-            raise UsageError("--shape fixes the inputs of a model of yours: give --model FILE with it")
+    options = {"--shape": arguments.shape, "--input": arguments.input, "--calibration": arguments.calibration}
+    if arguments.model is None:
+        if given := next((name for name, value in options.items() if value), None):
+            raise UsageError(f"{given} is about the inputs of a model of yours: give --model FILE with it")
         return None
-    return own_model(path, shapes)
+    return own_model(arguments.model, OwnOptions(arguments.shape, arguments.input, arguments.calibration), look)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.compare.policy import PERCENTILES, gauge_of
 from edgebench.report.intervals import middle, run_medians
+from edgebench.report.wrong import answers_wrongly
 
 if TYPE_CHECKING:
     from edgebench.report.model import Benchmark, Report
@@ -62,7 +63,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One benchmark of one session. `why` is the reason of a cell that is not ``ok``."""
+    """One benchmark of one session. `why` is the reason of a cell that is not ``ok``.
+
+    `wrong`: its own report says that it answers otherwise than its model, or nothing.
+    """
 
     name: str
     status: str
@@ -72,11 +76,12 @@ class Cell:
     missing: Mapping[str, str]
     evaluated_on: str | None = None
     cautions: tuple[str, ...] = ()
+    wrong: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel between processes as arguments, as samples do."""
         parts = (self.name, self.status, self.why, self.hard, self.samples, self.missing, self.evaluated_on)
-        return Cell, (*parts, self.cautions)
+        return Cell, (*parts, self.cautions, self.wrong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,8 @@ def _cell(benchmark: Benchmark, data: str | None, metrics: Sequence[str], texts:
     params = {key: shared(value) if isinstance(value, str) else value for key, value in benchmark.params.items()}
     cautions = cautions_in(benchmark.warnings)
     why = benchmark.reason
-    return cell_of(benchmark.name, benchmark.kind, benchmark.status, why, params, samples, missing, cautions, data)
+    cell = cell_of(benchmark.name, benchmark.kind, benchmark.status, why, params, samples, missing, cautions, data)
+    return replace(cell, wrong=answers_wrongly(benchmark))
 
 
 def cautions_in(notices: Sequence[Notice], *more: str) -> tuple[str, ...]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edgebench.compare.cells import CAUTIONS, Cell, Session
 from edgebench.compare.fingerprint import Difference, differences
 from edgebench.compare.judge import Pair, check, incomparable
 from edgebench.compare.policy import Policy
-from edgebench.compare.verdict import Finding
+from edgebench.compare.verdict import Finding, Verdict
 
 # A probe that only one side has leaves everything but its joules comparable; these have scope and probe of their own.
 _OF_METRICS = "probes"
@@ -53,6 +53,10 @@ def paired_up(base: Session, head: Session, policy: Policy) -> Paired:
             without.setdefault(f"{first.status} {both} ({first.why})", []).append(name)
         elif second.status != "ok":
             found.findings.append(incomparable(name, "*", f"{second.status} in head: {second.why}"))
+        elif first.wrong != second.wrong:
+            side = "base" if first.wrong else "head"
+            reason = f"{side} answers otherwise than the model (its report warns of it): its figures are no gain"
+            found.findings.append(incomparable(name, "*", reason))
         elif different := differences(first.hard, second.hard):
             found.findings.append(incomparable(name, "*", "; ".join(map(_told, different[:3]))))
         else:
@@ -77,7 +81,16 @@ def cautions_about(cell: str, base: Session, head: Session) -> tuple[str, ...]:
     return tuple(dict.fromkeys(codes))
 
 
+def unpraised(finding: Finding, head: Session) -> Finding:
+    """Return the finding, PASS instead of IMPROVED where the benchmark does not answer as its model."""
+    if finding.verdict is not Verdict.IMPROVED or not head.cells[finding.cell].wrong:
+        return finding
+    return replace(finding, verdict=Verdict.PASS, reason="it answers otherwise than the model on both sides: no gain")
+
+
 def _warned(session: Session) -> Iterator[str]:
+    if wrong := [name for name, cell in session.cells.items() if cell.wrong]:
+        yield f"wrong answers of {_names(wrong)} (a gain there is none)"
     yield from (CAUTIONS[code] for code in session.cautions)
     cells: dict[str, int] = {}
     for cell in session.cells.values():

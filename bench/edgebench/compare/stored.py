@@ -14,7 +14,7 @@ from edgebench.compare.fingerprint import differences
 from edgebench.compare.inference import Estimates, joined_estimates, predicted, run_stats, stored
 from edgebench.compare.judge import Pair, exact, incomparable, judge, margins
 from edgebench.compare.jumps import jumps_of
-from edgebench.compare.pairing import cautions_about, cautions_of, paired_up, probes_apart, systems_apart
+from edgebench.compare.pairing import cautions_about, cautions_of, paired_up, probes_apart, systems_apart, unpraised
 from edgebench.compare.policy import Policy, gauge_of
 from edgebench.compare.verdict import Comparison, Finding, Side
 from edgebench.compare.whole import NAME, Whole, apart_from, whole_of
@@ -82,7 +82,7 @@ def compare_stored(
     findings.sort(key=lambda finding: (order[finding.cell], place_of.get(finding.metric, -1)))
     return replace(
         result,
-        findings=tuple(findings),
+        findings=tuple(unpraised(finding, head) for finding in findings),
         whole=tuple(whole),
         common=common_of([cell for name, cell in base.cells.items() if name in head.cells]),
         assumptions=tuple(assumptions),

@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING
 
 from edgebench.compress.boundary import needed, refusals
+from edgebench.errors import CompressionError
 from edgebench_suites.zoo import last_linear
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def reestimate_batch_norm(model: nn.Module, batches: Sequence[F32]) -> nn.Module
     """Replace the running statistics of every batch norm by their mean over `batches` ([n, 3, H, W]), in place.
 
     Pruning shifts activations; this alone restores most of the accuracy and trains nothing. Dropout stays off.
+    Raises CompressionError where a batch of one image leaves a norm nothing to take a variance of.
     """
     import torch
     from torch import nn
@@ -140,7 +142,15 @@ def reestimate_batch_norm(model: nn.Module, batches: Sequence[F32]) -> nn.Module
         norm.train()
     with torch.no_grad():
         for batch in batches:
-            model(torch.from_numpy(batch))
+            try:
+                model(torch.from_numpy(batch))
+            except ValueError as error:
+                if "more than 1 value per channel" not in str(error):
+                    raise
+                raise CompressionError(
+                    f"batch norms are re-estimated image by image, and at {batch.shape[-1]} pixels this network "
+                    "shrinks an image to one value a channel, which has no variance: raise train_size"
+                ) from None
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return model.eval()

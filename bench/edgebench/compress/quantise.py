@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.compress.boundary import needed, refusals
 from edgebench.compress.quiet import quiet
+from edgebench.compress.samples import in_order
 from edgebench.compress.slim import slim_onnx
 from edgebench.errors import CompressionError
 from edgebench_suites.recipes import train
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
+    from edgebench.compress.samples import Sample
     from edgebench_suites.data.dataset import Dataset
     from edgebench_suites.training import Training
 
@@ -85,8 +87,8 @@ def _use_engine(*wanted: str) -> None:
     torch.backends.quantized.engine = engine
 
 
-def static_openvino(ov_model: Any, calibration: Sequence[F32]) -> Any:
-    """Return an INT8 ``openvino.Model`` by NNCF's post-training quantisation, calibrated on [n, 3, H, W] batches.
+def static_openvino(ov_model: Any, calibration: Sequence[Sample]) -> Any:
+    """Return an INT8 ``openvino.Model`` by NNCF's post-training quantisation, calibrated on samples.
 
     Weights are symmetric per channel, activations by NNCF's default preset with fast bias correction. What NNCF leaves
     in floating point, as it does squeeze-and-excitation blocks, gets INT8 weights as well and keeps FP32 arithmetic.
@@ -94,8 +96,10 @@ def static_openvino(ov_model: Any, calibration: Sequence[F32]) -> Any:
     """
     if not calibration:
         raise CompressionError("static quantisation needs calibration images: set calibration_images to 1 or more")
+    names = [min(port.names, default="") for port in ov_model.inputs]
     with nncf_quietly() as nncf:
-        quantised = nncf.quantize(ov_model, nncf.Dataset(list(calibration)), subset_size=len(calibration))
+        dataset = nncf.Dataset([in_order(sample, names) for sample in calibration])
+        quantised = nncf.quantize(ov_model, dataset, subset_size=len(calibration))
         return nncf.compress_weights(quantised, mode=nncf.CompressWeightsMode.INT8_SYM)
 
 
@@ -117,13 +121,13 @@ def nncf_quietly() -> Iterator[Any]:
         logger.setLevel(level)
 
 
-def static_onnx(src: Path, dst: Path, calibration: Sequence[F32], *, for_engine: bool = False) -> None:
+def static_onnx(src: Path, dst: Path, calibration: Sequence[Sample], *, for_engine: bool = False) -> None:
     """Write `dst`, the INT8 form of the ONNX file `src`: QDQ, per channel, U8 activations and S8 weights.
 
-    The settings ONNX Runtime advises for x86 with VNNI; calibrated with minimum and maximum over [n, C, H, W] batches
-    for the model's only input. Without VNNI weights take 7 bits (`reduce_range`), as 8 would saturate there. Batch
-    norms that no convolution took in (DenseNet's) stay in FP32, for want of an INT8 kernel. `for_engine` writes the
-    graph that TensorRT takes: symmetric S8 activations, weights and biases in FP32 with their quantiser beside them.
+    The settings ONNX Runtime advises for x86 with VNNI; calibrated with minimum and maximum over samples. Without VNNI
+    weights take 7 bits (`reduce_range`), as 8 would saturate there. Batch norms that no convolution took in
+    (DenseNet's) stay in FP32, for want of an INT8 kernel. `for_engine` writes the graph that TensorRT takes: symmetric
+    S8 activations, weights and biases in FP32 with their quantiser beside them.
     Raises CompressionError.
     """
     with needed("onnxruntime and onnx", "onnxruntime"):
@@ -135,10 +139,10 @@ def static_onnx(src: Path, dst: Path, calibration: Sequence[F32], *, for_engine:
         raise CompressionError("static quantisation needs calibration images: set calibration_images to 1 or more")
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships no types
-        def __init__(self, name: str) -> None:
-            self._feeds = ({name: batch} for batch in calibration)
+        def __init__(self, names: Sequence[str]) -> None:
+            self._feeds = (dict(zip(names, in_order(sample, names), strict=True)) for sample in calibration)
 
-        def get_next(self) -> dict[str, F32] | None:
+        def get_next(self) -> dict[str, Any] | None:
             return next(self._feeds, None)
 
     with (
@@ -152,7 +156,7 @@ def static_onnx(src: Path, dst: Path, calibration: Sequence[F32], *, for_engine:
         quantize_static(
             prepared,
             dst,
-            Reader(_only_input(prepared)),
+            Reader(_inputs(prepared)),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             reduce_range=not (for_engine or _has_vnni()),
@@ -190,15 +194,12 @@ def _in_one_file(src: Path, scratch: Path) -> Path:
     return whole
 
 
-def _only_input(path: Path) -> str:
+def _inputs(path: Path) -> list[str]:
     import onnx
 
     graph = onnx.load(path, load_external_data=False).graph
     constants = {tensor.name for tensor in graph.initializer}
-    names: list[str] = [entry.name for entry in graph.input if entry.name not in constants]
-    if len(names) != 1:
-        raise CompressionError(f"{path.name}: has {len(names)} inputs, calibration knows one: choose another variant")
-    return names[0]
+    return [entry.name for entry in graph.input if entry.name not in constants]
 
 
 def _has_vnni() -> bool:

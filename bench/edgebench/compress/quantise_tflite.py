@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.compress.boundary import needed, refusals
 from edgebench.compress.quiet import quiet
+from edgebench.compress.samples import in_order
 from edgebench.errors import CompressionError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    F32 = npt.NDArray[np.float32]
+    from edgebench.compress.samples import Sample
 
 
 def dynamic_tflite(src: Path, dst: Path) -> None:
@@ -32,10 +30,10 @@ def dynamic_tflite(src: Path, dst: Path) -> None:
     _quantise(src, dst, configure)
 
 
-def static_tflite(src: Path, dst: Path, calibration: Sequence[F32]) -> None:
+def static_tflite(src: Path, dst: Path, calibration: Sequence[Sample]) -> None:
     """Write the full-integer form of an FP32 .tflite: INT8 weights (per channel) and activations (per tensor).
 
-    Activations get the smallest and largest values seen over `calibration` (arrays for the model's only input). Input
+    Activations get the smallest and largest values seen over `calibration`. Input
     and output stay float32, as with the other runtimes: one operator at each end converts. Raises CompressionError.
     """
     if not calibration:
@@ -68,7 +66,7 @@ def half_tflite(src: Path, dst: Path) -> None:
     _quantise(src, dst, configure)
 
 
-def _quantise(src: Path, dst: Path, configure: Callable[[Any, Any], None], calibration: Sequence[F32] = ()) -> None:
+def _quantise(src: Path, dst: Path, configure: Callable[[Any, Any], None], calibration: Sequence[Sample] = ()) -> None:
     with needed("ai-edge-quantizer", "tflite"):
         from ai_edge_quantizer import qtyping, quantizer
     with (
@@ -85,14 +83,20 @@ def _quantise(src: Path, dst: Path, configure: Callable[[Any, Any], None], calib
         dst.write_bytes(made.quantized_model)
 
 
-def _calibrate(tool: Any, src: Path, calibration: Sequence[F32]) -> Any:
+def _calibrate(tool: Any, src: Path, calibration: Sequence[Sample]) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
-    signatures = Interpreter(model_path=str(src)).get_signature_list()
-    key, ends = next(iter(signatures.items()), ("", {"inputs": []}))
-    if len(signatures) != 1 or len(ends["inputs"]) != 1:
+    interpreter = Interpreter(model_path=str(src))
+    signatures = list(interpreter.get_signature_list())
+    if len(signatures) != 1:
         raise CompressionError(
-            f"{src.name}: calibration knows files of one signature with one input: choose another variant"
+            f"{src.name}: has {len(signatures)} signatures, calibration knows files of one: choose another variant"
         )
-    feeds = [{ends["inputs"][0]: batch} for batch in calibration]
-    return tool.calibrate({key: feeds}, num_threads=len(os.sched_getaffinity(0)))
+    # A signature has names of its own for the graph's inputs.
+    ends = interpreter.get_signature_runner(signatures[0]).get_input_details()
+    names = {entry["index"]: name for name, entry in ends.items()}
+    inputs = [entry for entry in interpreter.get_input_details() if entry["index"] in names]
+    tensors = [str(entry["name"]) for entry in inputs]
+    keys = [names[entry["index"]] for entry in inputs]
+    feeds = [dict(zip(keys, in_order(sample, tensors), strict=True)) for sample in calibration]
+    return tool.calibrate({signatures[0]: feeds}, num_threads=len(os.sched_getaffinity(0)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from edgebench.compare.policy import PERCENTILES, gauge_of
 from edgebench.history.file import opened
 from edgebench.history.packed import Layout, unpacked
 from edgebench.history.texts import Texts, table_of
+from edgebench.report.wrong import CODES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -158,8 +159,10 @@ def _session(
         samples = _samples(known, number, note, values, places, numbers)
         told = note.get("missing", {})
         missing = {metric: told[metric][0] for metric in known.metrics if metric in told}
-        cautions = cautions_of_codes(code for code, _ in note.get("warnings", ()))
-        cells[name] = cell_of(name, kind, ended, note.get("why"), params, samples, missing, cautions, digest)
+        warned = [code for code, _ in note.get("warnings", ())]
+        cautions = cautions_of_codes(warned)
+        cell = cell_of(name, kind, ended, note.get("why"), params, samples, missing, cautions, digest)
+        cells[name] = replace(cell, wrong=not CODES.isdisjoint(warned))
     codes = [code for code, _ in remarks["warnings"]]
     cautions = cautions_of_codes([*codes, *(("throttled",) if remarks["machine"].get("throttled") else ())])
     return Session(label, report, created, status == "partial", cautions, hard, soft, cells)

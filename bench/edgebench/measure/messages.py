@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from edgebench.backends.feeds import Feed
 from edgebench_suites.data.dataset import DataChoice
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -148,8 +149,8 @@ class MeasureJob(Job, frozen=True, kw_only=True, tag="measure"):
     """One run of one benchmark: an `artifact` or an `operator`.
 
     `measure` names the function ``module:function`` that times it, which the row of the benchmark's kind has.
-    `describe` asks for settings and layers as well, `weights_only` says that only weights are INT8, `tokens_a_pass` is
-    there for language.
+    `feeds` say what a user's model is fed. `describe` asks for settings and layers as well, `weights_only` says that
+    only weights are INT8, `tokens_a_pass` is there for language.
     """
 
     name: str
@@ -164,6 +165,7 @@ class MeasureJob(Job, frozen=True, kw_only=True, tag="measure"):
     operator: str | None = None
     artifact: ArtifactFile | None = None
     shapes: Shapes = {}
+    feeds: tuple[Feed, ...] = ()
     tokens_a_pass: int | None = None
     weights_only: bool = False
     describe: bool = False

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from edgebench.errors import BackendError
 from edgebench.measure.agreement import compare
-from edgebench.measure.feeds import random_feeds
+from edgebench.measure.feeds import Maker, named_as
 from edgebench.measure.reference import read_reference
 from edgebench.measure.results import Answers, Quality
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgebench.backends.base import LoadedModel
+    from edgebench.backends.feeds import Feed
 
     Array = npt.NDArray[np.generic]
 
@@ -36,7 +37,7 @@ def answers_of(model: LoadedModel, feeds: Sequence[Mapping[str, Array]]) -> list
 
     found = []
     for feed in feeds:
-        found.append(model.run(feed))
+        found.append(model.run(named_as(model.inputs, feed)))
         if sum(array.nbytes for array in found[0]) * (len(found) + 1) > MOST_BYTES and len(found) > 1:
             break
     try:
@@ -48,12 +49,7 @@ def answers_of(model: LoadedModel, feeds: Sequence[Mapping[str, Array]]) -> list
     return stacked
 
 
-def samples_of(model: LoadedModel, seed: int) -> list[dict[str, Array]]:
-    """Return the inputs that forms are compared on; none of them is one of the measured or calibrated ones."""
-    return [random_feeds(model.inputs, seed + 1 + index) for index in range(SAMPLES)]
-
-
-def check_answers(model: LoadedModel, reference: str | None, seed: int) -> Quality:
+def check_answers(model: LoadedModel, reference: str | None, fed: Sequence[Feed], seed: int) -> Quality:
     """Return what is known of a user's model: its answers, and their agreement with FP32's where there is a reference.
 
     Raises BackendError where the runtime fails.
@@ -62,20 +58,17 @@ def check_answers(model: LoadedModel, reference: str | None, seed: int) -> Quali
 
     known = None if reference is None else read_reference(Path(reference))
     if known is None:
-        feeds = samples_of(model, seed)[:2]
+        feeds = Maker(fed, seed).several(1, 2)
     else:
-        names = [spec.name for spec in model.inputs]
-        arrays = list(known.feeds.values())
-        # Runtimes may name inputs differently; their order is the file's.
-        by_name = known.feeds if set(names) == set(known.feeds) else dict(zip(names, arrays, strict=False))
-        feeds = [{name: array[index] for name, array in by_name.items()} for index in range(known.samples)]
+        feeds = [{name: array[index] for name, array in known.feeds.items()} for index in range(known.samples)]
+    varied = any(not np.array_equal(feeds[0][name], feed[name]) for feed in feeds[1:] for name in feed)
     try:
         found = answers_of(model, feeds)
     except BackendError as error:
         return Quality(answers=Answers(why_not=str(error)))
     answers = Answers(
         finite=all(bool(np.isfinite(array).all()) for array in found),
-        constant=all(bool((array == array[:1]).all()) for array in found),
+        constant=all(bool((array == array[:1]).all()) for array in found) if varied else None,
     )
     if known is None:
         return Quality(answers=answers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from edgebench.backends.decoder import Generation
 from edgebench.backends.executed import count_compute, is_compute
 from edgebench.backends.registry import get_backend, resolve, row_of
 from edgebench.errors import BackendError
-from edgebench.measure.feeds import random_feeds
+from edgebench.measure.feeds import Maker, named_as, random_feeds
 from edgebench.measure.messages import (
     ArtifactFile,
     EvaluateJob,
@@ -34,7 +34,7 @@ from edgebench.measure.process import answer_job
 from edgebench.measure.results import InferenceResult, Layers, Process, Quality, SustainedResult
 
 if TYPE_CHECKING:
-    from edgebench.backends.base import Backend, LoadedModel
+    from edgebench.backends.base import Array, Backend, LoadedModel
     from edgebench.backends.decoder import Decoder
 
 
@@ -46,7 +46,7 @@ def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedRes
     versions = backend.versions()
     loading_s = time.monotonic()
     model = _load(backend, job)
-    run = model.bind(random_feeds(model.inputs, job.seed))
+    run = model.bind(_fed(model, job))
     begun = time.perf_counter()
     run()
     first_s = time.perf_counter() - begun
@@ -75,7 +75,7 @@ def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedRes
         del run
         quality = read_text(job, job.artifact, job.read)
     elif job.answers is not None:
-        quality = check_answers(model, job.answers.reference, job.seed)
+        quality = check_answers(model, job.answers.reference, job.feeds, job.seed)
     clock = RunClock(
         started_s=started_s,
         loading_s=loading_s,
@@ -90,6 +90,14 @@ def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedRes
         settings=settings,
         layers=layers,
         quality=quality,
+    )
+
+
+def _fed(model: LoadedModel, job: MeasureJob) -> Mapping[str, Array]:
+    return (
+        named_as(model.inputs, Maker(job.feeds, job.seed).sample(0))
+        if job.feeds
+        else random_feeds(model.inputs, job.seed)
     )
 
 

@@ -4,36 +4,55 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.families import FAMILIES, SUFFIXES
+from edgebench.backends.feeds import Calibration, Feed
 from edgebench.backends.held import held_precision
+from edgebench.backends.inputs import shape_text
 from edgebench.backends.onnxfile import outside, read_facts
 from edgebench.compress.steps import GGUF_FORMATS, precision_of
 from edgebench.errors import UsageError
+from edgebench.plan.feeding import calibration_of, feeds_of, split_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from edgebench.backends.inputs import ModelInput
+
+# What is made of a file without samples, besides fp16.
+QUICK = ("ptq-dynamic", "weights-int8")
 
 
 @dataclass(frozen=True, slots=True)
 class BringYourOwn:
     """A model file of the user's, measured in place of the suite's models.
 
-    `path` keeps the name that the user gave, also where it is a link. `shapes` are those the user fixed, by input name
-    (``*``: the only input); `digest` is over the content of all files that the model consists of, with the names by
-    which it knows them; `beside` are those names, relative to the model's folder, without the model's
-    own. `precision` is what the file holds: ``fp32``, ``fp16`` or ``int8``.
+    `path` keeps the name that the user gave, also where it is a link. `feeds` has every input with its fixed shape and
+    what it is fed, `calibration` the user's samples for quantisers. `digest` is over the content of all files that the
+    model consists of, with the names by which it knows them; `beside` are those names, relative to the model's folder,
+    without the model's own. `precision` is what the file holds: ``fp32``, ``fp16``, ``int8`` or ``int4``.
     """
 
     path: Path
     format: str
-    shapes: dict[str, tuple[int, ...]]
     digest: str
     beside: tuple[str, ...] = ()
     precision: str = "fp32"
+    feeds: tuple[Feed, ...] = ()
+    calibration: Calibration | None = None
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every input."""
+        return {feed.name: feed.shape for feed in self.feeds}
+
+    @property
+    def chosen(self) -> list[Any]:
+        """What tells two benchmarks of one file apart: what it is fed, unless standard normal, and the calibration."""
+        feeds = [feed.identity for feed in self.feeds if feed.kind != "normal"]
+        return ([feeds] if feeds else []) + ([] if self.calibration is None else [self.calibration.digest])
 
     @property
     def generates(self) -> bool:
@@ -55,13 +74,22 @@ class OwnText:
     digest: str
 
 
-def own_model(path: Path, shapes: Sequence[str]) -> BringYourOwn:
-    """Return the user's model; `shapes` are ``1x3x224x224`` or ``INPUT=1x3x224x224``. UsageError says what is wrong."""
+@dataclass(frozen=True, slots=True)
+class OwnOptions:
+    """What the command line says of a model: the texts of ``--shape`` and ``--input``, the folder of samples."""
+
+    shapes: Sequence[str] = ()
+    inputs: Sequence[str] = ()
+    calibration: Path | None = None
+
+
+def own_model(path: Path, asked: OwnOptions, look: Callable[[Path], Sequence[ModelInput]]) -> BringYourOwn:
+    """Return the user's model; `look` tells the inputs that its file declares. UsageError says what is wrong."""
     form = SUFFIXES.get(path.suffix.lower())
     if form is None:
         raise UsageError(f"--model {path}: give a file that ends in {', '.join(SUFFIXES)}")
     try:
-        beside = _beside(path, form)
+        beside = other_files(path)
         precision = held_precision(path, form)
         total = hashlib.sha256()
         for name in ("", *beside):
@@ -72,13 +100,52 @@ def own_model(path: Path, shapes: Sequence[str]) -> BringYourOwn:
     except OSError as error:
         file = error.filename or path
         raise UsageError(f"--model {file}: cannot be read ({error.strerror}): check name and permissions") from None
-    fixed: dict[str, tuple[int, ...]] = {}
-    for text in shapes:
-        name, _, sizes = text.rpartition("=")
+    if form == "gguf" and (asked.shapes or asked.inputs or asked.calibration):
+        raise UsageError(f"--model {path}: a language model's file is given a text (--text), no inputs")
+    declared = [] if form == "gguf" else look(path)
+    feeds = feeds_of(declared, fixed_shapes(declared, asked.shapes), asked.inputs)
+    folder = asked.calibration
+    return BringYourOwn(
+        path=path.absolute(),
+        format=form,
+        digest=total.hexdigest(),
+        beside=beside,
+        precision=precision,
+        feeds=tuple(feeds),
+        calibration=None if folder is None else calibration_of(folder, feeds, declared),
+    )
+
+
+def fixed_shapes(inputs: Sequence[ModelInput], given: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Return every input's shape: as given (``1x3x224x224`` or ``INPUT=1x3x224x224``), else the file's.
+
+    A free first dimension (the batch) is 1. Raises UsageError with the list of inputs.
+    """
+    asked: dict[str, tuple[int, ...]] = {}
+    for text in given:
+        sizes = text.rpartition("=")[2]
         if not re.fullmatch(r"[1-9][0-9]{0,6}(x[1-9][0-9]{0,6}){0,7}", sizes):
             raise UsageError(f"--shape {text}: write sizes above zero joined by x, such as 1x3x224x224 or ids=1x128")
-        fixed[name or "*"] = tuple(int(size) for size in sizes.split("x"))
-    return BringYourOwn(path.absolute(), form, fixed, total.hexdigest(), beside, precision)
+        name, _ = split_name(text, inputs, "--shape")
+        asked[name] = tuple(int(size) for size in sizes.split("x"))
+    listed = ", ".join(f"{item.name} {shape_text(item.shape)}" for item in inputs)
+    found = {}
+    for item in inputs:
+        free = [axis for axis, size in enumerate(item.shape) if size is None]
+        if (shape := asked.get(item.name)) is None:
+            if free not in ([], [0]):
+                text = "x".join("?" if size is None else str(size) for size in item.shape)
+                raise UsageError(f"input {item.name!r} is {text}: give --shape {item.name}=... (inputs: {listed})")
+            shape = tuple(1 if size is None else size for size in item.shape)
+        if len(shape) != len(item.shape):
+            sizes = "x".join(map(str, shape))
+            raise UsageError(
+                f"--shape {item.name}={sizes}: has {len(shape)} sizes, and the input takes {len(item.shape)}: {listed}"
+            )
+        if 0 in shape:
+            raise UsageError(f"input {item.name!r} is {shape_text(shape)}, which is empty: export it with a free size")
+        found[item.name] = shape
+    return found
 
 
 def own_text(path: Path) -> OwnText:
@@ -91,8 +158,12 @@ def own_text(path: Path) -> OwnText:
     return OwnText(path.absolute(), digest)
 
 
-def _beside(path: Path, form: str) -> tuple[str, ...]:
-    """Return the names of a model's other files: an IR's weights, an ONNX file's external data."""
+def other_files(path: Path) -> tuple[str, ...]:
+    """Return the names of a model's other files, relative to its folder: an IR's weights, ONNX's external data.
+
+    Raises OSError where the file cannot be read, UsageError where it names one outside its folder.
+    """
+    form = SUFFIXES.get(path.suffix.lower())
     if form == "openvino":
         return (path.with_suffix(".bin").name,)
     if form != "onnx":
@@ -112,12 +183,12 @@ def why_not_own(own: BringYourOwn, family: str, variant: str) -> str | None:
         return f"a {suffix} file does not run in this backend"
     if own.generates:
         return _why_not_gguf(own, variant)
-    if variant not in ("baseline", "fp16", "ptq-static"):
+    if variant not in ("baseline", "fp16", "ptq-static", *QUICK):
         return f"{variant} needs a model that edgebench can train, not a file"
     if variant != "baseline" and family == "torch":
         return "an exported program cannot be quantised or halved again in torch"
-    if variant != "baseline" and own.precision in ("int8", precision_of(variant)):
-        what = "is quantised already" if own.precision == "int8" else "holds FP16 weights already"
+    if variant != "baseline" and own.precision in ("int8", "int4", precision_of(variant)):
+        what = "is quantised already" if own.precision.startswith("int") else "holds FP16 weights already"
         return f"the file {what}: measure it as it is, or give the FP32 file that it was made from"
     return None
 

@@ -80,7 +80,7 @@ class Plan:
             }
             for cell in self.benchmarks
         ]
-        own = None if self.own_model is None else [self.own_model.digest, dict(self.own_model.shapes)]
+        own = None if self.own_model is None else [self.own_model.digest, self.own_model.shapes, *self.own_model.chosen]
         text = [] if self.text is None else [self.text.digest]
         return digest_of([self.name, self.seed, self.idle_s, self.dataset, self.suite_digest, cells, own, *text])
 

@@ -26,6 +26,7 @@ def head(report: Report) -> list[tuple[str, str]]:
         ("throttled", "yes" if machine.throttled else ""),
         ("threads", _threads(report)),
         ("data", _data(report)),
+        ("inputs", _inputs(report)),
         ("energy", ", ".join(f"{probe.name} ({probe.scope})" for probe in report.probes) or "not measured"),
         ("precision", summary([row.precision for row in report.benchmarks if row.precision is not None]) or ""),
         ("took", _took(report)),
@@ -40,6 +41,16 @@ def _data(report: Report) -> str:
     params = (row.params for row in report.benchmarks)
     texts = any(each.get("task") == "language" and each.get("data") == report.data.name for each in params)
     return f"{report.data.name}, {report.data.test_images} test {'texts' if texts else 'images'}"
+
+
+def _inputs(report: Report) -> str:
+    """Say what a model of the user's own was fed, and calibrated on."""
+    if (own := report.model) is None:
+        return ""
+    told = [f"{fed.name} {'x'.join(map(str, fed.shape)) or 'scalar'} {fed.dtype}: {fed.values}" for fed in own.inputs]
+    if (folder := own.calibration) is not None:
+        told.append(f"calibrated on {folder.samples} samples of {folder.folder}")
+    return " · ".join(told)
 
 
 def _threads(report: Report) -> str:

@@ -26,6 +26,7 @@ from edgebench.report.figures.quality import quality_params
 from edgebench.report.figures.roofline import roofs
 from edgebench.report.figures.timeline import Timeline, resource_metrics, resources, summary, timeline
 from edgebench.report.notices import cell_notices, emulation, imprecise, session_notices, unfinished
+from edgebench.report.own import own_part
 from edgebench.report.precision import precision_of
 from edgebench.report.quantity import Joules, Missing
 from edgebench.report.records import of_kind
@@ -68,6 +69,7 @@ def assemble(plan: Plan, log: Log) -> report.Report:
         idle=tuple(report.Idle(**to_builtins(power)) for power in log.idle_powers()),
         data=_data(runs),
         bundle=None if start.bundle is None else origin.Bundle(**to_builtins(start.bundle)),
+        model=None if plan.own_model is None else own_part(plan.own_model),
         session=_session(plan, log, ended),
         benchmarks=tuple(cells),
         metering=metering(runs),
@@ -147,7 +149,7 @@ def _params(plan: Plan, cell: Benchmark, runs: Sequence[RunRecord], artifact: Ar
     own = plan.own_model
     identity: list[Any] = [params.model, params.width, params.variant, plan.dataset, cell.recipe.model_dump()]
     if own is not None:
-        identity = ["file", own.digest, params.variant]
+        identity = ["file", own.digest, params.variant, *own.chosen]
     found: dict[str, Any] = {
         "model": params.model,
         "variant": params.variant,

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from edgebench.plan.kinds import KINDS
 from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Params, Part, Table, Text
 from edgebench.report.course import Generated, Resources, ResourceSummary, Sustained
-from edgebench.report.origin import Artifact, Bundle, Layers
+from edgebench.report.origin import Artifact, Bundle, Layers, OwnModel
 from edgebench.report.precision import Precision
 from edgebench.report.quantity import Metric, Missing, Notice
 from edgebench.report.roofs import Roof, Roofline
@@ -268,6 +268,7 @@ class Report(Part):
     idle: Few[Idle] = ()
     data: Data | None = None
     bundle: Bundle | None = None
+    model: OwnModel | None = None
     session: Session | None = None
     benchmarks: Few[Benchmark] = ()
     contrasts: Few[Contrast] = ()

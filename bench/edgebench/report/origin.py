@@ -65,3 +65,36 @@ class Layers(Part):
     fp16: Count | None = None
     other: Count | None = None
     fallback: Few[Text] = ()
+
+
+class Fed(Part):
+    """What one input of a user's model was fed: `values` in words, `given` where the user said so, `digest` of a file.
+
+    `shape` is that of one pass, `dtype` a NumPy dtype name.
+    """
+
+    name: Name
+    shape: Few[Count]
+    dtype: Name
+    values: Text
+    given: bool = False
+    digest: Name | None = None
+
+
+class CalibrationData(Part):
+    """The user's folder of samples that static INT8 was calibrated on; `digest` is over its files."""
+
+    folder: Text
+    samples: Count
+    digest: Name
+
+
+class OwnModel(Part):
+    """The model file of the user's that was measured; `digest` is over all of its files."""
+
+    file: Text
+    format: Name
+    precision: Name
+    digest: Name
+    inputs: Few[Fed] = ()
+    calibration: CalibrationData | None = None

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgebench.report.model import Benchmark
 
-_CODES = frozenset({"disagrees", "not-finite", "constant"})
+CODES = frozenset({"disagrees", "not-finite", "constant"})
 
 
 def answers_wrongly(benchmark: Benchmark) -> bool:
     """Say whether a warning of the benchmark tells that its answers are not those of the model."""
-    return any(notice.code in _CODES for notice in benchmark.warnings)
+    return any(notice.code in CODES for notice in benchmark.warnings)

@@ -220,7 +220,14 @@ def prepare_job(
         weights=str(options.weights) if options.weights else None,
         own=None
         if own is None
-        else OwnModel(path=str(own.path), format=own.format, shapes=own.shapes, digest=own.digest, beside=own.beside),
+        else OwnModel(
+            path=str(own.path),
+            format=own.format,
+            digest=own.digest,
+            feeds=own.feeds,
+            beside=own.beside,
+            calibration=own.calibration,
+        ),
         probes=options.probes,
         read=read_job(plan, cell, None) if KINDS[cell.kind].generates else None,
     )

@@ -199,6 +199,7 @@ def make_job(
         operator=params.operator,
         artifact=None if artifact is None else ArtifactFile(str(artifact.path), artifact.format),
         shapes=shapes,
+        feeds=() if plan.own_model is None else plan.own_model.feeds,
         timing=_requests(plan, cell) or (SustainedJob(measure.sustained_s) if kind.lasts else timed),
         measure=kind.measure,
         energy=EnergyJob(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from edgebench.compress.samples import Sample
     from edgebench_suites.tasks.base import InputInfo
 
     F32 = npt.NDArray[np.float32]
@@ -65,7 +66,7 @@ def build_file(source: Path, target: Path, family: str, build: Build, calibratio
         raise CompressionError(f"there is nothing to build for {family} in FP32: the export is the file it opens")
 
 
-def quantise_file(source: Path, target: Path, family: str, calibration: Sequence[F32]) -> None:
+def quantise_file(source: Path, target: Path, family: str, calibration: Sequence[Sample]) -> None:
     """Write `target`, the static INT8 form of an IR, ONNX or TFLite file."""
     if family == "openvino":
         save_ir(static_openvino(read_model(source), calibration), target)

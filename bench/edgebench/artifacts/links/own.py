@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebench.artifacts.chain import Content
 from edgebench.artifacts.convert import export
@@ -17,14 +17,16 @@ from edgebench.artifacts.links.gguf import own_gguf
 from edgebench.artifacts.store import META_FILE
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.boundary import refusals
-from edgebench.backends.describe import read_inputs
-from edgebench.backends.inputs import shape_text
 from edgebench.backends.openvino import read_model
 from edgebench.backends.pt2 import load_program
 from edgebench.backends.registry import get_backend
+from edgebench.backends.samples import read_calibration
+from edgebench.compress.quantise_tflite import dynamic_tflite
+from edgebench.compress.steps import precision_of
+from edgebench.compress.weights import compress_onnx, compress_openvino
 from edgebench.errors import BackendError, CompressionError
-from edgebench.measure.feeds import random_feeds
-from edgebench.measure.own_answers import answers_of, samples_of
+from edgebench.measure.feeds import Maker, named_as
+from edgebench.measure.own_answers import SAMPLES, answers_of
 from edgebench.measure.phases import phase
 from edgebench.measure.reference import FILE
 from edgebench.report.records import ArtifactNotes, ArtifactRecord
@@ -32,11 +34,12 @@ from edgebench.report.records import ArtifactNotes, ArtifactRecord
 if TYPE_CHECKING:
     from edgebench.artifacts.chain import Chain, Ledger
     from edgebench.artifacts.messages import OwnModel
-    from edgebench.backends.base import LoadedModel
-    from edgebench.backends.inputs import ModelInput
+    from edgebench.backends.base import Array, LoadedModel
     from edgebench.measure.messages import Shapes
 
 
+# Drawn samples are alike: more of them tell a quantiser nothing new.
+_MOST_DRAWN = 32
 # The backend that opens a family's files when one is tried before it is stored.
 TRIED_IN = {"onnx": "onnxruntime", "openvino": "openvino", "tflite": "litert"}
 
@@ -44,36 +47,81 @@ TRIED_IN = {"onnx": "onnxruntime", "openvino": "openvino", "tflite": "litert"}
 def make_own(chain: Chain, own: OwnModel, step: str | None) -> tuple[ArtifactRecord, ArtifactRecord | None]:
     """Return the artifact of the user's file for the job's family, and what its FP32 form answers.
 
-    `step` is ``ptq-static``, ``fp16`` or None: the file as it is, which has no reference. The `shapes` note fixes every
-    input.
+    `step` is the compression, or None: the file as it is, which has no reference. The `shapes` note fixes every input.
     """
-    family, path = chain.job.family, Path(own.path)
+    family = chain.job.family
     if own.format == "gguf":
         return own_gguf(chain, own, step)
-    shapes = fixed_shapes(read_inputs(path), own.shapes, path)
-    plain = _plain(chain, own, shapes)
+    plain = _plain(chain, own)
     if step is None:
         return plain, None
+    samples = Samples(own, chain.seed, chain.recipe.calibration_images)
 
     def work(folder: Path, ledger: Ledger) -> Content:
         target = folder / FILES[family]
         if step == "ptq-static":
-            note = "calibrated on standard normal inputs, as a file brings no images"
-            with phase("quantise", ledger, chain.probes, note):
-                calibration = _random_inputs(shapes, chain.recipe.calibration_images, chain.seed, path)
+            calibration = samples.calibrating()
+            with phase("quantise", ledger, chain.probes, f"calibrated on {len(calibration)} {samples.source}"):
                 quantise_file(plain.path, target, family, calibration)
         else:
-            with phase("halve", ledger, chain.probes):
-                halve_file(plain.path, target, family)
-        _try(chain, target, step, shapes)
+            with phase("halve" if step == "fp16" else "quantise", ledger, chain.probes):
+                _quickly(step, family, plain.path, target)
+        _try(chain, target, step, own)
         return Content()
 
-    made = chain.link("own", family, plain, {"step": step}, work)
-    return made, _answers(chain, plain, shapes)
+    facts = {"step": step, **(samples.identity if step == "ptq-static" else {})}
+    made = chain.link("own", family, plain, facts, work)
+    return made, _answers(chain, plain, samples)
 
 
-def _plain(chain: Chain, own: OwnModel, shapes: Shapes) -> ArtifactRecord:
+class Samples:
+    """What a user's model is calibrated on and what its forms are compared on: never the same where there are two.
+
+    `source` names them; `identity` is what decides them.
+    """
+
+    def __init__(self, own: OwnModel, seed: int, wanted: int) -> None:
+        """`wanted` is how many samples the recipe calibrates on, where there are as many."""
+        self._own, self._seed, self._wanted = own, seed, wanted
+        self.source = "inputs like those measured" if own.calibration is None else "samples of --calibration"
+        given = own.calibration
+        chosen = [feed.identity for feed in own.feeds] if given is None else given.digest
+        self.identity = {"samples": chosen, "wanted": wanted}
+
+    def calibrating(self) -> list[dict[str, Array]]:
+        """Return what quantisers are given. Raises UsageError where a file was changed since it was checked."""
+        if (given := self._own.calibration) is None:
+            count = min(self._wanted, _MOST_DRAWN)
+            return Maker(self._own.feeds, self._seed).several(1 + SAMPLES, count)
+        found = read_calibration(given, self._own.feeds)
+        return found[: min(self._wanted, max(1, len(found) - self._kept(len(found))))]
+
+    def comparing(self) -> list[dict[str, Array]]:
+        """Return what the forms are compared on."""
+        if (given := self._own.calibration) is None:
+            return Maker(self._own.feeds, self._seed).several(1, SAMPLES)
+        found = read_calibration(given, self._own.feeds)
+        return found[-self._kept(len(found)) :]
+
+    @staticmethod
+    def _kept(samples: int) -> int:
+        """How many of a folder's samples are kept from calibrating, its last ones."""
+        return max(1, min(SAMPLES, samples // 2))
+
+
+def _quickly(step: str, family: str, source: Path, target: Path) -> None:
+    """Write a form that needs no samples."""
+    if step == "fp16":
+        halve_file(source, target, family)
+    elif step == "ptq-dynamic":
+        dynamic_tflite(source, target)
+    else:
+        (compress_openvino if family == "openvino" else compress_onnx)(source, target)
+
+
+def _plain(chain: Chain, own: OwnModel) -> ArtifactRecord:
     """Return the user's file as the family opens it, in the precision it has."""
+    shapes = shapes_of(own)
     family, path, form = chain.job.family, Path(own.path), own.format
     facts = {"file": own.digest, "shapes": shapes}
     file = path.name if (form, family) == ("pt2", "torch") else None
@@ -95,7 +143,12 @@ def _plain(chain: Chain, own: OwnModel, shapes: Shapes) -> ArtifactRecord:
     return chain.link("own", family, None, facts, work, file=file, form="pt2" if file else None)
 
 
-def _answers(chain: Chain, plain: ArtifactRecord, shapes: Shapes) -> ArtifactRecord | None:
+def shapes_of(own: OwnModel) -> Shapes:
+    """Return the shape of every input."""
+    return {feed.name: feed.shape for feed in own.feeds}
+
+
+def _answers(chain: Chain, plain: ArtifactRecord, samples: Samples) -> ArtifactRecord | None:
     """Return the answers of the FP32 form in its own runtime; None where that is missing or they cannot be compared."""
     family = chain.job.family
 
@@ -103,8 +156,8 @@ def _answers(chain: Chain, plain: ArtifactRecord, shapes: Shapes) -> ArtifactRec
         import numpy as np
 
         with phase("reference", ledger, chain.probes):
-            model = _opened(plain.path, family, "fp32", shapes)
-            feeds = samples_of(model, chain.seed)
+            model = _opened(plain.path, family, "fp32", plain.notes.shapes or {})
+            feeds = samples.comparing()
             outputs = answers_of(model, feeds)
             inputs = {f"input.{name}": np.stack([feed[name] for feed in feeds[: len(outputs[0])]]) for name in feeds[0]}
             arrays = {f"output.{index}": array for index, array in enumerate(outputs)}
@@ -114,19 +167,19 @@ def _answers(chain: Chain, plain: ArtifactRecord, shapes: Shapes) -> ArtifactRec
     if get_backend(TRIED_IN[family]).unavailable():
         return None
     try:
-        return chain.link("own-reference", family, plain, {}, work, file=FILE, form="reference")
+        return chain.link("own-reference", family, plain, samples.identity, work, file=FILE, form="reference")
     except BackendError:
         return None  # the baseline says why it cannot be run; what cannot be compared is told after its run
 
 
-def _try(chain: Chain, file: Path, step: str, shapes: Shapes) -> None:
+def _try(chain: Chain, file: Path, step: str, own: OwnModel) -> None:
     """Open a file that was made and run it once: what no runtime takes is never stored."""
     family = chain.job.family
     if get_backend(TRIED_IN[family]).unavailable():
         return  # made here for another machine
     try:
-        model = _opened(file, family, "int8" if step == "ptq-static" else step, shapes)
-        model.run(random_feeds(model.inputs, chain.seed))
+        model = _opened(file, family, precision_of(step) or "fp32", shapes_of(own))
+        model.run(named_as(model.inputs, Maker(own.feeds, chain.seed).sample(0)))
     except BackendError as error:
         raise CompressionError(f"{step} made a file of this model that does not run: {error}") from None
 
@@ -147,35 +200,6 @@ def _copy(path: Path, beside: Sequence[str], target: Path) -> None:
         shutil.copyfile(path.parent / name, place)
 
 
-def fixed_shapes(inputs: Sequence[ModelInput], given: Shapes, path: Path) -> dict[str, tuple[int, ...]]:
-    """Return every input's shape: as given, else the file's, with a free first dimension (the batch) as 1."""
-    found = {}
-    listed = ", ".join(f"{item.name} {shape_text(item.shape)}" for item in inputs)
-    if "*" in given and len(inputs) != 1:
-        raise CompressionError(
-            f"{path.name}: has {len(inputs)} inputs: name the one with --shape NAME=..., of {listed}"
-        )
-    if unknown := set(given) - {item.name for item in inputs} - {"*"}:
-        raise CompressionError(f"{path.name}: has no input {min(unknown)!r} to give a shape: its inputs are {listed}")
-    for item in inputs:
-        shape = given.get(item.name) or (given.get("*") if len(inputs) == 1 else None)
-        if shape is None:
-            free = [axis for axis, size in enumerate(item.shape) if size is None]
-            if free not in ([], [0]):
-                text = "x".join("?" if size is None else str(size) for size in item.shape)
-                raise CompressionError(
-                    f"{path.name}: input {item.name!r} is {text}: give --shape {item.name}=... (inputs: {listed})"
-                )
-            shape = tuple(1 if size is None else size for size in item.shape)
-        if len(shape) != len(item.shape):
-            sizes = "x".join(map(str, shape))
-            raise CompressionError(
-                f"{path.name}: --shape {sizes} has {len(shape)} sizes, and the input takes {len(item.shape)}: {listed}"
-            )
-        found[item.name] = shape
-    return found
-
-
 def _convert(path: Path, form: str, family: str, target: Path) -> None:
     if form == "pt2":
         write = export.to_openvino if family == "openvino" else export.to_onnx
@@ -184,13 +208,3 @@ def _convert(path: Path, form: str, family: str, target: Path) -> None:
 
     with refusals("openvino", "to convert", path):
         export.save_ir(read_model(path), target)
-
-
-def _random_inputs(shapes: dict[str, tuple[int, ...]], count: int, seed: int, path: Path) -> list[Any]:
-    import numpy as np
-
-    if len(shapes) != 1:
-        raise CompressionError(f"{path.name}: has {len(shapes)} inputs, static quantisation here calibrates one")
-    generator = np.random.default_rng(seed)
-    (shape,) = shapes.values()
-    return [generator.standard_normal(size=shape, dtype=np.float32) for _ in range(min(count, 32))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgebench.plan.kinds import KINDS
 from edgebench.report.metric import Metrics, Reasons, single_value
 from edgebench.report.quantity import Missing
 
@@ -18,7 +19,7 @@ def quality_metrics(cell: Benchmark, quality: Quality | None, found: Metrics, mi
         return
     agreement = None if quality is None else quality.agreement
     if agreement is None:
-        reason = "there is no torch FP32 model of these weights to compare with"
+        reason = _unscored(cell) or "there is no torch FP32 model of these weights to compare with"
         if quality is not None and quality.answers is not None:
             given = "this is the file as it is: there is no other form to compare it with"
             made = "the file could not be run in its own precision to compare with"
@@ -38,6 +39,12 @@ def quality_metrics(cell: Benchmark, quality: Quality | None, found: Metrics, mi
     missing |= {name: Missing(reason=reason) for name, reason in task.missing.items()}
 
 
+def _unscored(cell: Benchmark) -> str | None:
+    """Say that a benchmark's kind asks for no quality, or None."""
+    kind = KINDS[cell.kind]
+    return None if kind.scored or kind.makes else f"a benchmark of kind {cell.kind} measures no quality"
+
+
 def quality_params(quality: Quality) -> dict[str, Any]:
     """Return the parameters that name a benchmark's task and the data it was judged on, where it has some."""
     found: dict[str, Any] = {} if quality.task is None else {"task": quality.task.task}
@@ -51,7 +58,7 @@ def accuracy(cell: Benchmark, quality: Quality | None, found: Metrics, missing: 
     evaluation = None if quality is None else quality.evaluation
     if evaluation is None:
         if cell.params.operator is None and (quality is None or quality.task is None):
-            reason = Missing(reason="there is no labelled data for a model of your own")
+            reason = Missing(reason=_unscored(cell) or "there is no labelled data for a model of your own")
             missing |= {"accuracy_top1": reason, "loss": reason}
         return
     found["accuracy_top1"] = single_value(

@@ -22,7 +22,7 @@ from edgebench.measure.results import Windows
 from edgebench_suites.data.text import test_text as book
 
 pytest.importorskip("gguf")
-NEEDS = "llama-cpp-python is not installed: pip install 'edgebench[llama]' compiles it"
+NEEDS = "llama-cpp-python is not installed: python3 install.py --extras llama compiles it"
 PROMPT = tuple(b"Alice was beginning to get very tired of sitting by her sister on the bank")
 
 

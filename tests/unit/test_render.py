@@ -21,6 +21,7 @@ from tests.golden.make_sample import SAMPLE, outline, outputs, sample
 
 from edgebench.errors import ReportError, UsageError
 from edgebench.render import units
+from edgebench.render.cells import figure_cell
 from edgebench.render.csv import rows
 from edgebench.render.html import page
 from edgebench.render.probes import probes_table
@@ -31,6 +32,7 @@ from edgebench.render.studies.n150 import METRICS, published_effect, study_of
 from edgebench.render.terminal import closing, show, show_several
 from edgebench.render.view import View
 from edgebench.report.io import dumps, parse_report, read_report
+from edgebench.report.metric import metric_from_runs
 from edgebench.report.model import Report
 from edgebench_probes.catalogue.discover import Finding
 
@@ -355,6 +357,22 @@ def test_the_ends_of_an_interval_can_be_told_apart_and_hold_the_value(value: flo
     shown, low, high = units.with_interval(value, (value * (1 - part), value * (1 + part)), unit)
     assert float(low) < float(high)
     assert float(low) <= float(shown.split()[0]) <= float(high)
+
+
+@pytest.mark.parametrize(
+    ("values", "cell"),
+    [
+        ([1.0], "1.00 ms|(1 run)"),
+        ([1.0, 1.2], "1.10 ms|(1.00-1.20, 2 runs)"),
+        ([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6], "1.30 ms|(1.00-1.60, 7 runs, drifting)"),
+        ([1.0, 1.001, 1.002, 1.5, 1.001, 1.002, 1.0], "1.00 ms|[1.00, 1.12]|outlying runs"),
+        ([1.0, 1.5, 1.001, 1.501, 1.002, 1.502, 1.0, 1.5], "1.25 ms|[1.00, 1.50]|two levels"),
+        ([1.0] * 5, "1.00 ms"),
+    ],
+)
+def test_what_is_odd_about_runs_stands_beside_their_figure(values: list[float], cell: str) -> None:
+    metric = metric_from_runs("latency_s", [[value / 1000] for value in values])
+    assert figure_cell(metric).replace("\n", "|").replace(units.TO, "-") == cell
 
 
 @given(st.floats(1e-9, 1e14), st.sampled_from(["s", "J", "W"]))

@@ -66,13 +66,13 @@ class OnnxRuntimeBackend:
         onnxruntime.set_default_logger_severity(4)
         started = time.perf_counter()
         with refusals("onnxruntime", "to read", spec.path, "export the model again"):
-            declared = _declared(_session(spec, {}, optimised=False))
+            declared = _declared(open_session(spec, {}, optimised=False))
         load_s = time.perf_counter() - started
         started = time.perf_counter()
         inputs = fix_shapes([item for item, _ in declared], spec.shapes, spec.path)
         free = _free_dimensions(declared, inputs, spec.path)
         with refusals("onnxruntime", "to prepare", spec.path, "check the shapes and the model's operators"):
-            session = _session(spec, free, providers=self.providers)
+            session = open_session(spec, free, providers=self.providers)
         if spec.precision == "fp16":
             _check_half(session, spec.path)
         return OnnxRuntimeModel(inputs, load_s, time.perf_counter() - started, session, spec, free, self.providers)
@@ -129,7 +129,7 @@ class OnnxRuntimeModel:
         plain = {i.name: (np.ones if whole[i.name] else np.zeros)(i.shape, i.dtype) for i in self.inputs}
         feeds = plain | self.bound
         with refusals("onnxruntime", "to profile", self.spec.path), tempfile.TemporaryDirectory() as folder:
-            session = _session(self.spec, self.free, profile=Path(folder) / "profile", providers=self.providers)
+            session = open_session(self.spec, self.free, profile=Path(folder) / "profile", providers=self.providers)
             session.run(None, feeds)
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
         # A node in a loop has an event a turn, and is one layer.
@@ -153,7 +153,7 @@ class OnnxRuntimeModel:
         return known
 
 
-def _session(
+def open_session(
     spec: LoadSpec,
     free: Mapping[str, int],
     *,
@@ -161,6 +161,7 @@ def _session(
     profile: Path | None = None,
     providers: Sequence[Any] = _PROVIDERS,
 ) -> Any:
+    """Return a session of a file with some of its free dimensions fixed."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()

@@ -37,7 +37,7 @@ _UNITS = {
 # Shares that are not judged, beside those that are.
 _SHARES = frozenset({"roofline_fraction", "pixel_accuracy", "agreement_map50"})
 # What is odd about a metric's runs, beside its figure; the whole sentence is a warning of the report.
-_ODD = {"trending": "runs drift", "outlying": "outlying runs", "bimodal": "two levels"}
+_ODD = {"outlying": "outlying runs", "bimodal": "two levels"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,9 @@ def figure_cell(metric: Metric, *, as_share: bool = False, unit: str | None = No
         value, ends, unit = 100 * value, (100 * ends[0], 100 * ends[1]), "%"
     shown, low, high = with_interval(value, ends, unit)
     runs = f"{found.runs} run{'s' if found.runs != 1 else ''}"
-    odd = [_ODD[remark.kind] for remark in found.remarks if remark.kind in _ODD]
+    kinds = {remark.kind for remark in found.remarks}
+    runs += ", drifting" if "trending" in kinds else ""
+    odd = [words for kind, words in _ODD.items() if kind in kinds]
     if found.ci95 is not None:
         within = f"[{low}, {high}]" if low else ""
     else:

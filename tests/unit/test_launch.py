@@ -378,7 +378,7 @@ def test_errors_of_the_engine_are_sentences(monkeypatch: pytest.MonkeyPatch, tmp
     with pytest.raises(ContainerError, match="nothing answers ssh there"):
         engine.connect("ssh://someone@127.0.0.1:1")
     monkeypatch.setitem(sys.modules, "docker", None)
-    with pytest.raises(ContainerError, match="is not installed: install it with `pip install 'edgebench\\[launch\\]'`"):
+    with pytest.raises(ContainerError, match=r"install it with `python3 install\.py --extras launch`"):
         engine.connect()
 
 

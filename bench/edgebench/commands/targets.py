@@ -35,6 +35,11 @@ def report_target(output: str | None, suite: str) -> tuple[Path | None, Path]:
         raise UsageError(f"-o {output}: is a folder: name a file in it")
     if not target.parent.is_dir():
         raise UsageError(f"-o {output}: its folder does not exist: make it first")
+    if (target.is_file() or not target.exists()) and _goes_with_the_container(folder := target.resolve().parent):
+        raise UsageError(
+            f'-o {output}: would be lost with this container: mount a folder for it with -v "$PWD:{folder}", or leave '
+            "-o and -t out and redirect standard output to a file"
+        )
     return target, target.parent if target.is_file() or not target.exists() else _journals()
 
 
@@ -56,6 +61,19 @@ def _folder() -> Path | None:
             "or leave -t out and redirect standard output to a file"
         )
     return Path.cwd()
+
+
+def _goes_with_the_container(folder: Path) -> bool:
+    """Tell whether a folder ends with the container of an image of ours: its root, or memory that it was given.
+
+    Other containers may be somebody's workplace.
+    """
+    from edgebench.machine.facts import image, mount_of
+
+    if image() is None:
+        return False
+    mount = mount_of(folder)
+    return mount.point == "/" or (mount.kind in {"tmpfs", "ramfs"} and mount.root == "/")
 
 
 def _journals() -> Path:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from edgebench.errors import UsageError
 from edgebench.plan.load import load_plan
+from edgebench.plan.own import BringYourOwn
 from edgebench.plan.plan import Overrides
 from edgebench.plan.suites import builtin_suites, read_suite
 
@@ -175,3 +176,13 @@ def test_a_command_reads_its_suite_file_once(tmp_path: Path) -> None:
     )
     assert done.stderr.split() == ["0", "1"], done.stderr
     assert "data images-" in done.stdout
+
+
+def test_a_suite_s_batch_says_nothing_of_a_model_of_one_s_own(tmp_path: Path) -> None:
+    # Its throughput was counted times that batch, which its file never had.
+    suite = tmp_path / "batches.toml"
+    cells = '[[benchmark]]\nmodel = ["mobilenet_v2"]\nbackend = ["onnxruntime"]\nbatch = [1, 4]\n'
+    suite.write_text(HEAD + cells, encoding="utf-8")
+    own = BringYourOwn(tmp_path / "mine.onnx", "onnx", "0")
+    (cell,) = load_plan(str(suite), dataset="digits", cores=2, own=own).benchmarks
+    assert (cell.name, cell.params.batch) == ("mine/baseline/onnxruntime/fp32", 1)

@@ -54,7 +54,8 @@ def benchmarks_of(
         if own.generates and not kind.generates:
             return
         subjects, backends = [own.path.stem], _with_litert(backends, own)
-        matrix = matrix.model_copy(update={"width": [1.0]})
+        # Its sizes are those of its file and of --shape: a pass counts as one, whatever a suite says of its own models.
+        matrix = matrix.model_copy(update={"width": [1.0], "batch": [1]})
     isas = [overrides.isa] if overrides.isa is not None else matrix.isa
     prompts: Sequence[int | None] = (overrides.prompt_tokens or matrix.prompt_tokens) if kind.generates else [None]
     answer = (overrides.generate or matrix.generate) if kind.generates else None

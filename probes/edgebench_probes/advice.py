@@ -14,8 +14,10 @@ def pip(words: str) -> str:
 
 
 def extra(name: str) -> str:
-    """Return how to get what one of edgebench's extras brings."""
-    return pip(f"'edgebench[{name}]'")
+    """Return how to get what one of edgebench's extras brings; it is on no package index yet."""
+    if os.environ.get("EDGEBENCH_IMAGE_NAME"):
+        return IN_IMAGE
+    return f"install it with `python3 install.py --extras {name}` in edgebench's folder"
 
 
 ANOTHER_SOURCE = "measure with another source (`edgebench probes` lists them)"

@@ -106,10 +106,12 @@ def test_ten_thousand_reports(entry: Entry, tmp_path: Path, figure: Record) -> N
         data = json.loads(report.read_text(encoding="utf-8"))
         data["id"] = f"{number:08x}-1111-4000-8000-000000000000"
         report.write_text(json.dumps(data), encoding="utf-8")
-        begin = time.perf_counter()
+        begin, used = time.perf_counter(), seconds()
         add_entries(path, [read_entry(report)])
-        took.append(1000 * (time.perf_counter() - begin))
-    figure("history: add a report, from its file, alone", f"{median(took):.0f} ms", "<= 50 ms", median(took) <= 50)
+        took.append((1000 * (time.perf_counter() - begin), 1000 * (seconds() - used)))
+    lasted, used = (median(one) for one in zip(*took, strict=True))
+    told = f"{lasted:.0f} ms ({used:.0f} ms of processor)"
+    figure("history: add a report, from its file, alone", told, "<= 50 ms", lasted <= 50)
     for name, runs in (("trend", False), ("compare --history", True)):
         begin, used = time.perf_counter(), seconds()
         found = read_history(path, DEFAULT_METRICS, lambda name: name == CELL, runs=runs)

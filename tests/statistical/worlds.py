@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from edgebench.compare.inference import RunStats
-from edgebench.compare.jumps import Jumps
+from edgebench.compare.jumps import Jumps, jumps_from
 from tests.statistical.noise import NOISY, QUIET, SESSION_SD, Array, drift
 
 World = Callable[[np.random.Generator, tuple[int, ...]], Array]
@@ -85,11 +85,11 @@ def jumps_in(sessions: Array) -> Jumps:
     """Return what `jumps_of` returns of sessions x cells x runs."""
     cells, runs = sessions.shape[1:]
     if runs < 2:
-        return Jumps(np.empty(0), np.empty((cells, 0)), np.zeros(cells))
+        return jumps_from(np.empty((cells, 0)), np.empty((cells, 0)))
     if runs == 2:
         apart = np.abs(sessions[..., 1] - sessions[..., 0])[..., None]
-        sizes = np.concatenate([np.zeros_like(apart), apart], axis=2)
+        up = down = np.concatenate([np.zeros_like(apart), apart], axis=2)
     else:
-        sizes = np.abs(sessions - np.median(sessions, axis=2, keepdims=True))
-    own = sizes.transpose(1, 0, 2).reshape(cells, -1)
-    return Jumps(np.sort(own.ravel()), own, np.full(cells, float(own.shape[1])))
+        up = sessions - np.median(sessions, axis=2, keepdims=True)
+        down = -up
+    return jumps_from(*(side.transpose(1, 0, 2).reshape(cells, -1) for side in (up, down)))

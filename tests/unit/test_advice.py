@@ -36,13 +36,13 @@ def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
 
 
 @pytest.mark.parametrize("image", ["", "edgebench-n150"])
-def test_only_outside_an_image_one_is_told_to_use_pip(tmp_path: Path, image: str) -> None:
+def test_only_outside_an_image_one_is_told_to_install(tmp_path: Path, image: str) -> None:
     # Stands where the package does, and is not there.
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['serial'] = None\n", encoding="utf-8")
     path = os.pathsep.join([str(tmp_path), *sys.path])
     done = run("probes", "--json", "--probe", "shizuku:/dev/null", PYTHONPATH=path, EDGEBENCH_IMAGE_NAME=image)
     assert "pyserial is not installed" in done.stdout
-    assert ("pip install" in done.stdout) is not bool(image)
+    assert ("python3 install.py --extras meters" in done.stdout) is not bool(image)
     assert ("this image does not have it" in done.stdout) is bool(image)
 
 

@@ -31,7 +31,7 @@ ARROWS = {
     "ab": "session compare artifacts report measure plan machine probes suites version errors",
     "render": "history compare artifacts report plan backends probes suites errors",
     "session": "artifacts report measure plan backends machine suites version errors",
-    "history": "compare report errors",
+    "history": "compare report machine errors",
     "compare": "report plan errors",
     "launch": "report plan probes version errors",
     "artifacts": "report measure plan backends machine compress probes suites version errors",
@@ -89,6 +89,7 @@ PROGRAMS = frozenset(
         "artifacts.prepare",
         "artifacts.compress",
         "report.schema",
+        "launch.node",
     ]
 )
 

@@ -22,7 +22,7 @@ from edgebench.measure.results import Windows
 from edgebench_suites.data.text import test_text as book
 
 pytest.importorskip("gguf")
-NEEDS = "llama-cpp-python is not installed: pip install 'edgebench[llama]' compiles it"
+NEEDS = "llama-cpp-python is not installed: python3 install.py --extras llama compiles it"
 PROMPT = tuple(b"Alice was beginning to get very tired of sitting by her sister on the bank")
 
 
@@ -131,3 +131,35 @@ def test_joules_of_a_request_are_those_of_its_two_phases() -> None:
     assert whole.pass_s == pytest.approx(0.2 + 0.8)
     assert whole.uncertainty_j == pytest.approx(math.hypot(0.2 / 10, 0.3 / 5))
     assert joined(prefill, Windows(failed={"rapl:package": "it froze"})).windows == ()
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnxruntime", "openvino"])
+def test_a_graph_with_an_explicit_cache_answers_as_the_network_does(tmp_path: Path, backend: str) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip(backend)
+    from edgebench.artifacts.convert.export import to_onnx, to_openvino
+    from edgebench.backends.registry import resolve, row_of
+    from edgebench.compress.checkpoint import CheckpointSpec, save_checkpoint
+    from edgebench_suites.tasks.language import GENERATION
+    from edgebench_suites.zoo import build
+
+    module, _ = build("byte_llama", num_classes=256, seed=1)
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in weights(2).items()})
+    inputs, path = GENERATION.inputs(1, 16, 1.0), tmp_path
+    if backend == "torch":
+        save_checkpoint(path, module, CheckpointSpec("byte_llama", 256, 1.0))
+    else:
+        path = tmp_path / ("model.xml" if backend == "openvino" else "model.onnx")
+        (to_openvino if backend == "openvino" else to_onnx)(module.eval(), inputs, path, GENERATION.outputs)
+    row = row_of(backend)
+    spec = LoadSpec(path, row.family, 1, "fp32", GENERATION.shapes(1, 64))
+    request = Generation(resolve(row.decoder)(spec, 128), PROMPT, 16)
+    first = request()
+    request.rewind()
+    assert request.decode(first[0]) == first
+    with torch.inference_mode():
+        whole, _ = module(torch.tensor([[*PROMPT, *first[:-1]]]))
+    assert first == whole[0, len(PROMPT) - 1 :].argmax(-1).tolist()
+    np.testing.assert_allclose(
+        request.decoder.logits(PROMPT, 10), whole[0, 10 : len(PROMPT)].numpy(), atol=1e-3, rtol=1e-3
+    )

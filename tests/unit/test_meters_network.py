@@ -222,4 +222,4 @@ def test_a_package_that_is_missing_is_named(
     monkeypatch.setitem(sys.modules, package, None)
     if text.startswith("tc66"):
         monkeypatch.setattr("edgebench_probes.meters.link.SerialLink.open", lambda _self: None)
-    assert f"`pip install 'edgebench[{extra}]'`" in fails(text)
+    assert f"`python3 install.py --extras {extra}`" in fails(text)

@@ -81,18 +81,20 @@ def test_jumps_explain_what_few_runs_can_show() -> None:
     rng = np.random.default_rng(7)
     sessions = [[rng.lognormal(0, 0.005, 5).tolist() for _ in range(20)] for _ in range(2)]
     quiet = jumps_of(sessions)
-    five = np.full(20, 5.0)
-    assert (explained(quiet, np.full(20, 0.1), five) < 1e-5).all()
-    assert (explained(quiet, np.full(20, 0.1), np.ones(20)) == 1).all(), "one run proves nothing"
+    five, up = np.full(20, 5.0), np.ones(20)
+    assert (explained(quiet, np.full(20, 0.1), five, up) < 1e-5).all()
+    assert (explained(quiet, np.full(20, 0.1), np.ones(20), up) == 1).all(), "one run proves nothing"
     for cells in sessions:
         for cell in cells[::4]:
             cell[0] *= 1.3
     jumping = jumps_of(sessions)
-    shares = jumping.share(np.full(20, 0.2))
+    shares = jumping.share(np.full(20, 0.2), up)
     assert shares == pytest.approx(np.full(20, 0.05), abs=0.02)
-    assert (explained(jumping, np.full(20, 0.3), five) > 2e-4).all()
+    assert (explained(jumping, np.full(20, 0.3), five, up) > 2e-4).all()
+    assert (explained(jumping, np.full(20, 0.3), five, -up) < 1e-5).all(), "runs that jump up make nothing faster"
     two = jumps_of([[[1.0, 1.3], [1.0, 1.0]]])
-    assert two.share(np.full(2, 0.2)) == pytest.approx([1.5 / 5, 1.5 / 5 * 20 / 22], rel=0.2)
+    for way in (np.ones(2), -np.ones(2)):  # of two runs, either may be the one that jumped
+        assert two.share(np.full(2, 0.2), way) == pytest.approx([1.5 / 5, 1.5 / 5 * 20 / 22], rel=0.2)
 
 
 @pytest.mark.parametrize("runs", [2, 3, 5])

@@ -181,7 +181,7 @@ def compile_model(model: Any, spec: LoadSpec, load_s: float = 0.0) -> OpenVINOMo
     """Fix the shapes of an ov.Model and compile it as `spec` asks; `spec.path` only names it in errors."""
     import openvino
 
-    hint = _hint(spec.precision, model)
+    hint = precision_hint(spec.precision, model)
     inputs = fix_shapes(declared_inputs(model), spec.shapes, spec.path, may_change=True)
     started = time.perf_counter()
     with refusals("openvino", "the shapes given for", spec.path, "give shapes the model was made for"):
@@ -208,7 +208,8 @@ def compile_model(model: Any, spec: LoadSpec, load_s: float = 0.0) -> OpenVINOMo
     return OpenVINOModel(inputs, load_s, time.perf_counter() - started, compiled, bodies_of(model), config)
 
 
-def _hint(precision: str, model: Any) -> str:
+def precision_hint(precision: str, model: Any) -> str:
+    """Return OpenVINO's hint for a precision of a model; BackendError where this CPU lacks it."""
     if precision == "fp16" and _has_half_weights(model):
         # Half the file is what was asked for; a CPU without FP16 arithmetic computes it in FP32, and `layers` says so.
         try:

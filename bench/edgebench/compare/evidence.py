@@ -63,29 +63,37 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
-    """The jumps of a metric, and how many runs stand on either side; `base_runs` is inf where a history does."""
+    """The jumps of a metric, and how many runs stand on either side; `base_runs` is inf where a history does.
+
+    `sign` is positive where a figure that rises is worse.
+    """
 
     jumps: Jumps
+    sign: Array
     head_runs: Array
     base_runs: Array
 
-    def of(self, change: Array) -> Array:
-        """Return the chance that jumps of the head's runs, or of a base that stands alone, explain a change."""
+    def of(self, change: Array, way: Array) -> Array:
+        """Return the chance that jumps of the head's runs, or of a base that stands alone, explain a change.
+
+        A figure has risen where `way` is positive: runs of the head jumped up, or those of the base down.
+        """
         usable = np.where(np.isfinite(change), change, 0.0)
         alone = np.isfinite(self.base_runs)
-        found = explained(self.jumps, usable, self.head_runs)
-        found = found + np.where(alone, explained(self.jumps, usable, np.where(alone, self.base_runs, 1.0)), 0.0)
+        found = explained(self.jumps, usable, self.head_runs, way)
+        of_base = explained(self.jumps, usable, np.where(alone, self.base_runs, 1.0), -way)
+        found = found + np.where(alone, of_base, 0.0)
         return np.minimum(found, 1.0)
 
     def beyond(self, change: Array, chance: float) -> Array:
         """Return the change from where on jumps explain it with less than a chance, infinite where there is none."""
         found = change
         for _ in range(_STEPS):
-            short = self.of(found) > chance
+            short = self.of(found, self.sign) > chance
             if not short.any():
                 return found
             found = np.where(short, _STEP * found, found)
-        return np.where(self.of(found) > chance, np.inf, found)
+        return np.where(self.of(found, self.sign) > chance, np.inf, found)
 
 
 def joined(parts: Sequence[Evidence]) -> Evidence:
@@ -110,7 +118,7 @@ def from_history(
     by standing out from the others.
     """
     alone = np.where(estimates.sessions < 2, base.count, np.inf)
-    doubts = Doubts(jumps, head.count, alone)
+    doubts = Doubts(jumps, sign, head.count, alone)
     found = []
     for way in (sign, -sign):
         side = _against(way, head, estimates.log_ratio)
@@ -119,7 +127,7 @@ def from_history(
             far = upper_tail((_against(way, head, apart.log_ratio) - margin) / apart.se, apart.df)
             # Two ways to a proof are two chances of a false one.
             chance = 2 * np.fmin(chance, np.where(chance <= _PLAUSIBLE, far, 1.0))
-        found.append(np.minimum(chance + doubts.of(side), 1.0))
+        found.append(np.minimum(chance + doubts.of(side, way), 1.0))
     nearer = estimates if apart is None else apart
     return Evidence(found[0], found[1], nearer.se, nearer.df, ((len(sign), doubts),))
 
@@ -148,16 +156,16 @@ def without_history(
     shift = float(np.nanmedian(sign * estimates.log_ratio)) if usual else math.nan
     apart_se, apart_df = _apart(estimates, runs, usual)
     apart_se = doubt * apart_se
-    doubts = Doubts(jumps, head.count, base.count)
+    doubts = Doubts(jumps, sign, head.count, base.count)
     found = []
-    for side, way in zip(sides, (1.0, -1.0), strict=True):
+    for side, turn in zip(sides, (1.0, -1.0), strict=True):
         whole = upper_tail((side - margin) / whole_se, estimates.df)
-        apart = upper_tail((side - way * shift - margin) / apart_se, apart_df)
+        apart = upper_tail((side - turn * shift - margin) / apart_se, apart_df)
         plausible = upper_tail((side - margin) / estimates.se, estimates.df) <= _PLAUSIBLE
         either = np.fmin(whole, np.where(plausible, apart, 1.0))
         # Two ways to a proof are two chances of a false one.
         either = np.where(np.isfinite(apart_se), 2 * either, whole)
-        found.append(np.minimum(either + doubts.of(side), 1.0))
+        found.append(np.minimum(either + doubts.of(side, turn * sign), 1.0))
     nearer = apart_se < whole_se
     reach_df = np.where(nearer, apart_df, estimates.df)
     reach_se = np.where(nearer, apart_se, whole_se)

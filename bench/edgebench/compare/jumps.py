@@ -21,61 +21,73 @@ _WEIGHT = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Jumps:
-    """How far runs lie from the middle of their session, as logarithms: of all cells (sorted), and cell by cell.
+    """How far runs lie above and below the middle of their session, as logarithms: of all cells, and cell by cell.
 
-    `own` has a row a cell, padded with -1; `count` is how many runs of a cell could have jumped.
+    `up` and `down` are sorted; `own_up` and `own_down` have a row a cell, padded with what is never reached; `count` is
+    how many runs of a cell could have jumped.
     """
 
-    sizes: Array
-    own: Array
+    up: Array
+    down: Array
+    own_up: Array
+    own_down: Array
     count: Array
 
-    def share(self, sizes: Array) -> Array:
-        """Return for each cell the share of runs that jump by such a size or more; what was never seen is rare, not 0.
+    def share(self, sizes: Array, way: Array) -> Array:
+        """Return for each cell the share of runs that jump by such a size or more, up where `way` is positive.
 
         What all cells say counts as twenty of a cell's own runs, where these jump less; where they jump more, they
-        have to do so by more than chance (two standard deviations of a count).
+        have to do so by more than chance (two standard deviations of a count). What was never seen is rare, not 0.
         """
-        above = len(self.sizes) - np.searchsorted(self.sizes, sizes, side="left")
-        pooled = (above + 0.5) / (len(self.sizes) + 1)
-        # Nothing is no jump: a change of zero is explained by every run, not by the padding.
-        seen = ((self.own >= sizes[:, None]) & (self.own >= 0)).sum(axis=1)
+        found: Array = np.where(
+            way > 0, self._share(self.up, self.own_up, sizes), self._share(self.down, self.own_down, sizes)
+        )
+        return found
+
+    def _share(self, every: Array, own: Array, sizes: Array) -> Array:
+        above = len(every) - np.searchsorted(every, sizes, side="left")
+        pooled = (above + 0.5) / (len(every) + 1)
+        seen = (own >= sizes[:, None]).sum(axis=1)
         blended = (seen + _WEIGHT * pooled) / (self.count + _WEIGHT)
         surely = (seen - 2 * np.sqrt(seen)) / np.maximum(self.count, 1.0)
         found: Array = np.maximum(np.minimum(blended, pooled), surely)
         return found
 
 
+def jumps_from(up: Array, down: Array) -> Jumps:
+    """Return the jumps of cells from how far their runs lie above and below, a row a cell, NaN where there is none."""
+    held = np.isfinite(up)
+    own_up, own_down = (np.where(held, side, -np.inf) for side in (up, down))
+    return Jumps(np.sort(up[held]), np.sort(down[held]), own_up, own_down, held.sum(axis=1).astype(np.float64))
+
+
 def jumps_of(sessions: Sequence[Sequence[Sequence[float]]]) -> Jumps:
     """Return the jumps of sessions, each of them the runs of every cell; a cell of one run tells nothing of jumps."""
-    rows: list[list[float]] = []
-    for runs in zip(*sessions, strict=True):
-        row: list[float] = []
-        for values in runs:
-            if len(values) > 1:
-                row += _sizes(values)
-        rows.append(row)
-    own = np.full((len(rows), max(map(len, rows), default=0)), -1.0)
+    rows = [
+        [pair for values in runs if len(values) > 1 for pair in _sizes(values)] for runs in zip(*sessions, strict=True)
+    ]
+    sides = np.full((2, len(rows), max(map(len, rows), default=0)), np.nan)
     for place, row in enumerate(rows):
-        own[place, : len(row)] = row
-    return Jumps(np.sort(own[own >= 0]), own, np.array([float(len(row)) for row in rows]))
+        sides[:, place, : len(row)] = np.array(row).reshape(-1, 2).T
+    return jumps_from(sides[0], sides[1])
 
 
-def _sizes(values: Sequence[float]) -> list[float]:
-    """Return how far each run is from the middle; of two, one stays and the other is as far as they are apart."""
+def _sizes(values: Sequence[float]) -> list[tuple[float, float]]:
+    """Return how far each run is above and below the middle; of two, either may be the one that jumped."""
     logs = sorted(map(math.log, values))
     if len(logs) == 2:
-        return [0.0, logs[1] - logs[0]]
+        return [(0.0, 0.0), (logs[1] - logs[0], logs[1] - logs[0])]
     middle = (logs[(len(logs) - 1) // 2] + logs[len(logs) // 2]) / 2
-    return [abs(log - middle) for log in logs]
+    return [(log - middle, middle - log) for log in logs]
 
 
-def explained(jumps: Jumps, change: Array, runs: Array) -> Array:
+def explained(jumps: Jumps, change: Array, runs: Array, way: Array) -> Array:
     """Return the chance that more than half of a cell's `runs` jump by half of `change` or more: 1 of a single run.
 
-    That is what it takes to move the middle run. Half the change, because jumps differ in size.
+    That is what it takes to move the middle run, up where `way` is positive, else down. Half the change, because jumps
+    differ in size.
     """
-    share = np.clip(jumps.share(np.maximum(change, 0.0) / 2), 0.0, 1.0)
+    share = np.clip(jumps.share(np.maximum(change, 0.0) / 2, way), 0.0, 1.0)
     found = np.ones_like(share)
     for count in np.unique(runs[runs > 1]):
         chosen = runs == count

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from edgebench.report.quantity import Notice
 
 
+# Worked out from other figures of the same benchmark: a history of ten thousand reports has better use for the room.
+DERIVED = frozenset({"operations_per_s", "bytes_per_s", "operational_intensity", "roofline_fraction", "memory_percent"})
 # What single precision holds of an error.
 _LEAST, _MOST = 1e-30, 1e30
 
@@ -160,6 +162,8 @@ def _outcome(benchmark: Benchmark) -> Outcome:
 
 def _figures(metrics: Mapping[str, Metric]) -> Iterator[Figure]:
     for name, metric in metrics.items():
+        if name.partition(".")[0] in DERIVED:
+            continue
         labels = (name, metric.unit, metric.better, metric.scope or "", metric.probe or "")
         value = metric.median if metric.value is None else metric.value
         if is_judged(name) and (sample := sample_in(metrics, name)) is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.errors import HistoryError, UsageError
 from edgebench.history.file import default_file, opened
+from edgebench.machine.advice import extra
 from edgebench.report.text import clean
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def frame(path: Path | str | None = None) -> pd.DataFrame:
     try:
         import pandas as pd
     except ImportError:
-        raise HistoryError("pandas is not installed: pip install 'edgebench[history]'") from None
+        raise HistoryError(f"pandas is not installed: {extra('history')}") from None
     found = everything(default_file() if path is None else Path(path))
     table = pd.DataFrame(_by_column(found))
     return table.astype({"value": "float64"}).assign(
@@ -73,7 +74,7 @@ def write_parquet(path: Path, target: Path) -> int:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError:
-        raise HistoryError("pyarrow is not installed: pip install 'edgebench[history]'") from None
+        raise HistoryError(f"pyarrow is not installed: {extra('history')}") from None
     found = everything(path)
     table = pa.table(_by_column(found), schema=_schema(pa, found.columns))
     try:

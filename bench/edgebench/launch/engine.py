@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from edgebench.errors import ContainerError
+from edgebench_probes.advice import extra
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 # Longer than an engine takes to answer anything that does not stream; a stop waits for a container besides.
 TIMEOUT_S = 120
-INSTALL = "install it with `pip install 'edgebench[launch]'`"
+INSTALL = extra("launch")
 
 
 @dataclass(slots=True)

@@ -1,15 +1,8 @@
-"""How a runtime that is missing is got: by pip, or, in one of edgebench's images, not at all."""
+"""How what is missing is got, for rooms that know nothing of probes: by pip or `install.py`, in an image not at all."""
 
 from __future__ import annotations
 
-from edgebench_probes.advice import pip
+from edgebench_probes.advice import extra
+from edgebench_probes.advice import pip as install
 
-
-def install(words: str) -> str:
-    """Return how to get packages here."""
-    return pip(words)
-
-
-def extra(name: str) -> str:
-    """Return how to get what one of edgebench's extras brings."""
-    return pip(f"'edgebench[{name}]'")
+__all__ = ["extra", "install"]

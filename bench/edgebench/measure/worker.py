@@ -122,7 +122,9 @@ def open_decoder(job: MeasureJob, file: ArtifactFile, context: int) -> Decoder:
     """Open a language model's file with room for `context` tokens."""
     if not (opener := row_of(job.backend).decoder):
         raise BackendError(f"{job.backend} generates no text: choose another backend")
-    decoder: Decoder = resolve(opener)(LoadSpec(Path(file.path), file.format, job.threads, job.precision), context)
+    decoder: Decoder = resolve(opener)(
+        LoadSpec(Path(file.path), file.format, job.threads, job.precision, job.shapes), context
+    )
     return decoder
 
 

@@ -22,6 +22,8 @@ _SAID = frozenset({"few-runs", "no-energy", "runs-missing"})
 _BESIDE_ROWS = frozenset({"disturbed", "disagrees", "not-finite", "constant", "fp16-not-executed", "int8-weights"})
 # The header of how many times better than the baseline.
 _BETTER = {"latency_s": "times\nfaster", "energy_gross_j": "times\nless energy", "size_bytes": "times\nsmaller"}
+# What a request to a language model is made of, and how it foresees a text, told beside the whole.
+_PHASES = ("prefill_tokens_per_s", "decode_tokens_per_s", "energy_per_generated_token_j", "perplexity")
 _GROUPS = 12
 _ROWS = 40
 
@@ -158,7 +160,8 @@ def _default(group: Group, lead: str, rows: Sequence[Benchmark]) -> list[str]:
     """Return the metrics that decide an answer, the leading one with its gain first."""
     wins = [name for name, info in METRICS.items() if info.wins and any(name in row.metrics for row in rows)]
     first = [lead, GAIN] if group.reference is not None and len(rows) > 1 else [lead]
-    found = [*first, *(name for name in wins if name != lead)]
+    phases = [name for name in _PHASES if any(name in row.metrics for row in rows)]
+    found = [*first, *phases, *(name for name in wins if name != lead)]
     if not any(info_of(name).wins == "most accurate" for name in wins):
         found += [name for name in ("agreement_top1",) if any(name in row.metrics for row in rows)]
     return found

@@ -156,11 +156,15 @@ def _saving(base: Metric, head: Metric) -> bool | None:
 
 
 def baseline_of(report: Report, cell: Benchmark) -> Benchmark | None:
-    """Return the baseline that was interleaved with a cell: same group and backend, FP32; None for a baseline."""
-    if cell.params.get("variant") == "baseline" or cell.kind != "inference":
+    """Return the baseline that was interleaved with a cell: same group and backend, FP32; None for a baseline.
+
+    That of a language model is its file as it is, which seldom holds FP32.
+    """
+    if cell.params.get("variant") == "baseline" or cell.kind not in ("inference", "generate"):
         return None
     for other in report.benchmarks:
         same = other.group == cell.group and other.params.get("backend") == cell.params.get("backend")
-        if same and other.params.get("variant") == "baseline" and other.params.get("precision") == "fp32":
+        plain = cell.kind == "generate" or other.params.get("precision") == "fp32"
+        if same and plain and other.params.get("variant") == "baseline":
             return other if other.status == "ok" else None
     return None

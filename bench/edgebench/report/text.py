@@ -14,6 +14,8 @@ _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u
 
 def clean(text: str, limit: int = 2000) -> str:
     """Make text safe for a terminal: no control or direction characters, no line breaks, no endless lines."""
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text  # nearly all are, and a page has thousands
     shown = "".join(
         " " if char in "\n\t" else "?" if not (char.isprintable() or char == " ") or ord(char) in _DIRECTION else char
         for char in text[:limit]

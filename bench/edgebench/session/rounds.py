@@ -178,7 +178,7 @@ def make_job(
     shapes: Shapes = {}
     if plan.own_model is not None and artifact is not None:
         shapes = artifact.notes.shapes or {}
-    elif params.operator is None and not KINDS[cell.kind].generates:
+    elif params.operator is None and plan.own_model is None:
         shapes = task_of(params.model).shapes(params.batch, params.size, params.width)
     kind = KINDS[cell.kind]
     labelled = kind.scored and not kind.generates and plan.own_model is None

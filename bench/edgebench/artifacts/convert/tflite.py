@@ -11,12 +11,13 @@ from typing import Any
 from edgebench.backends.boundary import refusals
 from edgebench.compress.quiet import quiet
 from edgebench.errors import BackendError
+from edgebench.machine.advice import extra
 
 
 def import_converter() -> Any:
     """Import the converter, which takes seconds; call it before a phase that is measured."""
     if find_spec("litert_torch") is None:
-        raise BackendError("litert-torch is needed to make .tflite files: pip install 'edgebench[tflite]'")
+        raise BackendError(f"litert-torch is needed to make .tflite files: {extra('tflite')}")
     with refusals("litert-torch", "to start"), quiet(), redirect_stdout(io.StringIO()):
         import litert_torch
 

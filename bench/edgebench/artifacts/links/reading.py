@@ -60,7 +60,7 @@ def reading_in(chain: Chain, parent: ArtifactRecord) -> ArtifactRecord | None:
     """Return what a user's file as it is answers in the runtime that opens it; None where it reads no text."""
 
     def reader() -> Any:
-        row = next(row for row in rows().values() if row.decoder and row.family == parent.format)
+        row = next(row for row in rows().values() if row.decoder and parent.format in row.formats)
         spec = LoadSpec(parent.path, parent.format, len(chain.job.cpus), "fp32")
         found: Decoder = resolve(row.decoder)(spec, WINDOW)
         return found

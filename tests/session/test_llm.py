@@ -1,0 +1,131 @@
+"""Language models by the command line: known power by the token, one answer whatever happens, reasons in a sentence."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gguf_files import write_model, write_small
+from tests.session.conftest import Edgebench
+from tests.session.kills import records, start, until
+
+pytest.importorskip("gguf")
+pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip install 'edgebench[llama]'")
+pytestmark = pytest.mark.session
+
+SUITE = """
+name = "own-llm"
+idle_s = 1.0
+resources_hz = 0.0
+[measure]
+processes = 3
+requests = 2
+quality_tokens = 512
+energy_window_s = 1.0
+[[benchmark]]
+kind = "generate"
+model = ["byte_llama"]
+variant = ["baseline", "q8_0"]
+backend = ["llama.cpp"]
+threads = [1]
+prompt_tokens = [48]
+generate = 24
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    path = tmp_path / "own-llm.toml"
+    path.write_text(SUITE, encoding="utf-8")
+    return path
+
+
+def only(report: dict[str, Any]) -> dict[str, Any]:
+    (cell,) = report["benchmarks"]
+    assert cell["status"] == "ok", cell
+    found: dict[str, Any] = cell
+    return found
+
+
+@pytest.mark.quiet
+@pytest.mark.parametrize("width", [128, 256, 512])
+def test_at_seven_watts_a_token_of_each_phase_costs_seven_joules_a_second(
+    edgebench: Edgebench, seven_watts: Path, suite: Path, tmp_path: Path, width: int
+) -> None:
+    model = write_model(tmp_path / "model.gguf", seed=width, width=width)
+    done = edgebench(
+        "suite", suite, "--model", model, "--sysfs", seven_watts, "--processes", 1, "--only", "*/baseline/*"
+    )
+    cell = only(done.report)
+    metrics = cell["metrics"]
+    for name, tokens in (("energy_per_prompt_token_j", 48), ("energy_per_generated_token_j", 23)):
+        figure = metrics[f"{name}.package"]
+        seconds = [one for run in figure["pass_s"] for one in run]
+        joules = [one for run in figure["runs"] for one in run]
+        assert joules == pytest.approx([7.0 * one for one in seconds], rel=0.01)
+        assert metrics[name] == figure
+        net = name.replace("_j", "_net_j")
+        # At rest it draws the same 7 W, so that nothing is left above: a figure that says so, or is withheld.
+        assert net in metrics or "withheld" in cell["missing"][net]["reason"]
+        assert tokens * figure["median"] < metrics["energy_gross_j"]["median"]
+    assert metrics["energy_gross_j"]["median"] == pytest.approx(
+        48 * metrics["energy_per_prompt_token_j"]["median"] + 23 * metrics["energy_per_generated_token_j"]["median"],
+        rel=0.01,
+    )
+    assert metrics["decode_power_w"]["median"] == pytest.approx(7.0, rel=0.01)
+    assert metrics["peak_memory_bytes"]["median"] > metrics["peak_memory_without_cache_bytes"]["median"] > 0
+
+
+def test_the_same_tokens_and_perplexity_in_every_run_and_across_resume(
+    edgebench: Edgebench, environment: dict[str, str], suite: Path, tmp_path: Path
+) -> None:
+    model, target = write_model(tmp_path / "model.gguf", seed=2), tmp_path / "killed.json"
+    process = start(suite, target, environment, "--model", model)
+    until(lambda: len(records(tmp_path)) >= 2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    empty = suite.parent / "sysfs"
+    arguments = ("suite", suite, "--model", model, "--sysfs", empty)
+    assert edgebench(*arguments, "-o", target, "--resume").code == 0
+    fresh = edgebench(*arguments, "-o", tmp_path / "fresh.json")
+    assert fresh.code == 0, fresh.stderr
+    assert "decode_tokens_per_s" in edgebench("export", target, "--format", "csv").stdout
+    cells = [{cell["name"]: cell for cell in read(path)["benchmarks"]} for path in (target, tmp_path / "fresh.json")]
+    for name, cell in cells[0].items():
+        assert cell["status"] == "ok", cell
+        other = cells[1][name]
+        assert cell["generated"]["repeats"], "every request of every run"
+        assert cell["generated"]["tokens"] == other["generated"]["tokens"]
+        assert len(cell["generated"]["tokens"]) == 24
+        assert cell["metrics"]["perplexity"]["value"] == other["metrics"]["perplexity"]["value"]
+        assert "no energy source" in cell["missing"]["energy_per_generated_token_j"]["reason"]
+    quantised = next(cell for name, cell in cells[0].items() if "q8_0" in name)
+    assert 0.5 < quantised["metrics"]["agreement_top1"]["value"] <= 1
+    assert [phase["phase"] for phase in quantised["artifact"]["ledger"]] == ["quantise"]
+    assert edgebench("compare", target, tmp_path / "fresh.json", "--metric", "perplexity").code in (0, 4)
+    shown = edgebench("show", target)
+    assert "tokens/s" in shown.stdout
+
+
+def read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def test_what_cannot_be_had_is_a_sentence_in_the_report(edgebench: Edgebench, no_energy: Path, tmp_path: Path) -> None:
+    model = write_small(tmp_path / "mute.gguf")
+    text = tmp_path / "text.txt"
+    text.write_text("some text", encoding="utf-8")
+    common = ("suite", "llm-own", "--model", model, "--sysfs", no_energy, "--only", "*/baseline/*", "--processes", 1)
+    done = edgebench(*common, "--prompt-tokens", 500, "--generate", 13)
+    (cell,) = done.report["benchmarks"]
+    assert (done.code, cell["status"]) == (1, "failed")
+    assert "was made for 512 tokens, and prompt and answer take 513" in cell["reason"]
+    done = edgebench(*common, "--generate", 13)
+    (cell,) = done.report["benchmarks"]
+    assert "llama.cpp refuses to load" in cell["reason"], "it has one tensor only"
+    assert edgebench(*common, "--text", tmp_path / "none.txt").code == 2

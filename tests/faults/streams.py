@@ -258,7 +258,7 @@ ANSWERS: dict[str, Answer] = {
     "text": _with("7.0"),
     "null": _with(None),
     "true": _with(True),  # noqa: FBT003
-    "a list": _with([7.0]),
+    "a list": _with([7.0, 7.0]),  # of one channel, Tasmota's is as good as a number
     "not a number": lambda body, _rng: (200, json.dumps(_replaced(body, float("nan"))).encode()),
     "an error": _error,
     "empty": lambda _body, _rng: (200, b""),

@@ -1,7 +1,7 @@
 """Faults of every kind in windows of known power: no figure whose stated interval misses it, hardly a clean one lost.
 
 Wrong is a figure that is given although the known energy lies outside it by more than two sigma and the resolution.
-The long form, 10,000 windows and more, is marked `slow`: `pytest tests/faults -m slow`.
+The long form, 10,000 windows and more, is marked `long`: `pytest tests/faults -m long`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 
 from tests.session.conftest import Edgebench
 from tests.session.test_own_parts import SUITE
-from tests.unit.own_files import sentence_net
+from tests.unit.own_files import picture_net, sentence_net
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -60,3 +60,26 @@ def test_options_about_inputs_need_a_model(edgebench: Edgebench, no_energy: Path
     done = edgebench("suite", "smoke", "--input", "x=value:1", "--sysfs", no_energy)
     assert done.code == 2
     assert "--input is about the inputs of a model of yours: give --model FILE" in done.stderr
+
+
+def test_odd_names_are_taken_and_operators_of_others_are_named(
+    edgebench: Edgebench, no_energy: Path, tmp_path: Path
+) -> None:
+    from onnx import TensorProto, helper, load
+    from onnx import save as write
+
+    suite, model = tmp_path / "own.toml", picture_net(tmp_path / "mo del (1) é.onnx", name="in=put:0")
+    suite.write_text(SUITE, encoding="utf-8")
+    only = ("--only", "*/baseline/*", "--sysfs", no_energy)
+    more = ("--shape", "in=put:0=1x3x16x16", "--input", "in=put:0=range:0:9")
+    done = edgebench("suite", suite, "--model", model, *more, *only)
+    assert done.code == 0, done.stderr
+    assert done.report["model"]["inputs"][0]["values"] == "integers 0 to 9"
+    graph = load(model)
+    graph.graph.node[3].CopyFrom(helper.make_node("MyOp", ["c"], ["r"], domain="com.acme"))
+    graph.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    graph.opset_import.append(helper.make_opsetid("com.acme", 1))
+    write(graph, tmp_path / "custom.onnx")
+    done = edgebench("suite", suite, "--model", tmp_path / "custom.onnx", *only)
+    assert done.code == 1
+    assert all("MyOp" in cell["reason"] for cell in done.report["benchmarks"])

@@ -291,3 +291,18 @@ def test_scalars_reach_every_runtime(tmp_path: Path) -> None:
         model = get_backend(name).load(LoadSpec(path, "onnx", 1, "fp32"))
         feeds = Maker([Feed("x", (4,), "float32", "value", 2.0), Feed("by", (), "float32", "value", 3.0)], 0).sample(0)
         assert (model.run(feeds)[0] == 6).all()
+
+
+def test_what_exporters_write_for_no_name_ties_no_sizes(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    from onnx import TensorProto, helper
+
+    path = save(
+        tmp_path / "paddle.onnx",
+        [helper.make_node("Relu", ["x"], ["y"])],
+        [value("x", TensorProto.FLOAT, ["?", 3, "?", "?"])],
+        {},
+    )
+    own = brought(path, shapes=("1x3x4x6",))
+    model = get_backend("onnxruntime").load(LoadSpec(path, "onnx", 1, "fp32", shapes=own.shapes))
+    assert model.run(made(own))[0].shape == (1, 3, 4, 6)

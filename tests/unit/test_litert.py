@@ -19,6 +19,7 @@ from edgebench.backends.litert import BUILT_IN, XNNPACK, taken_over
 from edgebench.backends.registry import get_backend
 from edgebench.compress.quantise_tflite import dynamic_tflite, half_tflite, static_tflite
 from edgebench.errors import BackendError, CompressionError
+from edgebench.measure.agreement import cosine
 
 pytest.importorskip("litert_torch")
 
@@ -139,3 +140,18 @@ def test_who_runs_an_operator_is_read_from_the_delegates_ends() -> None:
     assert taken_over(nodes, {3}) == set()
     # The other way round: A outside, B and C inside.
     assert taken_over([*nodes, node(3, "DELEGATE", [1], [3])], {3}) == {1, 2}
+
+
+def test_a_file_without_a_signature_is_quantised_too(files: Path, tmp_path: Path) -> None:
+    from ai_edge_quantizer.utils import tfl_flatbuffer_utils
+
+    bare = tfl_flatbuffer_utils.read_model(str(files / "fp32.tflite"))
+    bare.signatureDefs = []
+    tfl_flatbuffer_utils.write_model(bare, str(tmp_path / "bare.tflite"))
+    (found,) = read_inputs(tmp_path / "bare.tflite")
+    assert found.shape == SHAPE
+    static_tflite(tmp_path / "bare.tflite", tmp_path / "int8.tflite", [picture(seed=seed) for seed in range(2)])
+    plain, made = load(tmp_path / "bare.tflite"), load(tmp_path / "int8.tflite", precision="int8")
+    assert count_compute(made.layers())["int8"] > 0
+    first, second = (model.run({"*": picture(seed=9)})[0].ravel() for model in (plain, made))
+    assert cosine(first[np.newaxis], second[np.newaxis]) > 0.99

@@ -81,3 +81,17 @@ def test_threads_take_a_core_each_before_siblings() -> None:
     cores = machine.usable_cpus()
     assert machine.cpus_for(1, cores) == cores[:1]
     assert set(cores) <= set(machine.cpus_for(10_000, cores))
+
+
+def test_the_mount_of_a_folder_is_the_deepest_and_last(tmp_path: Path) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(
+        "22 1 0:20 / / rw - overlay overlay rw\n"
+        "23 22 0:21 / /tmp rw shared:1 - tmpfs tmpfs rw\n"
+        "24 22 8:1 /home/me /my\\040reports rw - ext4 /dev/sda1 rw\n"
+        "25 22 8:1 /home/you /my\\040reports rw - ext4 /dev/sda1 rw\n",
+        encoding="utf-8",
+    )
+    assert machine.mount_of(Path("/work"), table) == machine.Mount("/", "overlay", "/")
+    assert machine.mount_of(Path("/tmp/a"), table) == machine.Mount("/tmp", "tmpfs", "/")  # noqa: S108
+    assert machine.mount_of(Path("/my reports"), table) == machine.Mount("/my reports", "ext4", "/home/you")

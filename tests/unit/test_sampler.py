@@ -61,7 +61,7 @@ def test_the_stated_uncertainty_covers_random_windows(rate: int, noise: float, s
     t = np.arange(0, edges[-1], 1 / rate) + rng.uniform(-0.1, 0.1, int(np.ceil(edges[-1] * rate))) / rate
     power = square(t, edges) + rng.normal(0, noise, len(t))
     power = np.round(power / step) * step if step else power
-    scores, relative = [], []
+    scores, relative, withheld = [], [], 0
     for index in range(400):
         if index % 2:  # anywhere
             start = rng.uniform(10, edges[-1] - 50)
@@ -72,13 +72,18 @@ def test_the_stated_uncertainty_covers_random_windows(rate: int, noise: float, s
         if (end - start) * rate < 22:
             continue
         near = slice(int(start * rate) - 20, int(end * rate) + 20)
-        window = integrate(t[near], power[near], start, end, info(1 / rate, step))
+        try:
+            window = integrate(t[near], power[near], start, end, info(1 / rate, step))
+        except WindowInvalid:
+            withheld += 1
+            continue
         error = window.energy_j - square_energy(start, end, edges)
         scores.append(abs(error) / window.uncertainty_j)
         relative.append(abs(error) / window.energy_j)
         assert window.uncertainty_j == pytest.approx(math.hypot(*window.parts.values()))
         assert window.coverage > 0.99
     assert len(scores) >= 200
+    assert withheld <= 0.01 * len(scores), "a coarse source seldom repeats itself for so long"
     inside = [float(np.mean(np.array(scores) < k)) for k in (1, 2)]
     assert inside[0] > 0.68
     assert inside[1] > 0.95

@@ -17,6 +17,10 @@ from edgebench_suites.data.dataset import DataChoice
 RecipeValue: TypeAlias = bool | int | float | str | tuple[str, ...]
 
 
+# What the preparer says on standard output once the trained model is there that its artifact starts from.
+BASE_MADE = "edgebench: the trained model is there"
+
+
 class OwnModel(Job, frozen=True, kw_only=True):
     """A user's model file; `beside` are its other files, relative to its folder.
 

@@ -22,7 +22,7 @@ from edgebench.artifacts.links.own import make_own
 from edgebench.artifacts.links.reading import reading
 from edgebench.artifacts.links.reference import reference
 from edgebench.artifacts.links.training import compressed
-from edgebench.artifacts.messages import Prepared, PrepareJob
+from edgebench.artifacts.messages import BASE_MADE, Prepared, PrepareJob
 from edgebench.backends.families import FAMILIES
 from edgebench.backends.registry import resolve
 from edgebench.compress.steps import BASELINE, Step, parse_variant
@@ -62,6 +62,8 @@ def make(chain: Chain) -> tuple[ArtifactRecord, ArtifactRecord | None]:
     if (own := chain.job.own) is not None:
         return make_own(chain, own, None if chain.job.variant == BASELINE else chain.job.variant)
     current = full_precision = baseline(chain)
+    sys.stdout.write(f"{BASE_MADE}\n")
+    sys.stdout.flush()
     for step in steps:
         if step.kind.final:
             return resolve(step.kind.work)(chain, current), _answers(chain, full_precision)

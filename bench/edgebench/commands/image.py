@@ -42,6 +42,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
     from edgebench.launch.build import BuildRequest, build, find_source, layers
     from edgebench.launch.profile import find_profile
+    from edgebench.machine.claims import scratch, sweep_scratch
 
     progress = stderr()
     profile = find_profile(arguments.platform)
@@ -54,7 +55,9 @@ def _build(arguments: argparse.Namespace) -> int:
         secrets=tuple(arguments.secret),
         context=arguments.context,
     )
-    build(request, lambda line: plain(progress, line))
+    sweep_scratch()
+    with scratch() as secrets:
+        build(request, secrets, lambda line: plain(progress, line))
     table = Table("size", "made by", box=None, pad_edge=False)
     for layer in layers(request.tag, request.context):
         table.add_row(layer.size, layer.short())

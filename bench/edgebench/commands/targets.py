@@ -12,7 +12,7 @@ from edgebench.commands.console import drop
 from edgebench.errors import ReportError, UsageError
 
 if TYPE_CHECKING:
-    from edgebench.launch.board import Outcome
+    from edgebench.launch.outcome import Outcome
     from edgebench.report.model import Report
 
 # Where a container's reports go when it is mounted.
@@ -35,6 +35,11 @@ def report_target(output: str | None, suite: str) -> tuple[Path | None, Path]:
         raise UsageError(f"-o {output}: is a folder: name a file in it")
     if not target.parent.is_dir():
         raise UsageError(f"-o {output}: its folder does not exist: make it first")
+    if (target.is_file() or not target.exists()) and _goes_with_the_container(folder := target.resolve().parent):
+        raise UsageError(
+            f'-o {output}: would be lost with this container: mount a folder for it with -v "$PWD:{folder}", or leave '
+            "-o and -t out and redirect standard output to a file"
+        )
     return target, target.parent if target.is_file() or not target.exists() else _journals()
 
 
@@ -56,6 +61,19 @@ def _folder() -> Path | None:
             "or leave -t out and redirect standard output to a file"
         )
     return Path.cwd()
+
+
+def _goes_with_the_container(folder: Path) -> bool:
+    """Tell whether a folder ends with the container of an image of ours: its root, or memory that it was given.
+
+    Other containers may be somebody's workplace.
+    """
+    from edgebench.machine.facts import image, mount_of
+
+    if image() is None:
+        return False
+    mount = mount_of(folder)
+    return mount.point == "/" or (mount.kind in {"tmpfs", "ramfs"} and mount.root == "/")
 
 
 def _journals() -> Path:
@@ -102,18 +120,18 @@ class Targets:
         self._file, folder = report_target(output, suite)
         self.folder = None if self._file is None else folder
 
-    def write(self, board: str, outcome: Outcome) -> list[str]:
-        """Write what a board brought; return what is to be said of it. Any thread."""
+    def write(self, board: str, outcome: Outcome) -> tuple[Path | None, list[str]]:
+        """Write what a board brought; return the file, and what is to be said of it. Any thread."""
         with self._lock:
             return self._written(board, outcome)
 
-    def _written(self, board: str, outcome: Outcome) -> list[str]:
+    def _written(self, board: str, outcome: Outcome) -> tuple[Path | None, list[str]]:
         from edgebench.report.io import write_report
 
         if outcome.report is None:
             sys.stdout.write(outcome.text)
             sys.stdout.flush()
-            return []
+            return None, []
         target = self._file if self._boards is None else self._free(self._boards, board)
         if target is None:
             try:
@@ -122,10 +140,12 @@ class Targets:
                 kept = _journals() / f"edgebench-{self._suite}-{self._stamp}.json"
                 write_report(outcome.report, kept)
                 raise ReportError(f"{error}; it is kept as {kept}.") from None
-            return []
+            return None, []
         write_report(outcome.report, target)
         partial = " (partial)" if outcome.report.status == "partial" else ""
-        return [f"report: {target}{partial}"]
+        failed = sum(cell.status == "failed" for cell in outcome.report.benchmarks)
+        told = f" ({failed} of {len(outcome.report.benchmarks)} benchmarks failed)" if failed else ""
+        return target, [f"report: {target}{partial}{told}"]
 
     def _free(self, folder: Path, board: str) -> Path:
         """Return a file that no other board of this command has: two boards may bear one name."""

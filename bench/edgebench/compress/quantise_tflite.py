@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -71,16 +72,42 @@ def _quantise(src: Path, dst: Path, configure: Callable[[Any, Any], None], calib
         from ai_edge_quantizer import qtyping, quantizer
     with (
         refusals(f"{src.name}: LiteRT's quantiser cannot quantise it"),
+        tempfile.TemporaryDirectory() as scratch,
         quiet(),
         # Progress bars and reports go to wherever sys.stdout and sys.stderr point, where a report may be going.
         redirect_stdout(io.StringIO()),
         redirect_stderr(io.StringIO()),
     ):
-        tool = quantizer.Quantizer(str(src))
+        source = _signed(src, Path(scratch)) if calibration else src
+        tool = quantizer.Quantizer(str(source))
         configure(tool, qtyping)
-        statistics = _calibrate(tool, src, calibration) if calibration else None
+        statistics = _calibrate(tool, source, calibration) if calibration else None
         made = tool.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
         dst.write_bytes(made.quantized_model)
+
+
+def _signed(src: Path, scratch: Path) -> Path:
+    """Return the file with a signature, which the quantiser calibrates by: older converters wrote none."""
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_quantizer.utils import tfl_flatbuffer_utils
+
+    model: Any = tfl_flatbuffer_utils.read_model(str(src))
+    if model.signatureDefs:
+        return src
+    graph = model.subgraphs[0]
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = "serving_default", 0
+    for ends, tensors in (("inputs", graph.inputs), ("outputs", graph.outputs)):
+        maps = []
+        for place, tensor in enumerate(tensors):
+            entry = schema.TensorMapT()
+            entry.name, entry.tensorIndex = f"{ends}_{place}", int(tensor)
+            maps.append(entry)
+        setattr(signature, ends, maps)
+    model.signatureDefs = [signature]
+    target = scratch / src.name
+    tfl_flatbuffer_utils.write_model(model, str(target))
+    return target
 
 
 def _calibrate(tool: Any, src: Path, calibration: Sequence[Sample]) -> Any:

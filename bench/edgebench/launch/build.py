@@ -7,10 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,17 +49,15 @@ def find_source(given: Path | None, platform: str) -> Path:
     )
 
 
-def build(request: BuildRequest, on_line: Callable[[str], None]) -> None:
-    """Build the image; `on_line` gets docker's progress. Raises ContainerError."""
+def build(request: BuildRequest, folder: Path, on_line: Callable[[str], None]) -> None:
+    """Build the image; `folder` holds its secrets, `on_line` gets docker's progress. Raises ContainerError."""
     program = _builder()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgebench-")))
-        secrets = [*own_secrets(folder, os.environ, request.secrets), *request.secrets]
-        words = build_line(request, secrets, source_facts(request.source))
-        environment = {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
-        tail: list[str] = []
-        for line in _run([program, *words[1:]], environment, tail):
-            on_line(line)
+    secrets = [*own_secrets(folder, os.environ, request.secrets), *request.secrets]
+    words = build_line(request, secrets, source_facts(request.source))
+    environment = {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
+    tail: list[str] = []
+    for line in _run([program, *words[1:]], environment, tail):
+        on_line(line)
     if tail[-1:] != ["0"]:
         raise _failed(request, tail)
 

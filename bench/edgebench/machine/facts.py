@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +156,26 @@ def platform_name(machine: MachineFacts) -> str:
 def in_container() -> bool:
     """Tell whether this process runs in a container (Docker's or Podman's marker file, or the init cgroup)."""
     return any(Path(marker).exists() for marker in ("/.dockerenv", "/run/.containerenv"))
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A mount: where, of what kind, and which folder of its file system stands there (proc(5), mountinfo)."""
+
+    point: str
+    kind: str
+    root: str
+
+
+def mount_of(folder: Path, table: Path = Path("/proc/self/mountinfo")) -> Mount:
+    """Return the mount that a folder lies in."""
+    found = Mount("/", "", "/")
+    for line in (_text(table) or "").splitlines():
+        fields, _, rest = line.partition(" - ")
+        root, point = (re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), text) for text in fields.split()[3:5])
+        if folder.is_relative_to(point) and len(point) >= len(found.point):
+            found = Mount(point, rest.split()[0], root)
+    return found
 
 
 def emulator() -> str | None:

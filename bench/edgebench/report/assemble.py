@@ -105,7 +105,7 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: StartRecord, seen: 
     }
     if KINDS[cell.kind].makes:  # what was measured is the making of a file, from the artifact that is its model
         common["artifact"] = figures_compress.artifact(of_kind(runs, CompressResult))
-    if skipped is not None:
+    if skipped is not None and not runs:
         return report.Benchmark(**common, status="skipped", reason=skipped.reason)
     if not runs:
         if failed is not None:
@@ -133,7 +133,7 @@ def _benchmark(plan: Plan, cell: Benchmark, log: Log, start: StartRecord, seen: 
         precision=precision,
         warnings=(
             *emulation(start.machine),
-            *unfinished(cell, len(runs), failed),
+            *unfinished(cell, len(runs), failed or skipped),
             *imprecise(precision, len(runs)),
             *cell_notices(cell, runs, artifact),
         ),

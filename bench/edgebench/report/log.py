@@ -114,14 +114,15 @@ class Log:
         return next((record for record in reversed([*self._of(FailedRecord)]) if record.cell == cell), None)
 
     def finished(self, plan: Plan) -> bool:
-        """Tell whether nothing of a plan could be resumed: each benchmark is skipped, or has its runs.
+        """Tell whether nothing of a plan could be resumed: each benchmark has its runs, or has none and is skipped.
 
         Where a precision is asked for, the fewest of them: measuring has gone on as long as there was something to do.
         """
+        done = ((cell, len(self.runs(cell.name))) for cell in plan.benchmarks)
         return all(
-            self.skipped(cell.name) is not None
-            or (self.given_up(cell.name) is None and len(self.runs(cell.name)) >= cell.measure.least_runs)
-            for cell in plan.benchmarks
+            (not runs and self.skipped(cell.name) is not None)
+            or (self.given_up(cell.name) is None and runs >= cell.measure.least_runs)
+            for cell, runs in done
         )
 
     def skipped(self, cell: str) -> SkippedRecord | None:

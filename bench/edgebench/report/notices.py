@@ -13,13 +13,14 @@ from edgebench.report.intervals import run_medians, spread_of
 from edgebench.report.model import Report
 from edgebench.report.precision import Precision, summary, told
 from edgebench.report.quantity import Notice
+from edgebench.report.records import FailedRecord, SkippedRecord
 
 if TYPE_CHECKING:
     from edgebench.machine.facts import MachineFacts
     from edgebench.measure.results import Layers, Quality
     from edgebench.plan.plan import Benchmark
     from edgebench.report.log import Log
-    from edgebench.report.records import ArtifactRecord, FailedRecord, RunRecord, RunResult
+    from edgebench.report.records import ArtifactRecord, RunRecord, RunResult
 
 # The study reports at most 1.8 % between replications; three times that is a noisy machine.
 NOISY_SPREAD = 0.054
@@ -66,10 +67,13 @@ def _of_spread(runs: Sequence[Sequence[float]]) -> Iterator[Notice]:
             yield Notice(code=f"runs-{remark.kind}", text=remark.text)
 
 
-def unfinished(cell: Benchmark, runs: int, failed: FailedRecord | None) -> Iterator[Notice]:
+def unfinished(cell: Benchmark, runs: int, ended: FailedRecord | SkippedRecord | None) -> Iterator[Notice]:
     """Yield the warning of a benchmark with fewer runs than its plan has."""
     if runs < (wanted := cell.measure.least_runs):
-        why = "the session ended" if failed is None else f"run {runs + 1} failed: {failed.reason}"
+        why = "the session ended"
+        if ended is not None:
+            what = f"run {runs + 1} failed" if isinstance(ended, FailedRecord) else "it is skipped now"
+            why = f"{what}: {ended.reason}"
         yield Notice(code="runs-missing", text=f"{runs} of {wanted} runs ({why}): --resume measures the others")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebench.artifacts.messages import OwnModel, Prepared, PrepareJob
+from edgebench.artifacts.messages import BASE_MADE, OwnModel, Prepared, PrepareJob
 from edgebench.plan.estimate import prepare_limit_s
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.skips import skips
@@ -29,55 +29,37 @@ if TYPE_CHECKING:
     from edgebench.session.options import Options, Progress
 
 Artifacts = dict[str, ArtifactRecord | None]
-# The variant and family of a trained model, before anything is done to it.
-BASE = "baseline", "torch"
 
 
 @dataclass(frozen=True, slots=True)
 class NotMade:
-    """Why a benchmark has no artifact; `skipped`: nothing failed, it cannot be had here."""
+    """Why a benchmark has no artifact; `skipped`: nothing failed, it cannot be had here.
+
+    `base`: the trained model that it starts from was not there when it failed.
+    """
 
     reason: str
     skipped: bool = False
+    base: bool = False
 
 
 class Bases:
-    """The trained models that artifacts start from: one that cannot be made is not tried again for each of them."""
+    """The trained models that artifacts start from: one that could not be made is not tried again for the others."""
 
-    def __init__(
-        self,
-        make: Callable[[Benchmark], ArtifactRecord | NotMade],
-        make_base: Callable[[Benchmark], ArtifactRecord | NotMade],
-    ) -> None:
-        """`make` makes a benchmark's artifact, `make_base` only what it starts from."""
+    def __init__(self, make: Callable[[Benchmark], ArtifactRecord | NotMade]) -> None:
+        """`make` makes a benchmark's artifact."""
         self._make = make
-        self._make_base = make_base
-        self._good: list[tuple[Any, ...]] = []
-        self._doubtful: list[tuple[Any, ...]] = []
         self._failed: list[tuple[tuple[Any, ...], str]] = []
 
     def make(self, cell: Benchmark) -> ArtifactRecord | NotMade:
-        """Make the artifact of a benchmark, unless what it starts from is known to fail.
-
-        Where another artifact of the same base has failed, the base is made alone first: that tells whose fault it was.
-        """
+        """Make the artifact of a benchmark, unless what it starts from is known to fail."""
         base = (cell.params.model, cell.params.width, cell.recipe)
-        if base in self._doubtful and base not in self._good and all(known != base for known, _ in self._failed):
-            alone = self._make_base(cell)
-            if isinstance(alone, NotMade):
-                self._failed.append((base, alone.reason))
-            else:
-                self._good.append(base)
         for known, reason in self._failed:
             if known == base:
                 return NotMade(f"the model that it starts from could not be made: {reason}")
         made = self._make(cell)
-        if not isinstance(made, NotMade):
-            self._good.append(base)
-        elif wanted(cell) == BASE:
+        if isinstance(made, NotMade) and made.base:
             self._failed.append((base, made.reason))
-        else:
-            self._doubtful.append(base)
         return made
 
 
@@ -85,10 +67,7 @@ def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> A
     """Return {benchmark: artifact or None}; one without is recorded as skipped or failed."""
     artifacts: Artifacts = {}
     made: dict[tuple[Any, ...], ArtifactRecord | NotMade] = {}
-    bases = Bases(
-        lambda cell: make_artifact(plan, cell, options, log),
-        lambda cell: make_artifact(plan, cell, options, log, base=True),
-    )
+    bases = Bases(lambda cell: make_artifact(plan, cell, options, log))
     skipped = skips(plan)
     for cell in plan.benchmarks:
         if log.given_up(cell.name):
@@ -151,14 +130,11 @@ def make_artifact(
     log: Log,
     *,
     for_bundle: bool = False,
-    base: bool = False,
     parent: ArtifactRecord | None = None,
 ) -> ArtifactRecord | NotMade:
-    """Make a benchmark's artifact in a child, on the board from a bundled `parent`; return it or the reason.
-
-    With `base` it is the trained model that the artifact starts from.
-    """
-    job = prepare_job(plan, cell, options, for_bundle=for_bundle, base=base, parent=parent)
+    """Make a benchmark's artifact in a child, on the board from a bundled `parent`; return it or the reason."""
+    job = prepare_job(plan, cell, options, for_bundle=for_bundle, parent=parent)
+    said: list[str] = []
     outcome = run_job(
         "edgebench.artifacts.prepare",
         job,
@@ -170,6 +146,7 @@ def make_artifact(
             "OMP_WAIT_POLICY": "passive",
         },
         limit_s=prepare_limit_s(cell),
+        on_line=lambda line: said.append(line) if line == BASE_MADE else None,
         longer="prepare it on a faster machine (edgebench prepare), or raise --time-limit",
     )
     ledger = () if outcome.answer is None else outcome.answer.artifact.ledger
@@ -188,7 +165,7 @@ def make_artifact(
         )
     )
     if outcome.answer is None:
-        return NotMade(outcome.error or "it gave no result")
+        return NotMade(outcome.error or "it gave no result", base=not said)
     return outcome.answer.artifact
 
 
@@ -198,12 +175,11 @@ def prepare_job(
     options: Options,
     *,
     for_bundle: bool = False,
-    base: bool = False,
     parent: ArtifactRecord | None = None,
 ) -> PrepareJob:
-    """Return what the process is asked that makes a benchmark's artifact, or with `base` the model it starts from."""
+    """Return what the process is asked that makes a benchmark's artifact."""
     own = plan.own_model
-    variant, family = BASE if base else carried(cell) if for_bundle else wanted(cell)
+    variant, family = carried(cell) if for_bundle else wanted(cell)
     return PrepareJob(
         model=cell.params.model,
         width=cell.params.width,

@@ -23,6 +23,7 @@ from edgebench.report.records import (
     LostRecord,
     PreparedRecord,
     ResourcesRecord,
+    ResumedRecord,
     RunRecord,
     StartRecord,
 )
@@ -46,8 +47,6 @@ def recorded(log: Log, rate_hz: float, probes: ProbeSettings) -> Iterator[Record
     """Sample resources `rate_hz` times a second (0: not at all) for the time of the block, into the log."""
     recording = Recording(log, rate_hz, probes)
     log.after = recording.step
-    if log.records:  # a resumed session has begun before
-        recording.begin()
     try:
         yield recording
     finally:
@@ -69,8 +68,8 @@ class Recording:
         self._infos: tuple[SeriesInfo, ...] | None = None
 
     def step(self, record: AnyRecord) -> None:
-        """Begin with the session's first record; after a step, put the samples so far on disk."""
-        if isinstance(record, StartRecord):
+        """Begin with the first record of each part of a session; after a step, put the samples so far on disk."""
+        if isinstance(record, StartRecord | ResumedRecord):
             self.begin()
         elif isinstance(record, STEPS) and self._file >= 0:
             self._keep(self._file, self._process)

@@ -74,9 +74,7 @@ def run_session(plan: Plan, options: Options, progress: Progress) -> Session:
         # A session that could not even start (a probe that does not exist) leaves no journal behind.
         stack.callback(lambda: None if log.records else journal.remove())
         recording = stack.enter_context(recorded(log, plan.resources_hz, options.probes))
-        begin(plan, options, log)
         progress.meter(recording.power)
-        progress.expect(ahead(plan, log, widths_in(log), prepared=options.bundle is not None))
         with interrupts.once():
             end = _run(plan, options, log, progress)
             interrupts.no_more()
@@ -110,7 +108,14 @@ class _End:
 
 
 def _run(plan: Plan, options: Options, log: Log, progress: Progress) -> _End:
-    """Take the steps of a session that has begun: whatever ends it leaves a report of what is there."""
+    """Take the steps of a session: whatever ends it, once it has begun, leaves a report of what is there."""
+    try:
+        begin(plan, options, log)
+    except KeyboardInterrupt:
+        if log.start is None:
+            raise
+        return _End(interrupted=True, stopped="interrupted")
+    progress.expect(ahead(plan, log, widths_in(log), prepared=options.bundle is not None))
     try:
         idle(plan, options, log, progress, "before")
         artifacts = prepare_all(plan, options, log, progress)

@@ -17,6 +17,8 @@ LIKE = 0.1  # powers this near are taken for the same
 BEFORE = 64  # samples outside a window that are looked at on each side
 STANDING = 10  # values that must be there beside a run of equal ones to tell how often the source changes
 CHANCE = 1e-5  # equal values are no chance below this
+SURE = 1.64  # one-sided 95 %
+HIDING_CHANCE = 5e-3  # nor below this, where they could hide more than OUTSTANDING
 
 
 def check(power_w: NDArray[Any], window: slice, seconds: NDArray[Any], scope: Scope) -> None:
@@ -91,8 +93,25 @@ def change_share(power_w: NDArray[Any]) -> float:
     return float(np.mean(power_w[1:] != power_w[:-1])) if len(power_w) > 1 else 0.0
 
 
+def white_w2(rises: NDArray[Any]) -> float:
+    """Variance of the white noise (W^2) in successive differences: the product of two neighbours is minus it."""
+    import numpy as np
+
+    return max(0.0, -float(np.mean(rises[1:] * rises[:-1]))) if len(rises) > 1 else 0.0
+
+
+def noise_w2(power_w: NDArray[Any], window: slice) -> float:
+    """Variance of the white noise (W^2) of a source in and around a window."""
+    import numpy as np
+
+    return white_w2(np.diff(power_w[max(0, window.start - BEFORE) : window.stop + BEFORE]))
+
+
 def _check_standing(power_w: NDArray[Any], window: slice) -> None:
-    """Refuse a value that stands for longer than chance allows, by how often the source changes at such a power."""
+    """Refuse a value that stands for longer than chance allows, by how often the source changes at such a power.
+
+    Where the power of the window changes so much that much could have happened meanwhile, less of a chance is enough.
+    """
     import numpy as np
 
     lengths = run_lengths(power_w)
@@ -109,7 +128,11 @@ def _check_standing(power_w: NDArray[Any], window: slice) -> None:
         return
     changes = int(np.sum(power_w[1:][pairs] != power_w[:-1][pairs]))
     stays = 1 - changes / (known + 2)
-    if len(power_w) * stays ** (count - 1) < CHANCE:
+    inside = power_w[window]
+    hidden = (count - 1) * float(np.ptp(inside)) > OUTSTANDING * abs(float(np.sum(inside)))
+    most = min(1.0, stays + SURE * math.sqrt(stays * (1 - stays) / known))  # of a share that few pairs tell
+    rare = len(power_w) * stays ** (count - 1) < CHANCE
+    if rare or (hidden and len(power_w) * most ** (count - 1) < HIDING_CHANCE):
         raise WindowInvalid(
             f"the source gave {power_w[last]:.4g} W {count} times in a row, and a new value nearly each time else"
         )

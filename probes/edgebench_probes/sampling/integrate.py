@@ -76,7 +76,8 @@ def integrate(
     parts = {
         "resolution": _resolution(p, dt, info.info.resolution),
         "timing": edge_w * math.hypot(uniform_sigma(refresh_s), info.smoothing_s / 2, known.residual_s),
-        "spread": _spread(_reach(steps, power_w, near), rises, (float(times[1]) - start_s, end_s - float(times[-2]))),
+        "spread": _spread(steps, rises, (float(times[1]) - start_s, end_s - float(times[-2]))),
+        "standing": _standing(steps, rises, power_w, near),
         "lone": bound_sigma(drawn.lone_j(power_w, near, refresh_s)),
         "clock": math.hypot(
             abs(energy) * uniform_sigma(2 * HOST_CLOCK), edge_w * math.hypot(info.clock_s, known.rate_sigma * seconds)
@@ -112,12 +113,22 @@ def _resolution(p: NDArray[Any], dt: NDArray[Any], resolution_w: float) -> float
     return uniform_sigma(resolution_w) * float(np.sqrt(np.sum(np.bincount(runs, weights) ** 2)))
 
 
-def _reach(steps: NDArray[Any], power_w: NDArray[Any], near: slice) -> NDArray[Any]:
-    """How long before each sample the power may have stepped: of a source that changes mostly, as long as it stood."""
-    reach = steps
+def _standing(steps: NDArray[Any], rises: NDArray[Any], power_w: NDArray[Any], near: slice) -> float:
+    """What values that stand may hide, of a source that changes mostly.
+
+    The step after k equal values may have come at any time while they stood: they then are all too low or all too high,
+    by h |dP| for each of the k - 1. And the noise of the first is that of all.
+    """
+    import numpy as np
+
+    lengths = drawn.run_lengths(power_w)
+    hidden = 0.0
     if drawn.change_share(power_w[near]) >= MOSTLY:
-        reach = steps * drawn.run_lengths(power_w)[near][:-1]
-    return reach
+        hidden = float(np.sum(((lengths[near][:-1] - 1) * steps * rises) ** 2)) / 3
+    longest_s = float(np.max(lengths[near])) * float(np.max(steps))
+    if np.max(lengths[near]) >= drawn.STANDING:
+        hidden += drawn.noise_w2(power_w, near) * min(longest_s, float(np.sum(steps))) ** 2
+    return math.sqrt(hidden)
 
 
 def _spread(steps: NDArray[Any], rises: NDArray[Any], edges_s: tuple[float, float]) -> float:
@@ -137,6 +148,6 @@ def _spread(steps: NDArray[Any], rises: NDArray[Any], edges_s: tuple[float, floa
         f = min(1.0, part_s / float(steps[index]))
         variance += float(h2[index]) * (f**3 / 3 - f**4 / 4)
         at_edge += sign * float(steps[index] * rises[index]) * f * f / 2
-    noise_w2 = max(0.0, -float(np.mean(rises[1:] * rises[:-1])))
+    noise_w2 = drawn.white_w2(rises)
     variance += 5 / 6 * noise_w2 * float(np.sum(steps**2))
     return math.sqrt(variance + at_edge**2)

@@ -142,12 +142,13 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
         "StrictModes": "no",
         "UsePAM": "no",
         "PermitRootLogin": "yes",
-        "MaxStartups": "50",
+        "MaxStartups": "200",
         "MaxSessions": "50",
     }
     # What the engine's client is told here, it is told there.
-    if version := os.environ.get("DOCKER_API_VERSION"):
-        options["SetEnv"] = f"DOCKER_API_VERSION={version}"
+    told = [f"{name}={os.environ[name]}" for name in ("DOCKER_API_VERSION", "DOCKER_HOST") if name in os.environ]
+    if told:
+        options["SetEnv"] = " ".join(told)
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     process = subprocess.Popen([server, "-D", "-e", "-f", "/dev/null", *words], stderr=subprocess.DEVNULL)
     try:

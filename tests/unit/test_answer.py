@@ -164,3 +164,15 @@ def test_a_change_the_other_way_round_is_as_sure(pairs: list[tuple[float, float]
     assert back is not None
     turned = {"better": "worse", "worse": "better"}
     assert back.sure == turned.get(there.sure, there.sure)
+
+
+def test_failures_of_one_cause_are_one_gap_whatever_files_they_name() -> None:
+    def fail(rows: dict[str, Any], _: Any) -> None:
+        for number, name in enumerate((DYNAMIC, STATIC)):
+            rows[name]["status"] = "failed"
+            rows[name]["reason"] = f"it refuses /tmp/run-{number}/a.engine (no such GPU): build it here"
+
+    gaps = [gap for gap in answer_of(changed(fail)).gaps if "no such GPU" in gap.reason]
+    assert [(gap.reason, set(gap.names)) for gap in gaps] == [
+        ("it refuses /tmp/run-0/a.engine (no such GPU): build it here", {STATIC, DYNAMIC})
+    ]

@@ -89,6 +89,7 @@ PROGRAMS = frozenset(
         "artifacts.prepare",
         "artifacts.compress",
         "report.schema",
+        "launch.node",
     ]
 )
 

@@ -218,3 +218,19 @@ def test_gitlab_judges_although_a_benchmark_failed_and_fails_then(place: Place) 
     place.measured()
     assert gitlab(place, MEASURING_ENDS="1") == 1
     assert "PASS" in place.comment().split("\n")[0]
+
+
+def test_boards_of_a_shelf_each_have_a_label_and_a_past_of_their_own() -> None:
+    given = yaml.safe_load((ROOT / "docs" / "ci" / "boards.github.yml").read_text(encoding="utf-8"))["jobs"]["measure"]
+    board = "${{ matrix.board }}"
+    assert given["runs-on"] == ["self-hosted", board]
+    assert given["concurrency"]["group"] == f"edgebench-{board}"
+    assert given["strategy"]["fail-fast"] is False
+    asked = given["steps"][-1]["with"]
+    assert asked["name"] == board
+    assert set(asked) <= set(yaml.safe_load(ACTION.read_text(encoding="utf-8"))["inputs"])
+    shelf = yaml.safe_load((ROOT / "docs" / "ci" / "boards.gitlab-ci.yml").read_text(encoding="utf-8"))
+    assert shelf["include"] == [{"local": str(GITLAB.relative_to(ROOT))}]
+    jobs = [job for name, job in shelf.items() if name != "include"]
+    assert len({job["tags"][0] for job in jobs}) == len({job["resource_group"] for job in jobs}) == len(jobs)
+    assert all(job["extends"] == ".edgebench" for job in jobs)

@@ -18,10 +18,10 @@ from edgebench.commands.main import build_parser
 from edgebench.commands.run import order_asked
 from edgebench.errors import ContainerError, UsageError
 from edgebench.launch import build, engine, fleet
-from edgebench.launch.board import Outcome
 from edgebench.launch.container import Limits, create_arguments, run_line, shell_line
 from edgebench.launch.follow import Lines
 from edgebench.launch.order import Order, suite_settings
+from edgebench.launch.outcome import Outcome
 from edgebench.launch.peek import peek
 from edgebench.launch.profile import Profile, find_profile, platforms, read_profile
 from edgebench.launch.rights import (

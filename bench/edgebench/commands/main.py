@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgebench import __version__
 from edgebench.commands import (
     ab,
+    boards,
     compare,
     completion,
     export,
@@ -33,7 +34,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # In the order of `edgebench --help`; each has `add`, which adds its options and names what runs.
-COMMANDS = (suite, prepare, run, image, probes, compare, trend, ab, history, site, show, validate, export, completion)
+COMMANDS = (
+    suite,
+    prepare,
+    run,
+    boards,
+    image,
+    probes,
+    compare,
+    trend,
+    ab,
+    history,
+    site,
+    show,
+    validate,
+    export,
+    completion,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

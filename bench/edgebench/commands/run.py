@@ -5,29 +5,24 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebench.commands.boards import add_boards_file
 from edgebench.commands.console import EPILOG, plain, probe_specs, stderr, stdout
-from edgebench.commands.options import add_suite_options
-from edgebench.commands.targets import Targets
-from edgebench.errors import EXIT_OK, EdgebenchError, UsageError
+from edgebench.commands.options import add_suite_options, seconds
+from edgebench.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
     from edgebench.commands.console import Subparsers
-    from edgebench.launch.board import Board, Outcome
+    from edgebench.launch.board import Board
     from edgebench.launch.order import Input, Order
 
 # Options of `suite` that the launcher itself answers for; every other goes to the container as it is.
 _OWN = {"suite", "output", "probe", "sysfs", "help"}
-# What is held on the disk for a report while a board measures.
-_RESERVED_BYTES = 16 * 2**20
 
 
 def add(commands: Subparsers) -> None:
@@ -53,20 +48,55 @@ def add(commands: Subparsers) -> None:
     group.add_argument("--memory", metavar="SIZE", type=_size, help="memory it may use, as in 4g; none of it in swap")
     group.add_argument("--user", metavar="UID[:GID]", help="run as this user (RAPL can be read by root only)")
     group.add_argument(
-        "--print", dest="print_line", action="store_true", help="show the `docker run` line, run nothing"
+        "--print",
+        dest="printed",
+        nargs="?",
+        const="docker",
+        choices=("docker", "kubernetes"),
+        help="show the `docker run` line, or Kubernetes' jobs; run nothing",
+    )
+    swarm = run.add_argument_group("many boards")
+    swarm.add_argument(
+        "--board", metavar="NAME|GROUP", action="append", default=[], help="of the bench file, repeatable"
+    )
+    add_boards_file(swarm)
+    swarm.add_argument(
+        "--swarm", metavar="URL", nargs="?", const="", help="on every node that fits; URL of a manager, else the engine"
+    )
+    swarm.add_argument(
+        "--node-label", metavar="KEY[=VALUE]", action="append", default=[], help="only nodes that have it, repeatable"
+    )
+    swarm.add_argument(
+        "--claim", metavar="NAME", help="kubernetes: the volume claim that reports go to (default: the pod's log)"
+    )
+    swarm.add_argument(
+        "--node-timeout", metavar="SECONDS", type=seconds, default=90.0, help="how long a silent node is waited for"
     )
     run.set_defaults(command=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     """Run a suite in a container on one board or several, or print how it would be started."""
+    from edgebench.commands.measure_boards import measure, on_swarm
     from edgebench.launch.board import Board
 
-    if arguments.context is not None and arguments.host:
-        raise UsageError("--host and --context name two engines: give one of them")
+    named = [
+        f"--{name}" for name in ("host", "context", "swarm", "board") if getattr(arguments, name) not in (None, [])
+    ]
+    if len(named) > 1:
+        raise UsageError(f"{' and '.join(named)} name two engines: give one of them")
     order = order_asked(arguments, probe_specs(arguments))
-    boards = [Board(order, host, arguments.context) for host in arguments.host or [None]]
-    return _print(boards) if arguments.print_line else _measure(boards, arguments.output, stderr())
+    if arguments.printed == "kubernetes":
+        return _manifests(order, arguments)
+    if arguments.swarm is not None:
+        return on_swarm(arguments, order, stderr())
+    if arguments.board:
+        boards = _of_bench(arguments, order)
+    else:
+        boards = [Board(order, host, arguments.context) for host in arguments.host or [None]]
+    if arguments.printed is not None:
+        return _print(boards)
+    return measure(boards, order, arguments.output, stderr(), several=len(boards) > 1 or bool(arguments.board))
 
 
 def _print(boards: Sequence[Board]) -> int:
@@ -78,39 +108,36 @@ def _print(boards: Sequence[Board]) -> int:
     return EXIT_OK
 
 
-def _measure(boards: Sequence[Board], output: str | None, console: Console) -> int:
-    from edgebench.launch.board import Outcome
-    from edgebench.launch.fleet import Watcher, exit_code, run_all
-    from edgebench.render.launch import BoardLines
-    from edgebench.report.io import reserve
+def _of_bench(arguments: argparse.Namespace, order: Order) -> list[Board]:
+    """Return the boards of the bench file that were named, each with its meters."""
+    from edgebench.launch.benchfile import of_platform, read_bench
+    from edgebench.launch.board import Board
 
-    several = len(boards) > 1
-    targets = Targets(output, boards[0].order.suite, several=several)
-    unexpected: list[Exception] = []
-    failures: list[Outcome | Exception] = []
-    with ExitStack() as stack:
-        held = stack.enter_context(reserve(targets.folder, _RESERVED_BYTES * len(boards))) if targets.folder else None
-        lines = stack.enter_context(BoardLines(console, [board.name for board in boards]))
+    path = arguments.boards
+    found, left_out = of_platform(read_bench(path), arguments.board, order.profile.platform, path)
+    for name in left_out:
+        plain(stderr(), f"{name} is left out: it is no {order.profile.platform}")
+    return [
+        Board(
+            replace(
+                order,
+                image=arguments.image or entry.image or order.image,
+                specs=order.specs or tuple(entry.meters),
+                brief=len(found) > 1,
+            ),
+            entry.address,
+            name=name,
+        )
+        for name, entry in found.items()
+    ]
 
-        def done(index: int, result: Outcome | Exception) -> None:
-            try:
-                if isinstance(result, Outcome):
-                    if held is not None:
-                        held.release()
-                    for line in targets.write(boards[index].name, result):
-                        lines.tell(index, line)
-                elif isinstance(result, EdgebenchError):
-                    lines.tell(index, f"edgebench: {result}")
-                else:
-                    unexpected.append(result)
-            except EdgebenchError as error:
-                lines.tell(index, f"edgebench: {error}")
-                failures.append(Outcome(error.exit_code))
 
-        results = run_all(boards, Watcher(lines.tell, done))
-    if unexpected:
-        raise unexpected[0]
-    return exit_code([*results, *failures])
+def _manifests(order: Order, arguments: argparse.Namespace) -> int:
+    from edgebench.launch.kubernetes import manifests, text
+
+    found = manifests(order, arguments.node_label, arguments.claim)
+    stdout().file.write(text(found))
+    return EXIT_OK
 
 
 def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
@@ -159,12 +186,14 @@ def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
         user=arguments.user,
         cache=_cache(arguments.cache, remote=remote),
         report=not arguments.dry_run,
+        brief=arguments.swarm is not None or len(arguments.host) > 1,
     )
 
 
 def _remote(arguments: argparse.Namespace) -> bool:
     """Whether the engine may be another machine's: then paths of folders are checked there, not here."""
-    named = arguments.host or arguments.context
+    elsewhere = bool(arguments.board) or arguments.swarm is not None or arguments.printed == "kubernetes"
+    named = arguments.host or arguments.context or elsewhere
     return bool(named or os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT"))
 
 

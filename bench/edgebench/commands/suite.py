@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from edgebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ReportError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from edgebench.artifacts.bundle import Bundle
     from edgebench.commands.console import Subparsers
@@ -117,19 +119,33 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
         resume=arguments.resume,
         bundle=bundle,
     )
-    with progress_on(console, work(plan, prepared=prepared), arguments.volume) as progress:
+    with _alone(), progress_on(console, work(plan, prepared=prepared), arguments.volume) as progress:
         if bundle is not None:
             progress.step("prepare", f"checking the bundle {bundle.folder}")
             bundle.verify(plan)
         session = run_session(plan, options, progress)
     _deliver(session, target)
-    if arguments.volume != "quiet":
+    if arguments.volume != "quiet" and os.environ.get("EDGEBENCH_SUMMARY") != "no":
         console.print(closing(session.report))
     if target is not None and arguments.volume != "quiet":
         plain(console, f"report: {target}")
     if session.interrupted:
         return EXIT_INTERRUPTED
     return EXIT_OK if session.report.status == "complete" else EXIT_FAILED
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the board's lock (EDGEBENCH_LOCK, a folder that its containers share); UsageError where it is held."""
+    from edgebench.machine.claims import locked
+
+    if not (folder := os.environ.get("EDGEBENCH_LOCK")):
+        yield
+        return
+    with locked(Path(folder)) as free:
+        if not free:
+            raise UsageError("another session measures on this board, and two would measure each other: wait for it")
+        yield
 
 
 def _deliver(session: Session, target: Path | None) -> None:

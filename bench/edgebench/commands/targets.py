@@ -12,7 +12,7 @@ from edgebench.commands.console import drop
 from edgebench.errors import ReportError, UsageError
 
 if TYPE_CHECKING:
-    from edgebench.launch.board import Outcome
+    from edgebench.launch.outcome import Outcome
     from edgebench.report.model import Report
 
 # Where a container's reports go when it is mounted.
@@ -120,18 +120,18 @@ class Targets:
         self._file, folder = report_target(output, suite)
         self.folder = None if self._file is None else folder
 
-    def write(self, board: str, outcome: Outcome) -> list[str]:
-        """Write what a board brought; return what is to be said of it. Any thread."""
+    def write(self, board: str, outcome: Outcome) -> tuple[Path | None, list[str]]:
+        """Write what a board brought; return the file, and what is to be said of it. Any thread."""
         with self._lock:
             return self._written(board, outcome)
 
-    def _written(self, board: str, outcome: Outcome) -> list[str]:
+    def _written(self, board: str, outcome: Outcome) -> tuple[Path | None, list[str]]:
         from edgebench.report.io import write_report
 
         if outcome.report is None:
             sys.stdout.write(outcome.text)
             sys.stdout.flush()
-            return []
+            return None, []
         target = self._file if self._boards is None else self._free(self._boards, board)
         if target is None:
             try:
@@ -140,10 +140,12 @@ class Targets:
                 kept = _journals() / f"edgebench-{self._suite}-{self._stamp}.json"
                 write_report(outcome.report, kept)
                 raise ReportError(f"{error}; it is kept as {kept}.") from None
-            return []
+            return None, []
         write_report(outcome.report, target)
         partial = " (partial)" if outcome.report.status == "partial" else ""
-        return [f"report: {target}{partial}"]
+        failed = sum(cell.status == "failed" for cell in outcome.report.benchmarks)
+        told = f" ({failed} of {len(outcome.report.benchmarks)} benchmarks failed)" if failed else ""
+        return target, [f"report: {target}{partial}{told}"]
 
     def _free(self, folder: Path, board: str) -> Path:
         """Return a file that no other board of this command has: two boards may bear one name."""

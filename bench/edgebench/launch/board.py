@@ -6,19 +6,19 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebench import __version__
-from edgebench.errors import EXIT_INTERRUPTED, EXIT_KILLED, ContainerDiedError, ContainerError
+from edgebench.errors import EXIT_INTERRUPTED, ContainerError
 from edgebench.launch import peek as peeking
 from edgebench.launch.container import Settings
 from edgebench.launch.engine import Engine, boundary, connect, missing_image
-from edgebench.launch.follow import Containers, Ended
+from edgebench.launch.follow import Containers
 from edgebench.launch.images import Image, inspect, mismatch
-from edgebench.launch.order import INPUT, Order, doctor_settings, peek_settings, suite_settings
+from edgebench.launch.order import INPUT, Order, peek_settings, suite_settings
+from edgebench.launch.outcome import Outcome, Tell, first_usable, outcome_of, why_not_started
 from edgebench.launch.rights import (
     Facts,
     Node,
@@ -31,32 +31,23 @@ from edgebench.launch.rights import (
     reading,
     ways,
 )
-from edgebench.report.io import parse_report
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
-    from edgebench.report.model import Report
 
 _PEEK_ROOT = "/host"
-Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a suite ended on a board: exit code, its report where one was written, else what else was on stdout."""
-
-    code: int
-    report: Report | None = None
-    text: str = ""
 
 
 class Board:
     """One engine and what is run on it. `run` is called once; `stop` at any time from another thread."""
 
-    def __init__(self, order: Order, host: str | None = None, context: str | None = None) -> None:
+    def __init__(
+        self, order: Order, host: str | None = None, context: str | None = None, *, name: str | None = None
+    ) -> None:
         self.order = order
-        self.name = host or context or "this machine"
+        self.name = self.key = name or host or context or "this machine"
+        self._named = name is not None
         self._host, self._context = host, context
         self._containers: Containers | None = None
         self._stopped = False
@@ -65,8 +56,7 @@ class Board:
         """Run the suite to its report; `tell` gets each line of progress. Raises ContainerError and ReportError."""
         engine = connect(self._host, self._context)
         try:
-            self.name = engine.board
-            self.order = replace(self.order, cache=self.order.cache.replace("{board}", engine.board))
+            self._reached(engine)
             self._containers = Containers(engine, f"{self.order.profile.platform} {self.order.suite}")
             if self._stopped:
                 self._containers.stopping = True
@@ -78,7 +68,7 @@ class Board:
                 return Outcome(EXIT_INTERRUPTED)
             raise
         else:
-            return self._outcome(ended, engine, tell)
+            return outcome_of(ended, self.order, engine.where, tell, stopped=self._stopped)
         finally:
             engine.close()
 
@@ -92,13 +82,18 @@ class Board:
         """Return the settings of the run without starting it; a board elsewhere is looked at through a container."""
         engine = connect(self._host, self._context)
         try:
-            self.name = engine.board
-            self.order = replace(self.order, cache=self.order.cache.replace("{board}", engine.board))
+            self._reached(engine)
             self._containers = Containers(engine, "look")
             image = checked_image(engine, self.order, tell)
             return self._settings(engine, image, tell, trial=False)
         finally:
             engine.close()
+
+    def _reached(self, engine: Engine) -> None:
+        """Take the engine's name for the board, where the user gave none."""
+        if not self._named:
+            self.name = engine.board
+        self.order = replace(self.order, cache=self.order.cache.replace("{board}", self.name))
 
     def _settings(self, engine: Engine, image: Image, tell: Tell, *, trial: bool = True) -> Settings:
         order = self.order
@@ -112,7 +107,7 @@ class Board:
             rights |= asked
         elif order.report:
             found = ways(order.profile, facts, order.sysfs)
-            chosen = self._first_usable(rights, found, image, tell) if trial else next(iter(found), None)
+            chosen = self._usable(rights, found, image, tell) if trial else next(iter(found), None)
             if chosen is not None:
                 rights |= chosen.rights
                 tell(f"energy: {chosen.words}")
@@ -141,28 +136,15 @@ class Board:
         request = json.dumps({"patterns": patterns, "sysfs": order.sysfs, "root": _PEEK_ROOT})
         ended = self._containers.run(peek_settings(image.name, program, request, order.sysfs, others, _PEEK_ROOT))
         if ended.code != 0:
-            raise ContainerError(_why_not_started(ended, engine, image.name))
+            raise ContainerError(why_not_started(ended, engine.where, image.name))
         try:
             return facts_from(json.loads(ended.stdout), engine.runtimes)
         except ValueError:
             raise ContainerError(f"{engine.where}: the image {image.name} is none of edgebench's") from None
 
-    def _first_usable(self, rights: Rights, found: list[Way], image: Image, tell: Tell) -> Way | None:
-        """Return the first way whose probe works in a container that has just what it needs."""
+    def _usable(self, rights: Rights, found: list[Way], image: Image, tell: Tell) -> Way | None:
         assert self._containers is not None  # noqa: S101  # made by whoever calls
-        for way in found:
-            settings = doctor_settings(self.order, rights | way.rights, image.name, way.probe)
-            try:
-                ended = self._containers.run(settings)
-                reason = refusal(ended)
-            except ContainerError as error:
-                if self._stopped:
-                    raise
-                reason = str(error)
-            if reason is None:
-                return way
-            tell(f"energy: not {way.words}: {reason}")
-        return None
+        return first_usable(self.order, rights, found, image.name, self._containers.run, tell, lambda: self._stopped)
 
     def _upload(self, container: Container) -> None:
         """Copy the user's files to the board, into the container's nameless volume."""
@@ -177,25 +159,6 @@ class Board:
                 entry.size, entry.mode = len(content), 0o444
                 archive.addfile(entry, io.BytesIO(content))
         container.put_archive(INPUT, buffer.getvalue())
-
-    def _outcome(self, ended: Ended, engine: Engine, tell: Tell) -> Outcome:
-        code = EXIT_INTERRUPTED if self._stopped else ended.code
-        text = ended.stdout.strip()
-        if text and self.order.report:
-            return Outcome(code, parse_report(ended.stdout, f"the report from {engine.where}"))
-        if self._stopped and ended.code == EXIT_KILLED:
-            tell("the container did not end in time and was killed without a report: --resume goes on")
-        if not self.order.report or self._stopped or ended.code in {0, 2, EXIT_INTERRUPTED}:
-            return Outcome(code, text=ended.stdout.decode(errors="replace"))
-        if ended.out_of_memory:
-            limit = self.order.limits.memory
-            fix = f"give it more than --memory {limit}" if limit else "run a smaller suite (--only), or add swap"
-            raise ContainerDiedError(
-                f"{engine.where}: the container was killed for lack of memory: {fix}, then go on with --resume"
-            )
-        if ended.code == EXIT_KILLED:
-            raise ContainerDiedError(f"{engine.where}: the container was killed from outside: go on with --resume")
-        raise ContainerDiedError(_why_not_started(ended, engine, self.order.image))
 
 
 def checked_image(engine: Engine, order: Order, tell: Tell) -> Image:
@@ -214,27 +177,6 @@ def checked_image(engine: Engine, order: Order, tell: Tell) -> Image:
             "it runs emulated, and its figures say nothing of a real board"
         )
     return found
-
-
-def refusal(ended: Ended) -> str | None:
-    """Return why the doctor finds a probe unusable, or None where one of its scopes can be read."""
-    try:
-        found: list[dict[str, Any]] = json.loads(ended.stdout)["probes"]
-        if any(one["usable"] for one in found):
-            return None
-        return str(next((one["reason"] for one in found if one.get("reason")), "it reads nothing"))
-    except (ValueError, KeyError, TypeError):
-        return ended.tail[-1] if ended.tail else f"the doctor ended with {ended.code}"
-
-
-def _why_not_started(ended: Ended, engine: Engine, image: str) -> str:
-    said = ended.tail[-1] if ended.tail else "it said nothing"
-    if "exec format error" in said.lower():
-        return (
-            f"{engine.where} cannot run the processor of {image}: install the emulation with `sudo apt install "
-            "qemu-user-static binfmt-support`, or use a board of that kind"
-        )
-    return f"{engine.where}: the container of {image} ended with {ended.code} and no report ({said[:200]})"
 
 
 def _readable(rights: Rights, order: Order) -> Rights:

@@ -6,12 +6,26 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from edgebench.errors import EXIT_INTERRUPTED, EdgebenchError
-from edgebench.launch.board import Board, Outcome
+from edgebench.launch.outcome import Outcome, Tell
 
 KILL_S = 1
 _POLL_S = 0.2
+
+
+class Runner(Protocol):
+    """A board: an engine, or a node of a swarm. `key` tells it from others before it was reached."""
+
+    name: str
+    key: str
+
+    def run(self, tell: Tell) -> Outcome:
+        """Run the suite to its report."""
+
+    def stop(self, grace_s: int | None = None) -> None:
+        """End it with a partial report within the grace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +36,7 @@ class Watcher:
     done: Callable[[int, Outcome | Exception], None]
 
 
-def run_all(boards: Sequence[Board], watcher: Watcher) -> list[Outcome | Exception]:
+def run_all(boards: Sequence[Runner], watcher: Watcher) -> list[Outcome | Exception]:
     """Run every board to its end and return the outcomes in order.
 
     A first ctrl-C (KeyboardInterrupt) asks all containers to end with their partial reports, a second kills them.
@@ -60,7 +74,7 @@ def run_all(boards: Sequence[Board], watcher: Watcher) -> list[Outcome | Excepti
     return results
 
 
-def _stop(boards: Sequence[Board], grace_s: int | None) -> None:
+def _stop(boards: Sequence[Runner], grace_s: int | None) -> None:
     for board in boards:
         threading.Thread(target=board.stop, args=(grace_s,), daemon=True).start()
 

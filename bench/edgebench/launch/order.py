@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.launch.container import Limits, Settings
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 CACHE = "/cache"
 INPUT = "/input"  # where a container finds the user's files
 DEFAULT_CACHE = "edgebench-cache"
+# A folder of the engine's that all sessions on a board lock: one at a time measures.
+LOCK, LOCK_VOLUME = "/lock", "edgebench-lock"
+RESUME = "--resume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,23 @@ class Order:
     user: str | None = None
     cache: str = DEFAULT_CACHE
     report: bool = True
+    brief: bool = False  # no summary after the suite: one of many boards
+
+    @property
+    def resume(self) -> bool:
+        """Whether it goes on where an earlier run of it ended."""
+        return RESUME in self.arguments
+
+    @property
+    def digest(self) -> str:
+        """Return what tells it from other orders: all that decides what is measured, the files' contents too."""
+        files = [
+            (given.target, given.source if given.folder else hashlib.sha256(Path(given.source).read_bytes()).digest())
+            for given in self.inputs
+        ]
+        arguments = [word for word in self.arguments if word != RESUME]
+        parts = (self.profile.platform, self.image, arguments, files, self.specs, self.sysfs, self.limits, self.user)
+        return hashlib.sha256(repr((*parts, self.cache)).encode()).hexdigest()[:24]
 
 
 def suite_settings(
@@ -52,7 +74,7 @@ def suite_settings(
 ) -> Settings:
     """Return the container that runs the suite; `specs` name the probes as the container sees them."""
     cache = order.cache
-    binds = [Bind(cache, CACHE, writable=True, volume="/" not in cache)]
+    binds = [Bind(cache, CACHE, writable=True, volume="/" not in cache), Bind(LOCK_VOLUME, LOCK, volume=True)]
     copied = False
     for given in order.inputs:
         if given.folder or local:
@@ -69,7 +91,12 @@ def suite_settings(
         limits=order.limits,
         user=order.user,
         binds=tuple(binds),
-        environment=(("EDGEBENCH_CACHE", CACHE), ("EDGEBENCH_IMAGE", f"{image}@{digest}")),
+        environment=(
+            ("EDGEBENCH_CACHE", CACHE),
+            ("EDGEBENCH_LOCK", LOCK),
+            *([("EDGEBENCH_IMAGE", f"{image}@{digest}")] if digest else []),
+            *([("EDGEBENCH_SUMMARY", "no")] if order.brief else []),
+        ),
     )
 
 

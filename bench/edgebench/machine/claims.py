@@ -80,3 +80,21 @@ def scratch() -> Iterator[Path]:
 def sweep_scratch() -> None:
     """Remove the temporary files of killed sessions."""
     sweep(Path(tempfile.gettempdir()), SCRATCH)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[bool]:
+    """Hold a folder's lock during the block; False where another process has it. Raises OSError where it is not there.
+
+    Reading is right enough to lock a folder, so that every user of a container can.
+    """
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(fd)

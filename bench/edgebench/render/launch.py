@@ -12,16 +12,18 @@ from rich.text import Text
 from edgebench.render.live import LiveBlock
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, JustifyMethod
 
 
 class BoardLines(LiveBlock):
     """One board: its lines as they come. Several: on a terminal the last line of each, else each with its board."""
 
-    def __init__(self, console: Console, names: Sequence[str]) -> None:
-        super().__init__(console, wanted=len(names) > 1)
-        self._names = list(names)
+    def __init__(self, console: Console, names: Sequence[str], *, several: bool) -> None:
+        super().__init__(console, wanted=several)
+        self._names, self._several = list(names), several
         self._last = ["connecting"] * len(names)
+        self._told: dict[int, None] = {}  # boards, the one heard of last at the end
+        self._over: set[int] = set()
         self._lock = threading.Lock()
 
     def tell(self, index: int, line: str) -> None:
@@ -32,27 +34,54 @@ class BoardLines(LiveBlock):
                     self._console.print(f"{self._names[index]}: {line}", markup=False, highlight=False, soft_wrap=True)
                 if line.strip():
                     self._last[index] = line.strip()
+                    self._told.pop(index, None)
+                    self._told[index] = None
                     self._live.update(self._table(), refresh=True)
                 return
-            text = line if len(self._names) == 1 else f"{self._names[index]}: {line}"
+            text = line if not self._several else f"{self._names[index]}: {line}"
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    def ended(self, index: int) -> None:
+        """A board ended: where there is no room for all, it makes room for others. Any thread."""
+        with self._lock:
+            self._over.add(index)
+            if self._live is not None:
+                self._live.update(self._table(), refresh=True)
+
     def _table(self) -> Table:
+        """Return a row a board; where there are more than lines, those that go on and were heard of last."""
+        room = max(self._console.height - 3, 3)
+        shown = list(range(len(self._names)))
+        if len(shown) > room:
+            going = [index for index in reversed(self._told) if index not in self._over]
+            shown = sorted((going + [index for index in shown if index not in self._told])[: room - 1])
         table = Table.grid(padding=(0, 2), expand=True)
         table.add_column(style="bold", no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        for name, last in zip(self._names, self._last, strict=True):
-            table.add_row(Text(name), Text(last))
+        for index in shown:
+            table.add_row(Text(self._names[index]), Text(self._last[index]))
+        if len(shown) < len(self._names):
+            table.add_row(Text("all"), Text(f"{len(self._over)} of {len(self._names)} ended"))
         return table
 
 
 def images_table(rows: Iterable[Sequence[str]]) -> Table:
     """Return the table of images; a row has a text for each heading below."""
+    headings = ("platform", "image", "version", "revision", "digest", "size", "for", "created", "fits")
+    return _table(headings, rows, right="size", fold="image")
+
+
+def boards_table(rows: Iterable[Sequence[str]]) -> Table:
+    """Return the table of boards; a row has a text for each heading below."""
+    headings = ("board", "platform", "up", "idle", "°C", "image", "fits", "meters")
+    return _table(headings, rows, right="°C", fold="meters")
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: str, fold: str) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("platform", "image", "version", "revision", "digest", "size", "for", "created", "fits"):
-        table.add_column(
-            heading, justify="right" if heading == "size" else "left", no_wrap=heading != "image", overflow="fold"
-        )
+    for heading in headings:
+        justify: JustifyMethod = "right" if heading == right else "left"
+        table.add_column(heading, justify=justify, no_wrap=heading != fold, overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     return table

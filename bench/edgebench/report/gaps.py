@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -12,6 +13,7 @@ from edgebench.report.catalogue import METRICS
 if TYPE_CHECKING:
     from edgebench.report.model import Benchmark, Report
 
+_PATH = re.compile(r"/[^\s:,()]+")
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -35,7 +37,7 @@ def gaps_of(report: Report) -> Iterator[Gap]:
     """Yield what failed, what was left out, whose runs are missing, then the missing metrics that decide an answer."""
     for status in ("failed", "skipped"):
         reasons = ((row.reason or "", row.name) for row in report.benchmarks if row.status == status)
-        for reason, names in _by_reason(reasons):
+        for reason, names in _by_cause(reasons):
             yield Gap("failed" if status == "failed" else "skipped", names, reason)
     short = ((note.text, row.name) for row in report.benchmarks for note in row.warnings if note.code == "runs-missing")
     for text, names in _by_reason(short):
@@ -54,6 +56,14 @@ def _of_metric(metric: str, measured: Sequence[Benchmark]) -> Iterator[Gap]:
     ]
     for missing, names in _by_reason(((one.reason, one.fix), name) for one, name in lacking):
         yield Gap("metric", names, missing[0], missing[1], metric, everywhere)
+
+
+def _by_cause(found: Iterable[tuple[str, str]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Group by reasons that differ in the files they name alone; the first of them stands for all."""
+    told = [(_PATH.sub("/", reason), reason, name) for reason, name in found]
+    first = {cause: reason for cause, reason, _ in reversed(told)}
+    for cause, names in _by_reason((cause, name) for cause, _, name in told):
+        yield first[cause], names
 
 
 def _by_reason(found: Iterable[tuple[Key, str]]) -> Iterator[tuple[Key, tuple[str, ...]]]:

@@ -1,7 +1,8 @@
 """Make the README's picture anew: `python -m tests.picture` measures here and writes docs/show.svg.
 
-It runs the models of `edgebench suite smoke` on this machine, five runs each, beside a simulated RAPL of 7 W, as few
-machines at hand have a real one; the picture's title says so. `--report FILE` takes a report that is there already.
+It runs the models of `edgebench suite smoke` in OpenVINO and ONNX Runtime, five runs each, on this machine, beside a
+simulated RAPL of 7 W, as few machines at hand have a real one; the picture's title says so. `--report FILE` takes a
+report that is there already.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def measured(folder: Path) -> Path:
     """Run the suite beside a simulated counter; return its report."""
     mount, report = folder / "sys", folder / "report.json"
     command = [sys.executable, "-m", "edgebench", "suite", "smoke", "--processes", "5", "-o", str(report)]
-    command += ["--only", "mobilenet*"]
+    command += ["--only", "mobilenet*/o*"]
     with powercap.powercap(mount, powercap.Options(power=7.0, range=262_144.0)) as tree:
         subprocess.run([*command, "--sysfs", str(tree.root)], check=True)
     return report

@@ -1,0 +1,64 @@
+"""What llama.cpp must reach here: reading and generating as fast as the library's own loop, taking turns."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgebench.backends.base import LoadSpec
+from edgebench.backends.llamacpp import decoder
+from tests.bench.conftest import Record
+from tests.gguf_files import write_model
+
+llama: Any = pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: the extra llama brings it")
+PROMPT, ANSWER, TURNS = 128, 32, 60
+
+
+@pytest.mark.parametrize("width", [256, 512])
+def test_both_phases_are_as_fast_as_the_librarys_own_loop(figure: Record, tmp_path: Path, width: int) -> None:
+    model = write_model(tmp_path / "model.gguf", width=width)
+    held = decoder(LoadSpec(model, "gguf", 1, "fp32"), PROMPT + ANSWER)
+    tokens = [int(token) for token in np.random.default_rng(0).integers(0, 256, PROMPT)]
+    array = (llama.llama_token * PROMPT)(*tokens)
+    one = (llama.llama_token * 1)()
+    memory = llama.llama_get_memory(held._context)
+
+    def ours() -> tuple[float, float]:
+        clock = time.perf_counter
+        began = clock()
+        token = held.prefill(tokens)
+        read = clock()
+        for _ in range(ANSWER):
+            token = held.step(token)
+        return read - began, clock() - read
+
+    def theirs() -> tuple[float, float]:
+        """As `llama-bench`: decode, wait until it is done, any token next."""
+        clock = time.perf_counter
+        began = clock()
+        llama.llama_memory_clear(memory, False)  # noqa: FBT003  # the library's own signature
+        llama.llama_decode(held._context, llama.llama_batch_get_one(array, PROMPT))
+        llama.llama_synchronize(held._context)
+        read = clock()
+        for index in range(ANSWER):
+            one[0] = tokens[index]
+            llama.llama_decode(held._context, llama.llama_batch_get_one(one, 1))
+            llama.llama_synchronize(held._context)
+        return read - began, clock() - read
+
+    ours(), theirs()
+    logs: list[tuple[float, ...]] = []
+    for turn in range(TURNS):
+        first, second = (ours(), theirs()) if turn % 2 else (theirs(), ours())
+        mine, library = (first, second) if turn % 2 else (second, first)
+        logs.append(tuple(math.log(a / b) for a, b in zip(mine, library, strict=True)))
+    for phase, name in enumerate(("reading", "generating")):
+        ratio = math.exp(median(each[phase] for each in logs))
+        value = f"{100 * (ratio - 1):+.2f} % (median of {TURNS} pairs)"
+        figure(f"{name}, {width} wide, against the library's own loop", value, "within 1 %", abs(ratio - 1) <= 0.01)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 from tests.statistical.spinning import environment
 from tests.unit import records
@@ -234,3 +237,67 @@ def test_the_dry_run_asks_both_environments_and_runs_nothing(
     told = capsys.readouterr().err
     assert "10 pairs of 1 benchmark take about" in told
     assert "+2.3%" in told
+
+
+MODELS = """
+name = "own"
+idle_s = 0.0
+[measure]
+warmup_passes = 2
+passes = 8
+values = 4
+energy_windows = 0
+[[benchmark]]
+model = ["mobilenet_v2"]
+variant = ["baseline", "ptq-static"]
+backend = ["onnxruntime"]
+"""
+
+
+def convolutions(path: Path, count: int) -> Path:
+    """Write a file of `count` convolutions in a row."""
+    weight = onnx.numpy_helper.from_array(np.ones((16, 16, 3, 3), np.float32), "w")
+    nodes = [
+        onnx.helper.make_node("Conv", ["x" if at == 0 else f"y{at - 1}", "w"], [f"y{at}"], pads=[1, 1, 1, 1])
+        for at in range(count)
+    ]
+    ends = [onnx.helper.make_tensor_value_info(name, 1, [1, 16, 64, 64]) for name in ("x", f"y{count - 1}")]
+    graph = onnx.helper.make_graph(nodes, "g", ends[:1], ends[1:], [weight])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9), path)
+    return path
+
+
+@pytest.mark.slow
+def test_a_model_is_held_against_another_whatever_they_are_called(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = tmp_path / "own.toml"
+    suite.write_text(MODELS, encoding="utf-8")
+    short, long = convolutions(tmp_path / "short.onnx", 2), convolutions(tmp_path / "long.onnx", 20)
+    asked = [str(suite), "--metric", "latency_s", "--format", "json", "--threads", "1"]
+    assert main(["ab", f"model:{short}", f"model:{long}", *asked]) == 1
+    told = capsys.readouterr()
+    (finding,) = json.loads(told.out)["findings"]
+    assert (finding["cell"], finding["verdict"]) == ("model/onnxruntime", "REGRESSED")
+    assert finding["change"] > 2
+    assert "would be found" in told.err
+
+
+@pytest.mark.parametrize(
+    ("sides", "extra", "told"),
+    [
+        (("model:{0}", "{1}"), (), "a model is held against a model"),
+        (("{1}", "{1}"), ("--shape", "1x3"), "--shape and --input are of models"),
+        (("model:{0}", "model:{0}/none.onnx"), (), "cannot be read"),
+        (("model:{0}", "model:{0}"), ("--shape", "1x2"), "has 2 sizes"),
+    ],
+)
+def test_models_that_cannot_be_compared_are_refused_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], sides: tuple[str, str], extra: tuple[str, ...], told: str
+) -> None:
+    suite = tmp_path / "own.toml"
+    suite.write_text(MODELS, encoding="utf-8")
+    file = convolutions(tmp_path / "short.onnx", 1)
+    names = [side.format(file, sys.executable) for side in sides]
+    assert main(["ab", *names, str(suite), *extra]) == 2
+    assert told in capsys.readouterr().err

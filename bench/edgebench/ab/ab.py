@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from edgebench.ab.messages import PlanQuestion, SidePlan
@@ -57,6 +58,8 @@ class Request:
     seed: int | None = None
     probes: tuple[str, ...] = ()
     sysfs: str = "/sys"
+    shapes: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 def plan_text(seconds: float, pairs: int, cells: int, margin: float) -> str:
@@ -71,6 +74,10 @@ def plan_text(seconds: float, pairs: int, cells: int, margin: float) -> str:
 
 def prepare(sides: Sequence[Environment], request: Request, watch: Watch, *, artifacts: bool) -> list[SidePlan]:
     """Let each side plan the suite and make its artifacts. Raises UsageError for a side that cannot."""
+    if len({side.model is None for side in sides}) > 1:
+        raise UsageError(f"{sides[0].label} and {sides[1].label}: a model is held against a model: name two of them")
+    if sides[0].model is None and (request.shapes or request.inputs):
+        raise UsageError("--shape and --input are of models: name two, as model:FILE")
     for side in sides:
         check_protocol(side)
     question = PlanQuestion(
@@ -81,10 +88,13 @@ def prepare(sides: Sequence[Environment], request: Request, watch: Watch, *, art
         cpus=request.cpus,
         probes=ProbeSettings(request.probes, request.sysfs),
         prepare=artifacts,
+        shapes=request.shapes,
+        inputs=request.inputs,
     )
     plans = []
     for side in sides:
         told = partial(_told_by, side, watch)
+        question = msgspec.structs.replace(question, model=None if side.model is None else str(side.model))
         outcome = ask(side, question, SidePlan, os.environ, _PREPARE_LIMIT_S, on_line=told)
         if outcome.answer is None:
             raise UsageError(f"{side.label}: {str(outcome.error).rstrip('.')}: correct it and start again")
@@ -107,6 +117,9 @@ def run_ab(
         return result
     runner = Runner()
     cells, reasons = first_runs(sides, plans, runner, watch)
+    if not cells:
+        name, reason = next(iter(reasons.items()), (request.suite, "the sides have no benchmark in common"))
+        raise UsageError(f"nothing can be measured on both sides ({name}: {reason.rstrip('.')}): mend that first")
     findings = [incomparable(name, "*", reason) for name, reason in reasons.items()]
     seconds = request.pairs * 2 * sum(cell.run_s for cell in cells)
     watch.note(plan_text(seconds, request.pairs, len(cells), policy.margin))

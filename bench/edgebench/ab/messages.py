@@ -23,7 +23,11 @@ class Greeting(Message, frozen=True, kw_only=True):
 
 
 class PlanQuestion(Job, frozen=True, kw_only=True, tag="plan"):
-    """Plan a suite and, with `prepare`, make its artifacts; `suite` is a name or the path of a file."""
+    """Plan a suite and, with `prepare`, make its artifacts; `suite` is a name or the path of a file.
+
+    `model` is a file that is measured in place of the suite's models, `shapes` and `inputs` what `suite` is told of it;
+    a side that is asked for none need not know these fields.
+    """
 
     suite: str
     only: str | None
@@ -32,6 +36,9 @@ class PlanQuestion(Job, frozen=True, kw_only=True, tag="plan"):
     cpus: tuple[int, ...]
     probes: ProbeSettings
     prepare: bool
+    model: str | None = None
+    shapes: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 class RunQuestion(Job, frozen=True, kw_only=True, tag="run"):

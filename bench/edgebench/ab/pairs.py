@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from edgebench.ab.messages import RunQuestion
 from edgebench.ab.runs import Environment, Runner, run_sample
 from edgebench.compare.cells import Sample
+from edgebench.compare.paired import detectable
 from edgebench.compare.policy import Policy
 
 if TYPE_CHECKING:
@@ -127,7 +128,23 @@ def take(
             for couple in (pattern[:2], pattern[2:]):
                 _take_pair(taken, cell, couple, sides, runner, policy)
         left_s = (time.monotonic() - began_s) / (block + 1) * (blocks - block - 1)
-        watch.note(f"{stage}: block {block + 1} of {blocks} done, about {minutes(left_s)} left")
+        told = f"{stage}: block {block + 1} of {blocks} done, about {minutes(left_s)} left"
+        if (found := found_by(taken, pairs, policy)) is not None:
+            told += f"; as pairs vary here, a change of {found:+.1%} would be found"
+        watch.note(told)
+
+
+def found_by(taken: Taken, pairs: int, policy: Policy) -> float | None:
+    """Return the change for the worse that `pairs` pairs find in 4 of 5 cases, by what the pairs until now vary by.
+
+    Of the first metric, in the middle one of the benchmarks; None while fewer than four pairs tell.
+    """
+    spreads = [
+        statistics.stdev(ratios)
+        for (_, metric), ratios in taken.ratios.items()
+        if metric == policy.metrics[0] and len(ratios) >= 4
+    ]
+    return detectable(statistics.median(spreads), pairs, policy.margin) if spreads else None
 
 
 def _take_pair(

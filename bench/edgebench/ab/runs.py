@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,10 +49,11 @@ _SINGLE = ("load_s", "compile_s", "first_inference_s", "peak_memory_bytes")
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """One side: what the user called it, and its Python."""
+    """One side: what the user called it, its Python, and the model file that is measured there, if it is one."""
 
     label: str
     python: Path
+    model: Path | None = None
 
 
 @dataclass(slots=True)
@@ -111,8 +113,13 @@ class Runner:
 
 
 def environment_of(spec: str) -> Environment:
-    """Return the environment that ``venv:DIR`` or the path of a Python executable names. Raises UsageError."""
+    """Return the side that ``venv:DIR``, ``model:FILE`` or the path of a Python executable names. Raises UsageError.
+
+    A model is measured in this very environment.
+    """
     kind, _, rest = spec.partition(":")
+    if kind == "model" and rest:
+        return Environment(spec, Path(sys.executable), Path(rest).absolute())
     if kind == "venv" and rest:
         python = Path(rest, "bin", "python")
         if not python.is_file():
@@ -124,7 +131,8 @@ def environment_of(spec: str) -> Environment:
     if path.is_file() and os.access(path, os.X_OK):
         return Environment(spec, path.absolute())
     raise UsageError(
-        f"{spec}: is no environment: name venv:DIR or a Python executable (container images cannot be compared yet)"
+        f"{spec}: is no environment: name venv:DIR, model:FILE or a Python executable (container images cannot be "
+        "compared yet)"
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,15 +17,18 @@ import msgspec
 import edgebench
 from edgebench.ab.messages import PlanQuestion, SideCell, SidePlan
 from edgebench.artifacts.store import cache_folder
+from edgebench.compress.steps import BASELINE
 from edgebench.errors import EdgebenchError
 from edgebench.machine.claims import scratch
 from edgebench.measure.messages import Clock, Failure
 from edgebench.plan.estimate import measure_seconds
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.load import load_plan
+from edgebench.plan.own import OwnOptions, own_model
 from edgebench.plan.plan import Overrides
 from edgebench.report.journal import Journal
 from edgebench.report.log import Log
+from edgebench.session.look import look
 from edgebench.session.options import Options
 from edgebench.session.preparation import prepare_all
 from edgebench.session.rounds import make_job
@@ -101,7 +104,14 @@ def _cells(plan: Plan, question: PlanQuestion) -> tuple[SideCell, ...]:
 def _plan(question: PlanQuestion) -> Plan:
     dataset = "digits" if question.data is None else load_data(Path(question.data), seed=0).name
     overrides = Overrides(question.only, None, None, question.threads, None)
-    return load_plan(question.suite, dataset=dataset, cores=len(question.cpus), overrides=overrides)
+    own = None
+    if question.model is not None:
+        own = own_model(Path(question.model), OwnOptions(question.shapes, question.inputs), look)
+    plan = load_plan(question.suite, dataset=dataset, cores=len(question.cpus), overrides=overrides, own=own)
+    if own is None:
+        return plan
+    # The file as it is: what can be made of one of two files need not be made of the other.
+    return replace(plan, benchmarks=tuple(cell for cell in plan.benchmarks if cell.params.variant == BASELINE))
 
 
 def _cell(plan: Plan, options: Options, cell: Benchmark, artifact: ArtifactRecord | None, log: Log) -> SideCell:
@@ -113,9 +123,14 @@ def _cell(plan: Plan, options: Options, cell: Benchmark, artifact: ArtifactRecor
     if reason is None and (artifact is not None or cell.params.operator is not None):
         made = make_job(plan, cell, artifact, options, loops=0, describe=True)
         job = msgspec.json.encode(made).decode()
+    name, params = cell.name, asdict(cell.params)
+    if plan.own_model is not None:
+        # Two files differ in name, and may in precision: that is what is compared.
+        name = "/".join(["model", cell.params.backend, *name.split("/")[4:]])
+        params = {key: value for key, value in params.items() if key not in ("model", "precision")}
     return SideCell(
-        name=cell.name,
-        params=asdict(cell.params),
+        name=name,
+        params=params,
         threads=cell.params.threads,
         isa=cell.params.isa,
         limit_s=cell.measure.time_limit_s,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.commands.console import EPILOG_VERDICT, leave_processors_alone, probes_asked, say, write_text
 from edgebench.commands.judging import add_verdict_options, policy_asked, rendered, write_page
-from edgebench.commands.options import add_energy_options, count
+from edgebench.commands.options import add_energy_options, add_input_options, count
 from edgebench.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -21,17 +21,19 @@ def add(commands: Subparsers) -> None:
     """Add the command and its options."""
     ab = commands.add_parser(
         "ab",
-        help="two environments interleaved on this machine, then the verdict",
-        description="Measure a suite in two Python environments, alternating in random blocks, and judge HEAD.",
+        help="two environments or models interleaved on this machine, then the verdict",
+        description="Measure a suite in two Python environments, or two model files in this one, alternating in random "
+        "blocks, and judge HEAD.",
         epilog=EPILOG_VERDICT + ", 130 interrupted",
     )
-    ab.add_argument("base", metavar="BASE", help="venv:DIR, or the path of a Python executable")
-    ab.add_argument("head", metavar="HEAD", help="the environment to judge")
+    ab.add_argument("base", metavar="BASE", help="venv:DIR, model:FILE, or the path of a Python executable")
+    ab.add_argument("head", metavar="HEAD", help="the environment or model to judge")
     ab.add_argument("suite", metavar="SUITE", help="a suite that ships, or a file of yours")
     ab.add_argument("--pairs", metavar="N", type=count, default=10, help="pairs of runs a stage, 10 or more")
     ab.add_argument("--only", metavar="GLOB", help="only the benchmarks whose name matches")
     ab.add_argument("--threads", metavar="N", type=count, help="threads (default: usable physical cores)")
     ab.add_argument("--data", metavar="DIR", type=Path, help="CIFAR-10, or a folder of images (EDGEBENCH_DATA)")
+    add_input_options(ab)
     ab.add_argument("--seed", metavar="N", type=int, default=None, help="of the order (default: the suite's)")
     ab.add_argument("--dry-run", action="store_true", help="say how long it takes and what it can find, run nothing")
     add_energy_options(ab)
@@ -61,6 +63,8 @@ def _ab(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         probes=probes.specs,
         sysfs=probes.sysfs,
+        shapes=tuple(arguments.shape),
+        inputs=tuple(arguments.input),
     )
     base, head = environment_of(arguments.base), environment_of(arguments.head)
     watch = _Notes()

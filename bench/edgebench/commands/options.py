@@ -16,16 +16,7 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
     suite.add_argument("--resume", action="store_true", help="go on where a stopped session of this plan ended")
     model = suite.add_argument_group("model and data")
     model.add_argument("--model", metavar="FILE", type=Path, help="measure this .onnx, .xml, .tflite, .pt2 or .gguf")
-    model.add_argument(
-        "--shape", metavar="[INPUT=]1x3x224x224", action="append", default=[], help="fix an input's shape (of --model)"
-    )
-    model.add_argument(
-        "--input",
-        metavar="NAME=VALUES",
-        action="append",
-        default=[],
-        help="what an input is fed: FILE.npy|.npz, range:LO:HI, value:V, like:image or like:tokens:N (of --model)",
-    )
+    add_input_options(model)
     model.add_argument(
         "--calibration", metavar="DIR", type=Path, help="samples for static INT8, .npy or .npz by input (of --model)"
     )
@@ -62,6 +53,20 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
         "--isa", choices=("avx2", "avx2_vnni", "avx512_core", "avx512_core_vnni"), help="ISA ceiling"
     )
     add_energy_options(suite)
+
+
+def add_input_options(parser: Any) -> None:
+    """Add what is said of the inputs of a model of one's own."""
+    parser.add_argument(
+        "--shape", metavar="[INPUT=]1x3x224x224", action="append", default=[], help="fix an input's shape (of a model)"
+    )
+    parser.add_argument(
+        "--input",
+        metavar="NAME=VALUES",
+        action="append",
+        default=[],
+        help="what an input is fed: FILE.npy|.npz, range:LO:HI, value:V, like:image or like:tokens:N (of a model)",
+    )
 
 
 def add_volume_options(parser: argparse.ArgumentParser) -> None:

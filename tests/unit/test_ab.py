@@ -15,10 +15,11 @@ import pytest
 from tests.statistical.spinning import environment
 from tests.unit import records
 
-from edgebench.ab import ab
+from edgebench.ab import request
 from edgebench.ab import runs as ab_runs
-from edgebench.ab.ab import Request, run_ab
+from edgebench.ab.ab import run_ab
 from edgebench.ab.messages import PlanQuestion, RunQuestion, SideCell, SidePlan
+from edgebench.ab.request import Request
 from edgebench.ab.runs import Environment, Thermal, environment_of, run_sample
 from edgebench.commands.main import main
 from edgebench.compare.policy import Policy
@@ -92,8 +93,8 @@ class Quiet:
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> Callable[[Script], tuple[Comparison, Quiet]]:
     def run(script: Script) -> tuple[Comparison, Quiet]:
-        monkeypatch.setattr(ab, "check_protocol", lambda _: None)
-        monkeypatch.setattr(ab, "ask", script)
+        monkeypatch.setattr(request, "check_protocol", lambda _: None)
+        monkeypatch.setattr(request, "ask", script)
         monkeypatch.setattr(ab_runs, "ask", script)
         monkeypatch.setattr(ab_runs, "disturbance", lambda *_: _Calm())
         watch = Quiet()

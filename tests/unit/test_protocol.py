@@ -10,8 +10,9 @@ from tests.unit.test_ab import SUITE, Quiet, _Calm
 
 from edgebench import __version__
 from edgebench.ab import runs as ab_runs
-from edgebench.ab.ab import Request, prepare, run_ab
+from edgebench.ab.ab import run_ab
 from edgebench.ab.pairs import first_runs
+from edgebench.ab.request import Request, prepare
 from edgebench.ab.runs import Environment, Runner, check_protocol
 from edgebench.compare.policy import Policy
 from edgebench.compare.verdict import Verdict

@@ -44,7 +44,8 @@ def add(commands: Subparsers) -> None:
 def _ab(arguments: argparse.Namespace) -> int:
     """Measure two environments interleaved and judge the head; the exit code is the verdict's."""
     leave_processors_alone()
-    from edgebench.ab.ab import MIN_PAIRS, Request, plan_text, prepare, run_ab
+    from edgebench.ab.ab import run_ab
+    from edgebench.ab.request import MIN_PAIRS, Request, plan_text, prepare
     from edgebench.ab.runs import environment_of
     from edgebench.machine.facts import usable_cpus
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.session.conftest import TINY, Edgebench
+from tests.simulators import powercap as simulator
 from tests.simulators.sysfs import chip
 
 pytestmark = [pytest.mark.session, pytest.mark.quiet]
@@ -93,6 +94,29 @@ def test_an_unplugged_meter_is_missing_and_the_suite_goes_on(
     assert cell["metrics"]["latency_s"]["count"] == 10
     if "energy_gross_j" not in cell["metrics"]:
         assert cell["missing"]["energy_gross_j"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [("freeze", "the counter did not move in 0.100 s, it is frozen"), ("eio", "Input/output error")],
+)
+def test_a_source_that_is_lost_after_the_session_began_tells_its_own_reason(
+    environment: dict[str, str], one_backend: Path, tmp_path: Path, fault: str, told: str
+) -> None:
+    report = tmp_path / "report.json"
+    with simulator.powercap(tmp_path / "sys", simulator.Options()) as tree:
+        asked = ("suite", one_backend, "--sysfs", tree.root, "--processes", "2", "-o", report)
+        command = [sys.executable, "-m", "edgebench", *map(str, asked)]
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as session:
+            assert session.stderr is not None
+            for line in session.stderr:
+                if "measure:" in line:
+                    tree.control(fault)
+        assert session.returncode == 0
+    (cell,) = json.loads(report.read_text(encoding="utf-8"))["benchmarks"]
+    assert cell["status"] == "ok"
+    assert told in cell["missing"]["energy_gross_j"]["reason"]
+    assert cell["missing"]["energy_gross_j"]["fix"]
 
 
 def test_a_recording_of_one_machine_is_a_probe_on_another(

@@ -36,8 +36,8 @@ def make(job: PhaseJob, started_s: float) -> PhaseMade:
     """Do the phase; `started_s` is when the process began."""
     folder = Path(job.scratch, job.phase)
     folder.mkdir()
-    with opened(job.probes, job.cpus) as probes:
-        made = _export(job, probes) if job.phase == "export" else _build(job, probes)
+    with opened(job.probes, job.cpus) as found:
+        made = _export(job, found.probes) if job.phase == "export" else _build(job, found.probes)
     file = _finished(job, folder) if job.last else None
     return PhaseMade(phase=made, file=file, clock=Clock(started_s=started_s, finished_s=time.monotonic()))
 

@@ -35,8 +35,8 @@ from edgebench.report.records import ArtifactRecord
 
 def prepare(job: PrepareJob, started_s: float) -> Prepared:
     """Do the job; `started_s` is when the process began."""
-    with opened(job.probes) as probes:
-        artifact = prepared(Chain(job, probes))
+    with opened(job.probes) as found:
+        artifact = prepared(Chain(job, found.probes))
     return Prepared(artifact=artifact, clock=Clock(started_s=started_s, finished_s=time.monotonic()))
 
 

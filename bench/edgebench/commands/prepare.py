@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.commands.console import leave_processors_alone, plain, probes_asked, stderr, stdout
-from edgebench.commands.options import add_energy_options, add_training_options, add_volume_options
+from edgebench.commands.options import add_energy_options, add_suite_options, add_training_options, add_volume_options
 from edgebench.commands.suite import make_plan
 from edgebench.errors import EXIT_FAILED, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
-    import argparse
-
     from edgebench.commands.console import Subparsers
 
 
@@ -34,23 +33,10 @@ def add(commands: Subparsers) -> None:
     add_training_options(prepare.add_argument_group("model and data"))
     add_energy_options(prepare)
     add_volume_options(prepare)
-    # What only measuring asks for, so that both commands make their plan in the same way.
-    prepare.set_defaults(
-        command=_prepare,
-        model=None,
-        shape=[],
-        input=[],
-        calibration=None,
-        processes=None,
-        values=None,
-        passes=None,
-        threads=None,
-        isa=None,
-        resources_hz=None,
-        time_limit=None,
-        precision=None,
-        max_minutes=None,
-    )
+    # What only measuring asks for, as if it were not given: both commands make their plan in the same way.
+    measuring = argparse.ArgumentParser(add_help=False)
+    add_suite_options(measuring)
+    prepare.set_defaults(**vars(measuring.parse_args([])), command=_prepare)
 
 
 def _prepare(arguments: argparse.Namespace) -> int:

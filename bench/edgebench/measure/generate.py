@@ -125,13 +125,13 @@ def _energy(
         run.rewind()
         run.decode(first)
 
-    with opened(asked.probes, job.cpus) as probes:
+    with opened(asked.probes, job.cpus) as found:
         ask = partial(
-            measure_passes, probes=probes, count=asked.windows, target=asked.target, shortest_s=asked.window_s
+            measure_passes, probes=found.probes, count=asked.windows, target=asked.target, shortest_s=asked.window_s
         )
         prefill = ask(run.prefill, pass_s=min(prefill_s))
         first = run.prefill()
-        return prefill, ask(decode, pass_s=min(decode_s))
+        return found.told(prefill), found.told(ask(decode, pass_s=min(decode_s)))
 
 
 def joined(prefill: Windows, decode: Windows) -> Windows:

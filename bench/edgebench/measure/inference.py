@@ -42,10 +42,11 @@ def _energy(run: Run, pass_s: float, job: MeasureJob) -> Windows:
     asked = job.energy
     if not asked.windows:
         return Windows()
-    with opened(asked.probes, job.cpus) as probes:
-        return measure_passes(
-            run, probes, pass_s=pass_s, count=asked.windows, target=asked.target, shortest_s=asked.window_s
+    with opened(asked.probes, job.cpus) as found:
+        windows = measure_passes(
+            run, found.probes, pass_s=pass_s, count=asked.windows, target=asked.target, shortest_s=asked.window_s
         )
+        return found.told(windows)
 
 
 class TimedPasses:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from edgebench.errors import ProbeGoneError, UsageError
 from edgebench.measure.ledger import MissingProbe, ProbeFacts
 from edgebench.measure.messages import ProbeSettings
-from edgebench.measure.results import place
+from edgebench.measure.results import Windows, place
 from edgebench_probes.base import ProbeError
 from edgebench_probes.catalogue.discover import open_probes
 from edgebench_probes.sampling.probe import SampledProbe
@@ -48,17 +51,34 @@ def require(settings: ProbeSettings) -> None:
             raise UsageError(f"--probe {spec}: {why} (--probe-optional measures without it)")
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Open probes, and by name those that the session had and that do not open here, with the reason of each."""
+
+    probes: Sequence[Probe]
+    refused: Mapping[str, str]
+
+    def told(self, windows: Windows) -> Windows:
+        """Return the windows with what did not open among what gave none."""
+        return msgspec.structs.replace(windows, failed={**self.refused, **windows.failed})
+
+
 @contextlib.contextmanager
-def opened(settings: ProbeSettings, workload_cpus: Sequence[int] = ()) -> Iterator[list[Probe]]:
+def opened(settings: ProbeSettings, workload_cpus: Sequence[int] = ()) -> Iterator[Opened]:
     """Open the probes for a block and close them after it. Raises ProbeGoneError for one that was asked for."""
     with contextlib.ExitStack() as stack:
         try:
-            probes, _ = open_all(settings, workload_cpus)
+            probes, findings = open_probes(settings.specs, Path(settings.sysfs), workload_cpus=workload_cpus)
         except ProbeError as error:
             raise ProbeGoneError(str(error)) from None
         for probe in probes:
             stack.callback(probe.close)
-        yield probes
+        # A source none of whose scopes opens has no scope of its own.
+        refused = {
+            place(found.name, str(found.scope)) if found.scope else found.name: found.reason or "not usable here"
+            for found in findings
+        }
+        yield Opened(probes, refused)
 
 
 def read_cost_s(probe: Probe, reads: int = 50) -> float:

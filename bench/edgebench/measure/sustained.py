@@ -10,8 +10,10 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from edgebench.measure.messages import MeasureJob, SustainedJob
-from edgebench.measure.probes import opened, place_of
+from edgebench.measure.probes import Opened, opened, place_of
 from edgebench.measure.results import BinPower, Course, Phase, Process, SustainedResult, Window, Windows
 from edgebench.measure.windows import window_of
 from edgebench_probes.base import ProbeError
@@ -32,10 +34,12 @@ def sustained(
     """Run without a pause for as long as the job says, every probe marked once a second."""
     assert isinstance(job.timing, SustainedJob)  # noqa: S101  # what the kind of benchmark asks for
     with contextlib.ExitStack() as stack:
-        probes = stack.enter_context(opened(job.energy.probes, job.cpus)) if job.energy.windows else []
+        found = stack.enter_context(opened(job.energy.probes, job.cpus)) if job.energy.windows else Opened([], {})
         gc.collect()
         gc.freeze()
-        course, cpu_percent = sustain(run, probes, job.timing.seconds)
+        course, cpu_percent = sustain(run, found.probes, job.timing.seconds)
+    energy = {phase: found.told(windows) for phase, windows in course.energy.items()}
+    course = msgspec.structs.replace(course, energy=energy)
     return partial(SustainedResult, course=course, process=took(cpu_percent))
 
 

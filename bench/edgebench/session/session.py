@@ -186,9 +186,9 @@ def idle(plan: Plan, options: Options, log: Log, progress: Progress, when: Liter
     if log.start is None or not log.start.probes or not plan.idle_s or log.idle(when):
         return
     progress.step("idle", f"idle power {when} the load, {plan.idle_s:g} s", f"idle {when}")
-    with opened(options.probes) as probes:
+    with opened(options.probes) as found:
         begun_s = time.monotonic()
-        powers, failed = measure_idle(probes, plan.idle_s, when)
+        powers, failed = measure_idle(found.probes, plan.idle_s, when)
     clock = Clock(started_s=begun_s, finished_s=time.monotonic())
-    log.add(IdleRecord(when=when, powers=powers, failed=failed, clock=clock))
+    log.add(IdleRecord(when=when, powers=powers, failed={**found.refused, **failed}, clock=clock))
     progress.advance(f"idle {when}")

@@ -145,7 +145,8 @@ def energy(
 
 def _why_none(runs: Sequence[Windows], name: str, scope: str) -> Missing:
     """Say why no run has a window of a probe that was open when the session began."""
-    told = (run.failed.get(place(name, scope)) for run in runs)
+    places = (place(name, scope), name, name.partition(":")[0])
+    told = (run.failed.get(one) for run in runs for one in places)
     lost = f"{name} was open when the session began and could not be opened by the measuring process"
     reason = next((reason for reason in told if reason), lost)
     return Missing(reason=reason, fix="see what it says now: edgebench probes")

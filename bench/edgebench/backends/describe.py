@@ -10,6 +10,7 @@ from edgebench.backends.families import SUFFIXES
 from edgebench.backends.inputs import ModelInput
 from edgebench.backends.litert import declared_inputs as litert_inputs
 from edgebench.backends.litert import open_file
+from edgebench.backends.onnxruntime import inputs_of_file
 from edgebench.backends.openvino import declared_inputs, read_model
 from edgebench.backends.pt2 import inputs_of, load_program
 from edgebench.backends.uses import uses_in_onnx, uses_in_openvino, uses_in_program, uses_in_tflite
@@ -43,6 +44,8 @@ def read_inputs(path: Path) -> list[ModelInput]:
         return [item._replace(use=uses[item.name]) for item in declared]
     if kind == "onnx" and find_spec("onnx") is not None:
         return _onnx_inputs(path)
+    if kind == "onnx" and find_spec("openvino") is None and find_spec("onnxruntime") is not None:
+        return inputs_of_file(path)  # a board has nothing else
     if kind == "tflite" and find_spec("ai_edge_litert") is not None:
         with refusals("litert", "to describe the inputs of", path):
             interpreter = open_file(path, 1)

@@ -187,6 +187,16 @@ def _check_half(session: Any, path: Path) -> None:
         raise BackendError(f"{path} holds no FP16 weights: measure the variant fp16, or choose precision fp32")
 
 
+def inputs_of_file(path: Path) -> list[ModelInput]:
+    """Return what a file declares, as ONNX Runtime alone tells it: not what its graph does with it."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)
+    with refusals("onnxruntime", "to read", path, "export the model again"):
+        spec = LoadSpec(path, "onnx", threads=1, precision="fp32")
+        return [item for item, _ in _declared(open_session(spec, {}, optimised=False))]
+
+
 def _declared(session: Any) -> list[tuple[ModelInput, list[str | int | None]]]:
     """Return each input with its raw dimensions, in which a free one is a name or None."""
     found = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -203,7 +204,7 @@ def test_energy_of_a_run_is_that_of_the_widest_scope_or_the_one_that_was_asked_f
 @pytest.mark.parametrize("spec", ["venv:/nowhere", "/nowhere", "registry.example/edgebench:1", ""])
 def test_what_is_no_environment_is_refused(spec: str) -> None:
     with pytest.raises(UsageError, match="environment"):
-        environment_of(spec)
+        environment_of(spec, print)
 
 
 def test_too_few_pairs_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -302,3 +303,42 @@ def test_models_that_cannot_be_compared_are_refused_before_anything_runs(
     names = [side.format(file, sys.executable) for side in sides]
     assert main(["ab", *names, str(suite), *extra]) == 2
     assert told in capsys.readouterr().err
+
+
+INSTALL = """
+import pathlib, sys
+venv = pathlib.Path(sys.argv[sys.argv.index("--venv") + 1])
+print("asked for", sys.argv[sys.argv.index("--extras") + 1])
+if not pathlib.Path(__file__).with_name("works").exists():
+    sys.exit("no space left")
+(venv / "bin").mkdir(parents=True)
+(venv / "bin" / "python").symlink_to(sys.executable)
+"""
+
+
+def test_the_environment_of_a_revision_is_made_once_by_its_own_installer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = tmp_path / "clone"
+    (clone / "bench" / "edgebench").mkdir(parents=True)
+    (clone / "bench" / "edgebench" / "__init__.py").touch()
+    (clone / "install.py").write_text(INSTALL, encoding="utf-8")
+    monkeypatch.chdir(clone)
+    monkeypatch.setenv("EDGEBENCH_CACHE", str(tmp_path / "cache"))
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
+    for arguments in (("init", "-q"), ("add", "."), ("commit", "-qm", "one"), ("tag", "broken")):
+        subprocess.run((*git, *arguments), check=True)
+    (clone / "works").touch()
+    for arguments in (("add", "."), ("commit", "-qm", "two")):
+        subprocess.run((*git, *arguments), check=True)
+    told: list[str] = []
+    side = environment_of("rev:HEAD", told.append)
+    assert side.python.is_file()
+    assert told[1:] == ["asked for x86"]
+    told.clear()
+    assert environment_of("rev:HEAD", told.append) == side
+    assert told == []
+    with pytest.raises(UsageError, match=r"rev:broken: does not install \(the process failed: no space left\)"):
+        environment_of("rev:broken", told.append)
+    with pytest.raises(UsageError, match="rev:nowhere: git does not find it here"):
+        environment_of("rev:nowhere", told.append)

@@ -15,6 +15,7 @@ import msgspec
 
 import edgebench
 from edgebench.ab.messages import PROTOCOLS, Greeting
+from edgebench.ab.revision import environment_of_revision
 from edgebench.compare.cells import Sample, sample_of
 from edgebench.compare.policy import PERCENTILES, gauge_of
 from edgebench.errors import UsageError
@@ -112,12 +113,14 @@ class Runner:
             attempt += 1
 
 
-def environment_of(spec: str) -> Environment:
-    """Return the side that ``venv:DIR``, ``model:FILE`` or the path of a Python executable names. Raises UsageError.
+def environment_of(spec: str, tell: Callable[[str], None]) -> Environment:
+    """Return the side that ``venv:DIR``, ``rev:REVISION``, ``model:FILE`` or the path of a Python executable names.
 
-    A model is measured in this very environment.
+    A model is measured in this very environment; that of a revision is made, which `tell` hears of. Raises UsageError.
     """
     kind, _, rest = spec.partition(":")
+    if kind == "rev" and rest:
+        return Environment(spec, environment_of_revision(rest, tell) / "bin" / "python")
     if kind == "model" and rest:
         return Environment(spec, Path(sys.executable), Path(rest).absolute())
     if kind == "venv" and rest:
@@ -127,12 +130,12 @@ def environment_of(spec: str) -> Environment:
         return Environment(spec, python.absolute())
     path = Path(spec)
     if path.is_dir():
-        return environment_of(f"venv:{spec}")
+        return environment_of(f"venv:{spec}", tell)
     if path.is_file() and os.access(path, os.X_OK):
         return Environment(spec, path.absolute())
     raise UsageError(
-        f"{spec}: is no environment: name venv:DIR, model:FILE or a Python executable (container images cannot be "
-        "compared yet)"
+        f"{spec}: is no environment: name venv:DIR, rev:REVISION, model:FILE or a Python executable (container "
+        "images cannot be compared yet)"
     )
 
 

@@ -26,7 +26,7 @@ def add(commands: Subparsers) -> None:
         "blocks, and judge HEAD.",
         epilog=EPILOG_VERDICT + ", 130 interrupted",
     )
-    ab.add_argument("base", metavar="BASE", help="venv:DIR, model:FILE, or the path of a Python executable")
+    ab.add_argument("base", metavar="BASE", help="venv:DIR, rev:REVISION, model:FILE, or a Python executable")
     ab.add_argument("head", metavar="HEAD", help="the environment or model to judge")
     ab.add_argument("suite", metavar="SUITE", help="a suite that ships, or a file of yours")
     ab.add_argument("--pairs", metavar="N", type=count, default=10, help="pairs of runs a stage, 10 or more")
@@ -67,8 +67,8 @@ def _ab(arguments: argparse.Namespace) -> int:
         shapes=tuple(arguments.shape),
         inputs=tuple(arguments.input),
     )
-    base, head = environment_of(arguments.base), environment_of(arguments.head)
     watch = _Notes()
+    base, head = (environment_of(side, watch.note) for side in (arguments.base, arguments.head))
     if arguments.dry_run:
         plans = prepare((base, head), request, watch, artifacts=False)
         cells = [cell.estimate_s for cell in plans[0].cells]

@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ class Script:
                 )
                 for index in range(self.cells)
             )
-            plan = SidePlan(edgebench="1", python="3", suite_digest="s", seed=1, cells=cells, clock=records.clock())
+            clock = records.clock(time.monotonic())
+            plan = SidePlan(edgebench="1", python="3", suite_digest="s", seed=1, cells=cells, clock=clock)
             return JobResult(plan, None, 0.0, 0.0, 0.0, plan.clock)
         assert isinstance(question, RunQuestion)
         call = (side.label, question.job)
@@ -92,15 +94,17 @@ class Quiet:
 
 
 @pytest.fixture
-def judged(monkeypatch: pytest.MonkeyPatch) -> Callable[[Script], tuple[Comparison, Quiet]]:
-    def run(script: Script) -> tuple[Comparison, Quiet]:
+def judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[Comparison, Quiet]]:
+    monkeypatch.setenv("EDGEBENCH_CACHE", str(tmp_path / "cache"))
+
+    def run(script: Script, *, resume: bool = False) -> tuple[Comparison, Quiet]:
         monkeypatch.setattr(request, "check_protocol", lambda _: None)
         monkeypatch.setattr(request, "ask", script)
         monkeypatch.setattr(ab_runs, "ask", script)
         monkeypatch.setattr(ab_runs, "disturbance", lambda *_: _Calm())
         watch = Quiet()
         sides = [Environment(label, Path(label)) for label in "ab"]
-        return run_ab(sides[0], sides[1], Request("s", (0,)), Policy(), watch), watch
+        return run_ab(sides[0], sides[1], Request("s", (0,), resume=resume), Policy(), watch), watch
 
     return run
 
@@ -165,6 +169,27 @@ def test_a_side_that_cannot_run_a_cell_makes_it_incomparable(
     reasons = {finding.cell: finding.reason for finding in comparison.findings if finding.metric == "*"}
     assert reasons == {"cell1": "b: the process was ended by SIGSEGV", "cell2": "b: no such operator"}
     assert comparison.exit_code == 3
+
+
+def test_what_is_stopped_goes_on_and_ends_as_if_it_had_not_been(
+    judged: Callable[..., tuple[Comparison, Quiet]], tmp_path: Path
+) -> None:
+    whole, _ = judged(Script(noisy(2, {"cell3": 1.05})))
+    speed = noisy(2, {"cell3": 1.05})
+
+    def stopped(side: str, cell: str, number: int) -> float:
+        if number == 90:
+            raise KeyboardInterrupt
+        return speed(side, cell, number)
+
+    first, again = Script(stopped), Script(speed)
+    with pytest.raises(KeyboardInterrupt):
+        judged(first)
+    again.calls += first.calls[:-1]  # the one that was stopped has left nothing
+    resumed, watch = judged(again, resume=True)
+    assert "89 runs are there already" in watch.told
+    assert resumed == whole
+    assert list((tmp_path / "cache" / "ab").iterdir()) == [], "the verdict is out"
 
 
 def test_the_processor_is_waited_for_until_it_is_back_at_the_first_temperature() -> None:

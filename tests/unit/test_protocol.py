@@ -11,12 +11,14 @@ from tests.unit.test_ab import SUITE, Quiet, _Calm
 from edgebench import __version__
 from edgebench.ab import runs as ab_runs
 from edgebench.ab.ab import run_ab
+from edgebench.ab.kept import Kept
 from edgebench.ab.pairs import first_runs
 from edgebench.ab.request import Request, prepare
 from edgebench.ab.runs import Environment, Runner, check_protocol
 from edgebench.compare.policy import Policy
 from edgebench.compare.verdict import Verdict
 from edgebench.errors import UsageError
+from edgebench.report.journal import Journal
 
 FROZEN = Path(__file__).parents[1] / "frozen" / "protocol1"
 NEWER = 'import sys; sys.stdout.write(\'{"edgebench":"9.1.0","protocols":[8,7],"more":1}\\n\')'
@@ -69,12 +71,13 @@ def test_this_edgebench_and_a_frozen_one_run_the_same_benchmark_with_the_same_lo
     ours = Environment("ours", Path(sys.executable))
     sides = [ours, python_with(tmp_path / "frozen", FROZEN)]
     watch = Quiet()
-    cells, reasons = first_runs(sides, prepare(sides, request_for, watch, artifacts=True), Runner(), watch)
+    runner = Runner(Kept(Journal.open(tmp_path / "runs.journal", "these")))
+    cells, reasons = first_runs(sides, prepare(sides, request_for, watch, artifacts=True), runner, watch)
     assert not reasons
     (cell,) = cells
     assert cell.first[0].times.loops == cell.first[1].times.loops == cell.questions[0].loops
     assert cell.first[0].layers is not None
-    again = Runner().run(ours, cell.questions[0], cell.sides[0], cell.seed)
+    again = runner.run(ours, cell.questions[0], cell.sides[0], cell.seed)
     assert not isinstance(again, str)
     assert again.layers is None, "only a first run describes"
     assert again.times.loops == cell.first[0].times.loops

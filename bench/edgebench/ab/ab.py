@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgebench.ab.kept import Kept
 from edgebench.ab.pairs import AbCell, Taken, Watch, first_runs, take
 from edgebench.ab.request import Request, plan_text, prepare
 from edgebench.ab.runs import Environment, Runner
+from edgebench.artifacts.store import cache_folder
 from edgebench.compare.cells import Sample
 from edgebench.compare.fingerprint import differences
 from edgebench.compare.judge import Pair, check, exact, incomparable
@@ -44,7 +46,25 @@ def run_ab(
     result = _frame(sides, plans, allowed)
     if result.hard:
         return result
-    runner = Runner()
+    asked = [str(side.model) for side in sides], [side.label for side in sides], request.pairs, request.seed
+    with Kept.open(cache_folder() / "ab", plans, asked, resume=request.resume) as kept:
+        if request.resume:
+            watch.note(f"{kept.waiting} runs are there already" if kept.waiting else "no runs are kept: it starts anew")
+        found = _measured(result, sides, plans, Runner(kept), request, policy, watch)
+        kept.done()
+    return found
+
+
+def _measured(
+    result: Comparison,
+    sides: Sequence[Environment],
+    plans: Sequence[SidePlan],
+    runner: Runner,
+    request: Request,
+    policy: Policy,
+    watch: Watch,
+) -> Comparison:
+    """Return the comparison with what both sides' runs tell."""
     cells, reasons = first_runs(sides, plans, runner, watch)
     if not cells:
         name, reason = next(iter(reasons.items()), (request.suite, "the sides have no benchmark in common"))

@@ -36,6 +36,7 @@ class Request:
     sysfs: str = "/sys"
     shapes: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    resume: bool = False
 
 
 def plan_text(seconds: float, pairs: int, cells: int, margin: float) -> str:

@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 import edgebench
+from edgebench.ab.kept import Kept, KeptRun
 from edgebench.ab.messages import PROTOCOLS, Greeting
 from edgebench.ab.revision import environment_of_revision
 from edgebench.compare.cells import Sample, sample_of
@@ -84,8 +86,9 @@ class Thermal:
 
 @dataclass(slots=True)
 class Runner:
-    """Runs workers and keeps count of what disturbed them."""
+    """Runs workers and keeps count of what disturbed them; runs that are kept on the disk are not made again."""
 
+    kept: Kept
     thermal: Thermal = field(default_factory=Thermal)
     sleep: Callable[[float], None] = time.sleep
     repeated: int = 0
@@ -93,6 +96,16 @@ class Runner:
 
     def run(self, side: Environment, question: RunQuestion, cell: SideCell, seed: int) -> InferenceResult | str:
         """Return the worker's result, or a sentence that says why there is none."""
+        done = self.kept.next(side.label, cell.name, first=question.first)
+        if done is None:
+            done = self._made(side, question, cell, seed)
+            self.kept.add(done)
+        self.repeated += done.disturbed > 0
+        self.kept_disturbed += done.kept_disturbed
+        return done.result if done.result is not None else done.error or "it gave no result"
+
+    def _made(self, side: Environment, question: RunQuestion, cell: SideCell, seed: int) -> KeptRun:
+        run = partial(KeptRun, side=side.label, cell=cell.name, first=question.first)
         environment = child_environment(threads=cell.threads, isa=cell.isa, seed=seed)
         attempt = 0
         while True:
@@ -101,13 +114,11 @@ class Runner:
             outcome = ask(side, question, InferenceResult, environment, cell.limit_s)
             happened = disturbance(before, read_state(), outcome.cpu_s)
             if outcome.answer is None:
-                return outcome.error or "it gave no result"
+                return run(error=outcome.error or "it gave no result", disturbed=attempt)
             if happened.reason is None:
-                return outcome.answer
+                return run(result=outcome.answer, disturbed=attempt)
             if attempt == MAX_REPEATS or self.kept_disturbed >= MOST_KEPT:
-                self.kept_disturbed += 1
-                return outcome.answer
-            self.repeated += attempt == 0
+                return run(result=outcome.answer, disturbed=attempt, kept_disturbed=True)
             # What disturbs is often short: give it time to end.
             self.sleep(2.0**attempt)
             attempt += 1

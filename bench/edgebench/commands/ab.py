@@ -36,6 +36,7 @@ def add(commands: Subparsers) -> None:
     add_input_options(ab)
     ab.add_argument("--seed", metavar="N", type=int, default=None, help="of the order (default: the suite's)")
     ab.add_argument("--dry-run", action="store_true", help="say how long it takes and what it can find, run nothing")
+    ab.add_argument("--resume", action="store_true", help="go on where a stopped comparison of these sides ended")
     add_energy_options(ab)
     add_verdict_options(ab)
     ab.set_defaults(command=_ab)
@@ -66,6 +67,7 @@ def _ab(arguments: argparse.Namespace) -> int:
         sysfs=probes.sysfs,
         shapes=tuple(arguments.shape),
         inputs=tuple(arguments.input),
+        resume=arguments.resume,
     )
     watch = _Notes()
     base, head = (environment_of(side, watch.note) for side in (arguments.base, arguments.head))
@@ -74,7 +76,11 @@ def _ab(arguments: argparse.Namespace) -> int:
         cells = [cell.estimate_s for cell in plans[0].cells]
         watch.note(plan_text(2 * request.pairs * sum(cells), request.pairs, len(cells), policy.margin))
         return EXIT_OK
-    comparison = run_ab(base, head, request, policy, watch, allowed)
+    try:
+        comparison = run_ab(base, head, request, policy, watch, allowed)
+    except KeyboardInterrupt:
+        watch.note("the runs that ended are kept: the same command with --resume goes on")
+        raise
     write_page(comparison, arguments.html)
     write_text(rendered(comparison, arguments.format, everything=arguments.all), arguments.output)
     return comparison.exit_code

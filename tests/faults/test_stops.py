@@ -132,6 +132,8 @@ REASONS = ("was stopped by", "was frozen within", "machine stood still, within")
 FEW = ("signal", "short signal", "process group", "freezer v2, as docker pause does")
 
 
+# Nothing beside it: a window that another program took the processor from is rightly none.
+@pytest.mark.quiet
 @pytest.mark.parametrize("kind", ["counter", "sampled"])
 @pytest.mark.parametrize("stop", [pytest.param(stop, marks=() if stop in FEW else pytest.mark.long) for stop in STOPS])
 def test_a_stop_voids_its_window_and_no_other(tree: Path, kind: str, stop: str) -> None:

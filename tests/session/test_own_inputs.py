@@ -51,7 +51,7 @@ def test_several_inputs_are_measured_and_quantised_and_the_report_says_what_they
         assert (artifact == digests[1][name][1]) == ("ptq-static" not in name)
     report = tmp_path / "report.json"
     report.write_text(done.stdout, encoding="utf-8")
-    shown = edgebench("show", report).stdout
+    shown = edgebench("show", "--all", report).stdout
     assert "integers 0 to 19" in shown
     assert "calibrated on 6 samples of samples" in " ".join(shown.split())
 

@@ -48,10 +48,20 @@ def test_a_damaged_header_is_one_sentence_or_read_within_bounds(
         changed = whole[:at] + data.draw(st.binary(min_size=1, max_size=16)) + whole[at + 1 :]
     file = tmp_path / "damaged.gguf"
     file.write_bytes(changed)
-    with pytest.raises(BackendError) as caught:  # the weights are missing in any case
+    told = ""
+    try:
+        read_gguf(file)  # weights of kinds that nobody knows may be of any size
+    except BackendError as error:
+        told = str(error)
+    assert told == "" or str(file) in told
+    assert "\n" not in told
+
+
+def test_a_file_without_weights_is_none(model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "empty.gguf"
+    file.write_bytes(model.read_bytes()[:8] + bytes(8) + model.read_bytes()[16:])
+    with pytest.raises(BackendError, match="it holds no weights"):
         read_gguf(file)
-    assert str(file) in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_file_cut_off_in_its_weights_says_how_much_is_missing(model: Path, tmp_path: Path) -> None:

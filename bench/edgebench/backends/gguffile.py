@@ -131,6 +131,8 @@ class _Reader:
         if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 20:
             raise _damaged(self._path, "its alignment is impossible")
         weights, ends = self._tensors(tensors)
+        if not weights:
+            raise _damaged(self._path, "it holds no weights")
         begin = -(-self._at // alignment) * alignment
         if ends and begin + max(ends) > len(self._data):
             short = begin + max(ends) - len(self._data)

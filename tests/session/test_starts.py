@@ -81,7 +81,7 @@ def test_in_an_image_a_file_on_no_mount_is_refused_with_the_mount_to_add(
     else:
         assert report_target(str(target), "smoke") == (target, tmp_path)
     monkeypatch.delenv("EDGEBENCH_IMAGE")
-    assert report_target(str(target), "smoke") == (target, tmp_path), "another container may be a workplace"
+    assert report_target(str(target), "smoke") == (target, tmp_path), "somebody may be working in another container"
 
 
 DOCKER = """#!/bin/sh

@@ -66,7 +66,7 @@ def _folder() -> Path | None:
 def _goes_with_the_container(folder: Path) -> bool:
     """Tell whether a folder ends with the container of an image of ours: its root, or memory that it was given.
 
-    Other containers may be somebody's workplace.
+    In other containers somebody may be working.
     """
     from edgebench.machine.facts import image, mount_of
 

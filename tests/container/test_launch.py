@@ -171,8 +171,9 @@ def test_two_names_of_one_board_never_measure_each_other_and_one_that_is_not_the
     assert done.code == 2, done.stderr
     assert "ssh://root@127.0.0.1:1: nothing answers ssh there" in done.stderr
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(reports.glob("edgebench-tiny-*.json"))]
-    assert [report["status"] for report in found] == ["complete"], done.stderr
-    assert "another session measures on this board" in done.stderr
+    # The second finds the board taken, or measures after the first has ended.
+    assert {report["status"] for report in found} == {"complete"}, done.stderr
+    assert len(found) + done.stderr.count("another session measures on this board") == 2, done.stderr
 
 
 def test_a_board_over_ssh_gives_energy_and_takes_files_of_this_machine(

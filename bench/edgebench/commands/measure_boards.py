@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,7 @@ class _Deliveries:
     ) -> None:
         self.unexpected: list[Exception] = []
         self.failures: list[Outcome | Exception] = []
+        self._releasing = threading.Lock()
         self._boards, self._targets, self._finished, self._held, self._lines = boards, targets, finished, held, lines
 
     def done(self, index: int, result: Outcome | Exception) -> None:
@@ -99,11 +101,14 @@ class _Deliveries:
         except EdgebenchError as error:
             self._lines.tell(index, f"edgebench: {error}")
             self.failures.append(Outcome(error.exit_code))
+        except Exception as error:  # noqa: BLE001  # told once all boards have ended
+            self.unexpected.append(error)
         self._lines.ended(index)
 
     def _deliver(self, index: int, outcome: Outcome) -> None:
-        if self._held is not None:
-            self._held.release()
+        with self._releasing:
+            if self._held is not None:
+                self._held.release()
         board = self._boards[index]
         written, said = self._targets.write(board.name, outcome)
         if self._finished is not None and written is not None and outcome.complete:

@@ -293,6 +293,7 @@ def test_a_bundle_brings_its_own_data_and_models(board: Edgebench, suite: Path, 
     assert board(*own, EDGEBENCH_BUNDLE=str(tmp_path / "absent")).code == 0, "an image's own bundle is not asked for"
 
 
+@pytest.mark.quiet
 def test_the_joules_of_preparing_keep_the_name_of_their_probe(
     edgebench: Edgebench, board: Edgebench, bundle: Path, tmp_path: Path
 ) -> None:

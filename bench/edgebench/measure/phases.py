@@ -38,8 +38,10 @@ def phase(name: str, ledger: list[LedgerPhase], probes: Sequence[Probe], note: s
         except ProbeError as error:
             missing[labels[probe.info.name, str(probe.info.scope)]] = Absence(str(error))
             continue
+        # The edges wait for the counter's refresh, and for a processor on a busy machine: that belongs to no phase.
+        share = min(1.0, (ended_s - begun_s) / window.seconds)
         energy[labels[probe.info.name, str(probe.info.scope)]] = PhaseEnergy(
-            energy_j=window.energy_j, uncertainty_j=window.uncertainty_j, probe=probe.info.name
+            energy_j=window.energy_j * share, uncertainty_j=window.uncertainty_j * share, probe=probe.info.name
         )
     if not probes:
         missing["energy"] = Absence("no energy probe was usable when this phase ran")

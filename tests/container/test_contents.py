@@ -45,7 +45,7 @@ def test_an_image_says_what_it_is(image: str) -> None:
 @pytest.mark.parametrize("image", IMAGES)
 def test_neither_compiler_nor_cache_is_left(image: str) -> None:
     script = (
-        "command -v gcc g++ cc pip pip3; ls -A /root/.cache /var/lib/apt/lists /var/cache/apt/archives 2>/dev/null"
+        "command -v gcc g++ cc pip pip3; ls -A ~/.cache /var/lib/apt/lists /var/cache/apt/archives 2>/dev/null"
         " | grep -v -e : -e '^$' -e lock -e partial -e auxfiles"
     )
     done = docker("run", "--rm", "--init", "--entrypoint=sh", image, "-c", script, check=False)

@@ -134,15 +134,20 @@ def counts(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(count(part.strip()) for part in text.split(",")))
 
 
-def seconds(text: str) -> float:
-    """Return a positive time of a day at most."""
+def number(text: str, most: float, otherwise: str, *, zero: bool = False) -> float:
+    """Return a number above 0 (with `zero`: or 0) and up to `most`; `otherwise` says what another text is not."""
     try:
         value = float(text)
     except ValueError:
-        value = 0.0
-    if not 0 < value <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to a day")
+        value = -1.0
+    if not (0 < value <= most or (zero and value == 0)):
+        raise argparse.ArgumentTypeError(f"{text!r} {otherwise}")
     return value
+
+
+def seconds(text: str) -> float:
+    """Return a positive time of a day at most."""
+    return number(text, 86_400, "is not a number of seconds up to a day")
 
 
 def half_width(text: str) -> float:
@@ -159,21 +164,9 @@ def half_width(text: str) -> float:
 
 def minutes(text: str) -> float:
     """Return a positive number of minutes, a week at most."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes up to a week")
-    return value
+    return number(text, 10_000, "is not a number of minutes up to a week")
 
 
 def rate(text: str) -> float:
     """Return samples a second, 0 for none."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 20:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 20")
-    return value
+    return number(text, 20, "is not a number from 0 to 20", zero=True)

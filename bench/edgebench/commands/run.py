@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.commands.boards import add_boards_file
 from edgebench.commands.console import EPILOG, plain, probe_specs, stderr, stdout
-from edgebench.commands.options import add_suite_options, seconds
+from edgebench.commands.options import add_suite_options, number, seconds
 from edgebench.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -270,10 +270,4 @@ def _size(text: str) -> str:
 
 
 def _processors(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 4096:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of processors")
-    return value
+    return number(text, 4096, "is no number of processors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import TracebackType
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 REFRESH_PER_SECOND = 1
 
 
-class _Watched:
+class _Watched(ABC):
     """What both kinds of progress know: the time since the start, what is left, the power."""
 
     def __init__(self, console: Console, units: Mapping[str, float]) -> None:
@@ -38,7 +39,7 @@ class _Watched:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:  # noqa: B027 - most have nothing to end
         pass
 
     @property
@@ -76,8 +77,13 @@ class _Watched:
         """Keep the power of the last windows, for where nothing tells it at every moment."""
         self._latest = watts
 
+    @abstractmethod
+    def note(self, text: str) -> None:
+        """Print a sentence."""
+
+    @abstractmethod
     def _show(self, stage: str, text: str) -> None:
-        raise NotImplementedError
+        """Print what happens now."""
 
 
 class LiveProgress(_Watched):

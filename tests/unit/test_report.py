@@ -227,10 +227,12 @@ def test_a_symlink_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
 
 def test_space_is_reserved_and_given_back_and_its_lack_is_a_sentence(tmp_path: Path) -> None:
     with reserve(tmp_path, 1_000_000) as held:
-        assert held._fd is not None
-        assert os.fstat(held._fd).st_blocks * 512 >= 1_000_000
+        fd = held._fd
+        assert fd is not None
+        assert os.fstat(fd).st_blocks * 512 >= 1_000_000
         assert not list(tmp_path.iterdir())
-    assert held.released
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
     with pytest.raises(ReportError, match="has no room"):
         reserve(tmp_path, 2**62)
     with pytest.raises(ReportError, match="does not exist"):

@@ -89,11 +89,6 @@ class Reservation:
     size_bytes: int
     _fd: int | None
 
-    @property
-    def released(self) -> bool:
-        """Whether the space was given back."""
-        return self._fd is None
-
     def release(self) -> None:
         """Give the space back; do so just before the report is written. Idempotent."""
         if self._fd is not None:

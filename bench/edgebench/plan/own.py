@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.backends.families import FAMILIES, SUFFIXES
+from edgebench.backends.families import family_named, suffixes
 from edgebench.backends.feeds import Calibration, Feed
 from edgebench.backends.held import held_precision
 from edgebench.backends.inputs import shape_text
 from edgebench.backends.onnxfile import outside, read_facts
+from edgebench.backends.reader import reader_of
 from edgebench.compress.steps import GGUF_FORMATS, precision_of
 from edgebench.errors import UsageError
 from edgebench.plan.feeding import calibration_of, feeds_of, split_name
@@ -85,9 +86,9 @@ class OwnOptions:
 
 def own_model(path: Path, asked: OwnOptions, look: Callable[[Path], Sequence[ModelInput]]) -> BringYourOwn:
     """Return the user's model; `look` tells the inputs that its file declares. UsageError says what is wrong."""
-    form = SUFFIXES.get(path.suffix.lower())
+    form = suffixes().get(path.suffix.lower())
     if form is None:
-        raise UsageError(f"--model {path}: give a file that ends in {', '.join(SUFFIXES)}")
+        raise UsageError(f"--model {path}: give a file that ends in {', '.join(suffixes())}")
     try:
         beside = other_files(path)
         precision = held_precision(path, form)
@@ -163,12 +164,13 @@ def other_files(path: Path) -> tuple[str, ...]:
 
     Raises OSError where the file cannot be read, UsageError where it names one outside its folder.
     """
-    form = SUFFIXES.get(path.suffix.lower())
+    form = suffixes().get(path.suffix.lower(), "")
     if form == "openvino":
         return (path.with_suffix(".bin").name,)
-    if form != "onnx":
-        return ()
-    names = sorted(read_facts(path).external)
+    if (reader := reader_of(form)) is not None:
+        names = sorted(reader.others(path))
+    else:
+        names = sorted(read_facts(path).external) if form == "onnx" else []
     if found := next((name for name in names if outside(name)), None):
         raise UsageError(
             f"--model {path}: keeps weights in {found[:80]!r}, outside its folder: export it with its data beside it"
@@ -178,16 +180,25 @@ def other_files(path: Path) -> tuple[str, ...]:
 
 def why_not_own(own: BringYourOwn, family: str, variant: str) -> str | None:
     """Say why a user's file cannot be measured so, or None."""
-    if own.format not in FAMILIES[family].own:
-        suffix = next(suffix for suffix, known in SUFFIXES.items() if known == own.format)
+    suffix = next(suffix for suffix, known in suffixes().items() if known == own.format)
+    if own.format not in family_named(family).own:
         return f"a {suffix} file does not run in this backend"
     if own.generates:
         return _why_not_gguf(own, variant)
-    if variant not in ("baseline", "fp16", "ptq-static", *QUICK):
+    if variant == "baseline":
+        return None
+    if reader_of(own.format) is not None:
+        return f"a {suffix} file is measured as it is: give the model that it was made from"
+    return _why_not_made(own, family, variant)
+
+
+def _why_not_made(own: BringYourOwn, family: str, variant: str) -> str | None:
+    """Say why a form cannot be made of a file, or None."""
+    if variant not in ("fp16", "ptq-static", *QUICK):
         return f"{variant} needs a model that edgebench can train, not a file"
-    if variant != "baseline" and family == "torch":
+    if family == "torch":
         return "an exported program cannot be quantised or halved again in torch"
-    if variant != "baseline" and own.precision in ("int8", "int4", precision_of(variant)):
+    if own.precision in ("int8", "int4", precision_of(variant)):
         what = "is quantised already" if own.precision.startswith("int") else "holds FP16 weights already"
         return f"the file {what}: measure it as it is, or give the FP32 file that it was made from"
     return None

@@ -16,7 +16,7 @@ from edgebench.backends.inputs import shape_text
 from edgebench.backends.onnxfile import outside, read_facts
 from edgebench.backends.reader import reader_of
 from edgebench.compress.steps import GGUF_FORMATS, precision_of
-from edgebench.errors import UsageError
+from edgebench.errors import BackendError, UsageError
 from edgebench.plan.feeding import calibration_of, feeds_of, split_name
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ def own_model(path: Path, asked: OwnOptions, look: Callable[[Path], Sequence[Mod
     except OSError as error:
         file = error.filename or path
         raise UsageError(f"--model {file}: cannot be read ({error.strerror}): check name and permissions") from None
+    except BackendError as error:
+        raise UsageError(str(error)) from None
     if form == "gguf" and (asked.shapes or asked.inputs or asked.calibration):
         raise UsageError(f"--model {path}: a language model's file is given a text (--text), no inputs")
     declared = [] if form == "gguf" else look(path)

@@ -11,8 +11,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from edgebench.compare.cells import Cell, Sample, Session, cautions_of_codes, cell_of
-from edgebench.compare.history import by_time
 from edgebench.compare.policy import PERCENTILES, gauge_of
+from edgebench.compare.sessions import by_time
 from edgebench.history.file import opened
 from edgebench.history.packed import Layout, unpacked
 from edgebench.history.texts import Texts, table_of

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -176,6 +177,7 @@ def _figures(metrics: Mapping[str, Metric]) -> Iterator[Figure]:
             yield Figure(name, sample.unit, sample.better, "", "", None, sample.runs, sample.fault)
 
 
+@lru_cache(1024)
 def is_judged(name: str) -> bool:
     """Tell whether a metric is one that is compared."""
     if name.partition(".")[0] not in GAUGES:

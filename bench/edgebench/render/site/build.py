@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgebench.compare.lean import uncollected
 from edgebench.compare.trend import trend_of
 from edgebench.errors import UsageError
 from edgebench.history.condensed import Head, heads, reports
@@ -173,8 +174,9 @@ def _write_reports(history: Path, folder: Path, boards: Mapping[str, Board], lin
         return head.id in boards
 
     labels = {head.id: head.label for board in boards.values() for head in board.heads}
-    for report in reports(history, wanted):
-        _replace(folder / report_path(report.id), report_page(report, boards[report.id], labels[report.id], links))
+    with uncollected():
+        for report in reports(history, wanted):
+            _replace(folder / report_path(report.id), report_page(report, boards[report.id], labels[report.id], links))
 
 
 def _replace(target: Path, text: str) -> None:

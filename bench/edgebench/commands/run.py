@@ -93,7 +93,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.board:
         boards = _of_bench(arguments, order)
     else:
-        boards = [Board(order, host, arguments.context) for host in arguments.host or [None]]
+        known: dict[str, Board] = {}
+        boards = [Board(order, host, arguments.context, known=known) for host in arguments.host or [None]]
     if arguments.printed is not None:
         return _print(boards)
     return measure(boards, order, arguments.output, stderr(), several=len(boards) > 1 or bool(arguments.board))
@@ -114,6 +115,7 @@ def _of_bench(arguments: argparse.Namespace, order: Order) -> list[Board]:
     from edgebench.launch.board import Board
 
     path = arguments.boards
+    known: dict[str, Board] = {}
     found, left_out = of_platform(read_bench(path), arguments.board, order.profile.platform, path)
     for name in left_out:
         plain(stderr(), f"{name} is left out: it is no {order.profile.platform}")
@@ -127,6 +129,7 @@ def _of_bench(arguments: argparse.Namespace, order: Order) -> list[Board]:
             ),
             entry.address,
             name=name,
+            known=known,
         )
         for name, entry in found.items()
     ]

@@ -297,6 +297,7 @@ def test_a_damaged_history_is_told_in_one_sentence(history: Path, capsys: pytest
         ("UPDATE report SET runs = ?", b"x" * 50),
         ("UPDATE report SET remarks = ?", "[]"),
         ("UPDATE report SET created = ?", 7),
+        ("UPDATE report SET revision = ?", "javascript:alert(1)"),
         ("UPDATE cell SET params = ?", "no"),
         ("UPDATE figure SET value = ?", "many"),
         ("UPDATE outcome SET note = ?", 10**9),

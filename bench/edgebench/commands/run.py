@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgebench.launch.order import Input, Order
 
 # Options of `suite` that the launcher itself answers for; every other goes to the container as it is.
-_OWN = {"suite", "output", "probe", "sysfs", "help"}
+_OWN = {"suite", "output", "probe", "sysfs", "commit", "help"}
 
 
 def add(commands: Subparsers) -> None:
@@ -145,6 +145,7 @@ def _manifests(order: Order, arguments: argparse.Namespace) -> int:
 
 def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
     """Return what a board is to run: the options of `suite` as its container is given them."""
+    from edgebench.commands.commit import commit_asked
     from edgebench.launch.container import Limits
     from edgebench.launch.order import Order
     from edgebench.launch.profile import find_profile
@@ -189,6 +190,7 @@ def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
         user=arguments.user,
         cache=_cache(arguments.cache, remote=remote),
         report=not arguments.dry_run,
+        commit=commit_asked(arguments.commit, lambda line: plain(stderr(), line)),
         brief=arguments.swarm is not None or len(arguments.host) > 1,
     )
 

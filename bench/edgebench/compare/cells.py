@@ -87,7 +87,8 @@ class Cell:
 class Session:
     """One report as far as comparing needs it. `hard` and `soft` are its fingerprint.
 
-    `cautions` are the codes of its own warnings about the whole session that make its figures less sure.
+    `cautions` are the codes of its own warnings about the whole session that make its figures less sure; `commit` is
+    the user's, with ``-dirty`` behind it where files had been changed.
     """
 
     label: str
@@ -98,6 +99,7 @@ class Session:
     hard: Mapping[str, Any]
     soft: Mapping[str, Any]
     cells: Mapping[str, Cell]
+    commit: str | None = None
 
 
 def session_of(report: Report, label: str, metrics: Sequence[str]) -> Session:
@@ -115,6 +117,7 @@ def session_of(report: Report, label: str, metrics: Sequence[str]) -> Session:
         hard=hard,
         soft=soft,
         cells=cells,
+        commit=report.commit,
     )
 
 

@@ -92,7 +92,7 @@ _BENCHMARK = part(
 )
 _REPORT = part(
     Report,
-    "id created status generator suite platform image fingerprint machine software probes idle data warnings",
+    "id created status generator commit suite platform image fingerprint machine software probes idle data warnings",
     # A report that is read has to say its schema.
     schema_=(Report.model_fields["schema_"].annotation, Field(alias="schema")),
     benchmarks=(Few[_BENCHMARK], ()),  # type: ignore[valid-type]  # made above
@@ -134,7 +134,7 @@ def entry_of(report: Report, label: str, digest: str) -> Entry:
         platform=report.platform,
         suite=report.suite.name,
         version=report.generator.version,
-        revision=report.generator.commit,
+        revision=report.commit,
         hard=text_of(hard),
         soft=text_of(soft),
         facts=text_of(facts),

@@ -67,7 +67,8 @@ def read_history(
         history.execute("BEGIN")
         known = _known(history, metrics, wanted)
         rows = history.execute(
-            "SELECT no, label, id, created, status, hard, soft, facts, remarks, layout FROM report ORDER BY no"
+            "SELECT no, label, id, created, status, hard, soft, facts, remarks, layout, revision "
+            "FROM report ORDER BY no"
         ).fetchall()
         values, outcomes = _values(history, known), _outcomes(history, known)
         tails = any(name.partition(".")[2] in PERCENTILES for name in metrics)
@@ -165,7 +166,8 @@ def _session(
         cells[name] = replace(cell, wrong=not CODES.isdisjoint(warned))
     codes = [code for code, _ in remarks["warnings"]]
     cautions = cautions_of_codes([*codes, *(("throttled",) if remarks["machine"].get("throttled") else ())])
-    return Session(label, report, created, status == "partial", cautions, hard, soft, cells)
+    commit = None if row[10] is None else str(row[10])
+    return Session(label, report, created, status == "partial", cautions, hard, soft, cells, commit)
 
 
 def _samples(

@@ -21,7 +21,7 @@ from edgebench.render.site.shelf import METRICS, Board, Turn, report_path, shelf
 from edgebench.render.templates import text_of
 
 # What the site's folder remembers of its last making; raise the number when pages change with the same reports.
-_STATE, _EDITION = ".edgebench-site.json", 1
+_STATE, _EDITION = ".edgebench-site.json", 2
 # Starting another process costs about what making this many pages does.
 _PAGES_A_PROCESS = 30
 

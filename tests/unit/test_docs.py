@@ -6,6 +6,7 @@ What stands in blocks of code is run: test_blocks.py.
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
 import json
 import os
@@ -187,3 +188,23 @@ def test_the_plug_ins_of_the_docs_are_found(tmp_path: Path) -> None:
     assert "mobilenet_v2-0.35/baseline/mine/fp32" in plan
     (supply,) = json.loads(told("probes", "--probe", "acme_supply", "--json"))["probes"]
     assert (supply["usable"], supply["reading_w"]) == (True, 12.0)
+
+
+def said() -> str:
+    """Return all that our code can say: its strings, with an ellipsis for what is put in."""
+    told = []
+    for path in (path for package in PACKAGES for path in package.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
+                told.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                told.append(node.value)
+    return "\n".join(told)
+
+
+def test_the_symptoms_are_what_the_code_says() -> None:
+    page, told = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8"), said()
+    symptoms = re.findall(r"^\|[^|]*?\*([^*|]+)\*", page, re.MULTILINE)
+    assert len(symptoms) > 10
+    assert [symptom for symptom in symptoms if symptom not in told] == []

@@ -31,7 +31,8 @@ words = sys.argv[1:]
 if "--device" in words:
     at = words.index("--device")
     assert words[at + 1] == "/dev/vcio", words
-    words[at : at + 2] = ["-v", "{folder}/vcgencmd:/usr/bin/vcgencmd:ro", "-e", "EDGEBENCH_PROBE=pmic?via=vcgencmd&rate=5"]
+    words[at : at + 2] = ["-v", "{folder}/vcgencmd:/usr/bin/vcgencmd:ro"]
+    words[1:1] = ["-e", "EDGEBENCH_PROBE=pmic?via=vcgencmd&rate=5"]
 if words[0] == "run":
     words[1:1] = ["--platform=linux/arm64", "--init", "--network=none", "--read-only", "--cap-drop=ALL"]
 if "smoke" in words:
@@ -75,7 +76,7 @@ def test_a_pi_5_comes_from_the_image_to_joules(tmp_path: Path) -> None:
     (bring,) = [one.text for one in page if one.text.startswith("docker save")]
     (measure,) = [one.text for one in page if "/dev/vcio edgebench-pi" in one.text]
     follow(bring)
-    probes, run, show = measure.splitlines()
+    probes, run, show = measure.replace("\\\n", "").splitlines()
     assert "pmic" in follow(probes)
     follow(run)
     told = follow(show)

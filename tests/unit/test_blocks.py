@@ -141,8 +141,8 @@ def _command(command: Command, *, run: bool) -> None:
     """Run one command, or parse it; what belongs to somebody else is left alone."""
     words = [os.path.expanduser(word) for word in command.words]  # noqa: PTH111  # as a shell does, a word that is no path too
     name = command.program
-    if name == "sudo" and words[1:] and words[1].endswith("edgebench"):
-        words, name = words[1:], "edgebench"
+    if name == "sudo" and (rest := Command(command.words[1:], {}, None)).program in ("edgebench", "docker"):
+        words, name = words[1:], rest.program
     if name == "edgebench":
         arguments = build_parser().parse_args(words[1:])
         if run:

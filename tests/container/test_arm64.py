@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 def test_smoke_completes_on_a_jetson_and_every_figure_says_that_it_is_emulated() -> None:
     """A few passes of each benchmark; a Pi's are those of its quick start (test_quick_start.py)."""
     quick = ("--processes=1", "--passes=5", "--threads=1", "--only=*/ptq-static/*")
-    rights = ("--read-only", "--cap-drop=ALL")
+    rights = ("--read-only", "--tmpfs=/tmp:exec", "--tmpfs=/cache", "--cap-drop=ALL")
     code, report, progress = run(JETSON, "suite", "smoke", *quick, options=(*ARM64, *rights), timeout_s=590)
     assert code == 0, progress
     parse_report(json.dumps(report).encode(), "stdout")

@@ -40,6 +40,9 @@ ELSEWHERE = {
     "ruff": "it takes long: .ci/run",
     "mypy": "it takes long: .ci/run",
     "pre-commit": "it changes the checkout",
+    ".ci/release/prepare": "it changes the checkout: tests/unit/test_release.py",
+    ".ci/release/latest": "it needs a registry",
+    "gh": "it needs a network",
 }
 OURS = ("edgebench", "python3")
 

@@ -14,7 +14,7 @@ from tests.session.conftest import Edgebench
 from tests.session.kills import records, start, until
 
 pytest.importorskip("gguf")
-pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip install 'edgebench[llama]'")
+pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: install.py --extras llama")
 pytestmark = pytest.mark.session
 
 SUITE = """

@@ -95,6 +95,14 @@ FAMILIES: Mapping[str, Family] = {
             own=("gguf",),
         ),
         Family(
+            "genai",
+            ".",
+            ("torch", "openvino", "openvino-tokenizers", "nncf"),
+            steps=("fp16", "weights-int8", "weights-int4"),
+            links="edgebench.artifacts.links.genai",
+            own=("genai",),
+        ),
+        Family(
             "tensorrt",
             ".",
             ("torch", "onnx", "onnxruntime", "tensorrt"),
@@ -109,6 +117,8 @@ FAMILIES: Mapping[str, Family] = {
 
 # What users may bring with `--model`, but for the formats of plug-ins: a file's suffix → its format.
 SUFFIXES: Mapping[str, str] = {".onnx": "onnx", ".xml": "openvino", ".tflite": "tflite", ".pt2": "pt2", ".gguf": "gguf"}
+# A language model as OpenVINO GenAI has it is a folder, which no suffix tells.
+FOLDER_FORMAT = "genai"
 
 
 @cache

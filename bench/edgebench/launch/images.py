@@ -34,7 +34,12 @@ class Image:
     @property
     def platform(self) -> str:
         """Return the platform that its name says."""
-        return self.name.partition(":")[0].rpartition("/")[2].removeprefix(PREFIX)
+        return platform_of(self.name)
+
+
+def platform_of(name: str) -> str:
+    """Return the platform that an image's name says."""
+    return name.rpartition("/")[2].partition(":")[0].removeprefix(PREFIX)
 
 
 def inspect(engine: Engine, name: str) -> Image | None:

@@ -34,7 +34,14 @@ def images(specs: Sequence[str], request: Request, tell: Callable[[str], None]) 
         yield {}
         return
     orders = [_order(specs[place], request) for place in places]
-    with scratch() as folder, held(orders, folder, tell) as containers:
+    said: set[str] = set()
+
+    def once(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            tell(text)
+
+    with scratch() as folder, held(orders, folder, once) as containers:
         yield {
             place: Environment(specs[place], Path("python3"), held=container)
             for place, container in zip(places, containers, strict=True)

@@ -68,11 +68,13 @@ def test_without_a_source_energy_is_missing_with_reason_and_fix_and_all_else_is_
     edgebench: Edgebench, tiny: Path, no_energy: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "report.json"
-    done = edgebench("suite", tiny, "--sysfs", no_energy, "-o", target)
+    done = edgebench("suite", tiny, "--sysfs", no_energy, "-o", target, EDGEBENCH_COMMIT="abcdef0-dirty")
     assert done.code == 0, done.stderr
     assert done.stdout == ""
+    assert "commit: abcdef0-dirty (EDGEBENCH_COMMIT)" in done.stderr
     assert edgebench("validate", target).code == 0
     report = json.loads(target.read_text(encoding="utf-8"))
+    assert report["commit"] == "abcdef0-dirty"
     assert all(found["reason"] and found["fix"] for found in report["probes_missing"])
     for cell in report["benchmarks"]:
         metrics = cell["metrics"]
@@ -360,6 +362,21 @@ def test_lists_and_dry_runs_run_nothing(edgebench: Edgebench, cache: Path) -> No
     assert "mobilenet_v2/prune40+ptq-dynamic/torch/int8" in planned.stdout
     assert "about" in planned.stdout
     assert sorted(cache.rglob("*")) == before
+
+
+def test_no_runtime_reports_to_its_maker_beside_a_measurement(
+    edgebench: Edgebench, tiny: Path, no_energy: Path, tmp_path: Path
+) -> None:
+    suite = tmp_path / "two.toml"
+    suite.write_text(
+        tiny.read_text(encoding="utf-8").replace('"torch", "openvino"', '"onnxruntime", "openvino"'), encoding="utf-8"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    # They send nothing where this variable says that it is a machine of CI.
+    done = edgebench("suite", suite, "--processes", 1, "--sysfs", no_energy, HOME=str(home), CI="")
+    assert {cell["status"] for cell in done.report["benchmarks"]} == {"ok"}, done.stderr
+    assert not list(home.glob(".cache/*icrosoft*"))
 
 
 def test_progress_lines_are_plain_when_piped(edgebench: Edgebench, tiny: Path, no_energy: Path) -> None:

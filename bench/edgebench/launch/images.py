@@ -39,7 +39,8 @@ class Image:
 
 def platform_of(name: str) -> str:
     """Return the platform that an image's name says."""
-    return name.rpartition("/")[2].partition(":")[0].removeprefix(PREFIX)
+    # [REGISTRY[:PORT]/][OWNER/]edgebench-PLATFORM[:TAG][@DIGEST]
+    return name.rpartition("/")[2].partition("@")[0].partition(":")[0].removeprefix(PREFIX)
 
 
 def inspect(engine: Engine, name: str) -> Image | None:

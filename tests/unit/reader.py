@@ -73,9 +73,10 @@ def _models(folder: Path) -> None:
     picture_net(folder / "my.onnx")
     weights = np.random.default_rng(0).standard_normal((8, 3, 3, 3)).astype(np.float32)
     nodes = [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("GlobalAveragePool", ["c"], ["y"])]
-    for name in ("net.onnx", "fp32.onnx", "pruned.onnx"):
-        free: list[int | str] = ["batch", 3, "height", "width"]
-        save(folder / name, nodes, [value("x", TensorProto.FLOAT, free)], {"w": weights})
+    shapes: dict[str, list[int | str]] = {"net.onnx": ["batch", 3, "height", "width"]}
+    shapes |= {"fp32.onnx": [1, 3, 64, 64], "pruned.onnx": [1, 3, 64, 64]}
+    for name, shape in shapes.items():
+        save(folder / name, nodes, [value("x", TensorProto.FLOAT, shape)], {"w": weights})
     for name in ("model.gguf", "model-F16.gguf"):
         gguf_files.write_small(folder / name, context=2048)
 

@@ -2,15 +2,17 @@
 
 A page's blocks run in order in a folder of files that `reader.furnish` writes. Of a shell's lines
 
-- `edgebench …` is parsed by the real parser, then run: `suite` with `--dry-run`, and what would start a container, an
-  engine or hours of work up to that point (`_carried_out`). So suites, globs, options, probes and files must be right;
+- `edgebench …` is parsed by the real parser, then run: `suite` and `ab` with `--dry-run`, and what would start a
+  container, an engine or hours of work up to that point (`CHECKED`). So suites, globs, options, probes and files must
+  be right;
 - `docker run … edgebench-PLATFORM …` has what follows the image parsed in the same way;
 - `python3 install.py …` is parsed by that file's own parser;
 - what `blocks.ELSEWHERE` names is left alone, with the reason that stands there.
 
 Python is executed, with what `KNOWN` gives it; TOML is read by the loader of its kind; YAML and JSON are parsed. A
-meter that a page names is replaced by a recorded one (`STAND_INS`). Above a block that cannot be run at all its author
-writes `<!-- not run: REASON -->`: then it is only parsed. What is no code is fenced as ```text.
+meter that a page names is a recorded one here, an environment the one that runs the tests (`STAND_INS`). Above a block
+that cannot be run at all its author writes `<!-- not run: REASON -->`: then it is only parsed. What is no code is
+fenced as ```text.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import itertools
 import json
 import os
 import re
+import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -47,6 +50,9 @@ IMAGE = re.compile(r"(?:[\w.-]+/)*edgebench(?:-(?:n150|pi|jetson))?(?::[\w.-]+)?
 # A verdict is an answer, whatever it is.
 CODES = {"compare": {0, 1, 3, 4}}
 STAND_INS = {"shizuku:/dev/ttyACM0": "replay:trace.jsonl"}
+STAND_INS |= dict.fromkeys(
+    ("venv:OLD", "venv:NEW", "venv:/envs/released", "venv:/envs/candidate"), f"venv:{sys.prefix}"
+)
 # Nobody waits five seconds for idle power in a test.
 SHORTER = {"--idle 5 ": "--idle 1 ", "idle_s=5": "idle_s=1"}
 # What the examples take for granted.
@@ -141,8 +147,8 @@ def _command(command: Command, *, run: bool) -> None:
     """Run one command, or parse it; what belongs to somebody else is left alone."""
     words = [os.path.expanduser(word) for word in command.words]  # noqa: PTH111  # as a shell does, a word that is no path too
     name = command.program
-    if name == "sudo" and words[1:] and words[1].endswith("edgebench"):
-        words, name = words[1:], "edgebench"
+    if name == "sudo" and (rest := Command(command.words[1:], {}, None)).program in ("edgebench", "docker"):
+        words, name = words[1:], rest.program
     if name == "edgebench":
         arguments = build_parser().parse_args(words[1:])
         if run:
@@ -193,7 +199,9 @@ def _image(arguments: argparse.Namespace) -> bool:
 
 
 def _ab(arguments: argparse.Namespace) -> bool:
-    return bool(open_suite(arguments.suite))
+    """Revisions are installed and images started before anything is known of them."""
+    arguments.dry_run = True
+    return any(side.startswith(("rev:", "image:")) for side in (arguments.base, arguments.head))
 
 
 # What is checked of commands that cannot run here, and whether that is all.

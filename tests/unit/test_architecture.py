@@ -31,7 +31,7 @@ FOR_PLUGINS = frozenset(["artifacts", "report", "measure", "backends", "machine"
 ARROWS = {
     "commands": "ab render session history compare launch artifacts report measure plan machine probes suites version "
     "errors",
-    "ab": "session compare artifacts report measure plan machine compress probes suites version errors",
+    "ab": "session compare launch artifacts report measure plan machine compress probes suites version errors",
     "render": "history compare artifacts report plan backends probes suites errors",
     "session": "artifacts report measure plan backends machine suites version errors",
     "history": "compare report machine errors",

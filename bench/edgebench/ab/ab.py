@@ -1,4 +1,4 @@
-"""`edgebench ab`: two environments on this machine, alternating in random ABBA blocks, judged in two stages."""
+"""`edgebench ab`: two sides on this machine, alternating in random ABBA blocks, judged in two stages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import numpy as np
 from edgebench.ab.kept import Kept
 from edgebench.ab.pairs import AbCell, Taken, Watch, first_runs, take
 from edgebench.ab.request import Request, plan_text, prepare
-from edgebench.ab.runs import Environment, Runner
+from edgebench.ab.runs import Runner
+from edgebench.ab.sides import Environment
 from edgebench.artifacts.store import cache_folder
 from edgebench.compare.cells import Sample
 from edgebench.compare.fingerprint import differences
@@ -46,7 +47,7 @@ def run_ab(
     result = _frame(sides, plans, allowed)
     if result.hard:
         return result
-    asked = [str(side.model) for side in sides], [side.label for side in sides], request.pairs, request.seed
+    asked = [side.identity for side in sides], [side.label for side in sides], request.pairs, request.seed
     with Kept.open(cache_folder() / "ab", plans, asked, resume=request.resume) as kept:
         if request.resume:
             watch.note(f"{kept.waiting} runs are there already" if kept.waiting else "no runs are kept: it starts anew")
@@ -87,7 +88,10 @@ def _measured(
     place = {cell.name: index for index, cell in enumerate(plans[0].cells)}
     metrics = {name: index for index, name in enumerate(policy.metrics)}
     findings.sort(key=lambda finding: (place[finding.cell], metrics.get(finding.metric, -1)))
-    versions = [_versions(plan, [cell.first[index] for cell in cells]) for index, plan in enumerate(plans)]
+    versions = [
+        _versions(side, plan, [cell.first[index] for cell in cells])
+        for index, (side, plan) in enumerate(zip(sides, plans, strict=True))
+    ]
     return replace(
         result,
         findings=tuple(findings),
@@ -219,8 +223,10 @@ def _exact(cell: AbCell, policy: Policy) -> list[Finding]:
     return findings
 
 
-def _versions(plan: SidePlan, results: Sequence[InferenceResult]) -> dict[str, str]:
+def _versions(side: Environment, plan: SidePlan, results: Sequence[InferenceResult]) -> dict[str, str]:
     found = {"edgebench": plan.edgebench, "python": plan.python}
+    if side.held is not None:
+        found["image"] = side.held.image
     for result in results:
         found |= result.versions
     return found

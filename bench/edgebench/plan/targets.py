@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.families import family_named
@@ -30,6 +31,24 @@ def engine_shapes(cell: Benchmark) -> list[tuple[int, ...]]:
     """Return the shapes an engine is built for: the measured one first, then the one accuracy is taken at."""
     pixels, scored = cell.params.image_size, cell.recipe.train_size
     return [(cell.params.batch, 3, pixels, pixels), (REFERENCE_IMAGES, 3, scored, scored)]
+
+
+def in_preparing_order(cells: Iterable[Benchmark]) -> list[Benchmark]:
+    """Return benchmarks in the order in which their artifacts are made: those of one model and family together.
+
+    The longest chain is made first: what it makes on the way is what the others are, and a process that finds its
+    artifact made has nothing to load.
+    """
+    places: dict[tuple[Any, ...], int] = {}
+
+    def place(cell: Benchmark) -> tuple[int, int]:
+        if cell.params.operator is not None:
+            return -1, 0
+        variant, family = wanted(cell)
+        chain = (cell.params.model, cell.params.width, cell.recipe, family)
+        return places.setdefault(chain, len(places)), -len(parse_variant(variant))
+
+    return sorted(cells, key=place)
 
 
 def family_of(backend: str) -> Family:

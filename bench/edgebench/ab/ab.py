@@ -256,13 +256,18 @@ def _assumptions(request: Request, policy: Policy, *, seen: int, early: bool) ->
 def _notes(runner: Runner) -> list[str]:
     notes = []
     if runner.repeated:
-        notes.append(f"{runner.repeated} runs were disturbed by other programs and measured again")
+        notes.append(f"{_runs(runner.repeated)} disturbed by other programs and measured again")
     if runner.kept_disturbed:
-        notes.append(f"{runner.kept_disturbed} runs were disturbed each time and kept: the machine was not idle")
+        notes.append(f"{_runs(runner.kept_disturbed)} disturbed each time and kept: the machine was not idle")
     if runner.thermal.target_c is None:
         notes.append("this machine tells no temperature: nothing was waited for between runs")
     elif runner.thermal.waited_s:
         notes.append(f"waited {runner.thermal.waited_s:.0f} s in all for the processor to cool down")
     if runner.thermal.gave_up:
-        notes.append(f"{runner.thermal.gave_up} runs started warmer than the first: cooling down took too long")
+        runs = "1 run" if runner.thermal.gave_up == 1 else f"{runner.thermal.gave_up} runs"
+        notes.append(f"{runs} started warmer than the first: cooling down took too long")
     return notes
+
+
+def _runs(count: int) -> str:
+    return "1 run was" if count == 1 else f"{count} runs were"

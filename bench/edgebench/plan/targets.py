@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from edgebench.backends.families import FAMILIES
+from edgebench.backends.families import family_named
 from edgebench.backends.registry import row_of
 from edgebench.compress.steps import BASELINE, parse_variant
 from edgebench.plan.kinds import KINDS
@@ -53,7 +53,7 @@ def in_preparing_order(cells: Iterable[Benchmark]) -> list[Benchmark]:
 
 def family_of(backend: str) -> Family:
     """Return the artifact family that a backend measures: benchmarks that share it share the artifact."""
-    return FAMILIES[row_of(backend).family]
+    return family_named(row_of(backend).family)
 
 
 def target_of(cell: Benchmark) -> tuple[Any, ...]:
@@ -67,8 +67,8 @@ def carried_target_of(cell: Benchmark) -> tuple[Any, ...]:
 
 
 def _target(cell: Benchmark, variant: str, family: str) -> tuple[Any, ...]:
-    # An engine is made for the shapes that are measured; every other file serves all.
-    shapes = tuple(engine_shapes(cell)) if FAMILIES[family].local else ()
+    # Some files are made for the shapes that are measured; every other one serves all.
+    shapes = tuple(engine_shapes(cell)) if family_named(family).fixed else ()
     return cell.params.model, cell.params.width, variant, family, cell.recipe, shapes
 
 
@@ -82,5 +82,5 @@ def wanted(cell: Benchmark) -> tuple[str, str]:
 def carried(cell: Benchmark) -> tuple[str, str]:
     """Return the variant and family that a bundle holds: as `wanted`, or what the board builds that from."""
     variant, name = wanted(cell)
-    family = FAMILIES[name]
+    family = family_named(name)
     return (base_variant(variant), family.export) if family.local and family.export else (variant, name)

@@ -22,7 +22,8 @@ from edgebench.ab import runs as ab_runs
 from edgebench.ab.ab import run_ab
 from edgebench.ab.messages import PlanQuestion, RunQuestion, SideCell, SidePlan
 from edgebench.ab.request import Request
-from edgebench.ab.runs import Environment, Thermal, environment_of, run_sample
+from edgebench.ab.runs import Thermal, run_sample
+from edgebench.ab.sides import Environment, environment_of
 from edgebench.commands.main import main
 from edgebench.compare.policy import Policy
 from edgebench.compare.verdict import Comparison, Verdict
@@ -230,6 +231,18 @@ def test_energy_of_a_run_is_that_of_the_widest_scope_or_the_one_that_was_asked_f
 def test_what_is_no_environment_is_refused(spec: str) -> None:
     with pytest.raises(UsageError, match="environment"):
         environment_of(spec, print)
+
+
+def test_images_without_an_engine_or_a_name_are_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    assert main(["ab", "image:a", "image:b", "smoke"]) == 2
+    assert "no container engine runs here" in capsys.readouterr().err
+    assert main(["ab", "image:", "image:b", "smoke"]) == 2
+    assert "image:: names no image" in capsys.readouterr().err
+    assert main(["ab", "image:a", "image:b", str(tmp_path / "none.toml")]) == 2
+    assert "none.toml" in capsys.readouterr().err
 
 
 def test_too_few_pairs_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from edgebench.ab.messages import RunQuestion
-from edgebench.ab.runs import Environment, Runner, run_sample
+from edgebench.ab.runs import Runner, run_sample
+from edgebench.ab.sides import Environment
 from edgebench.compare.cells import Sample
 from edgebench.compare.paired import detectable
 from edgebench.compare.policy import Policy

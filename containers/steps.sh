@@ -42,7 +42,8 @@ lean() {
 
 # edgebench itself, from the source in the working folder.
 own() {
-  pip install --target=/opt/edgebench/own --no-deps .
+  SETUPTOOLS_SCM_PRETEND_VERSION_FOR_EDGEBENCH=${VERSION:-} \
+    pip install --target=/opt/edgebench/own --no-deps .
   mkdir -p /opt/edgebench/bin
   mv /opt/edgebench/own/bin/edgebench /opt/edgebench/bin/
   rm -r /opt/edgebench/own/bin

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgebench.commands.console import Subparsers
 
 # A table that goes to a file or a pipe is as wide as its rows.
-_PIPED_WIDTH = 160
+_PIPED_WIDTH = 240
 
 
 def add(commands: Subparsers) -> None:
@@ -40,8 +40,9 @@ def _build(arguments: argparse.Namespace) -> int:
     """Build an image, then list its layers by size."""
     from rich.table import Table
 
-    from edgebench.launch.build import BuildRequest, build, find_source, layers
+    from edgebench.launch.build import BuildRequest, build, layers
     from edgebench.launch.profile import find_profile
+    from edgebench.launch.source import find_source
     from edgebench.machine.claims import scratch, sweep_scratch
 
     progress = stderr()

@@ -41,7 +41,7 @@ class Jumps:
         What all cells say counts as twenty of a cell's own runs, where these jump less; where they jump more, they
         have to do so by more than chance (two standard deviations of a count). What was never seen is rare, not 0.
         Some sessions are disturbed more than others: where the runs of the `session` that is to be explained jump more
-        often, by more than one standard deviation of their count, that counts.
+        often than all do, by one standard deviation of their count, they alone count.
         """
         found: Array = np.where(
             way > 0,
@@ -56,7 +56,7 @@ class Jumps:
         blended = (seen + _WEIGHT * pooled) / (self.count + _WEIGHT)
         surely = (seen - 2 * np.sqrt(seen)) / np.maximum(self.count, 1.0)
         here = _reaching(session, sizes)
-        disturbed = (here - np.sqrt(here)) / max(len(session), 1)
+        disturbed = np.where(here - np.sqrt(here) > pooled * len(session), here / max(len(session), 1), 0.0)
         found: Array = np.maximum(np.maximum(np.minimum(blended, pooled), surely), disturbed)
         return found
 

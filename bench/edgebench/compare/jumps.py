@@ -17,6 +17,8 @@ from edgebench.compare.shrink import Array
 
 # What all cells together say of jumps counts as this many runs of each cell.
 _WEIGHT = 20.0
+# A session without runs that could jump is divided by no less than this.
+_LEAST = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Jumps:
         What all cells say counts as twenty of a cell's own runs, where these jump less; where they jump more, they
         have to do so by more than chance (two standard deviations of a count). What was never seen is rare, not 0.
         Some sessions are disturbed more than others: where the runs of the `session` that is to be explained jump more
-        often than all do, by one standard deviation of their count, they alone count.
+        often than all do, by one standard deviation of their count, each cell's share is that many times as large.
         """
         found: Array = np.where(
             way > 0,
@@ -56,8 +58,9 @@ class Jumps:
         blended = (seen + _WEIGHT * pooled) / (self.count + _WEIGHT)
         surely = (seen - 2 * np.sqrt(seen)) / np.maximum(self.count, 1.0)
         here = _reaching(session, sizes)
-        disturbed = np.where(here - np.sqrt(here) > pooled * len(session), here / max(len(session), 1), 0.0)
-        found: Array = np.maximum(np.maximum(np.minimum(blended, pooled), surely), disturbed)
+        usual = pooled * len(session)
+        disturbed = np.where(here - np.sqrt(here) > usual, here / np.maximum(usual, _LEAST), 1.0)
+        found: Array = disturbed * np.maximum(np.minimum(blended, pooled), surely)
         return found
 
 

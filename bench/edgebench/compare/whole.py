@@ -132,14 +132,14 @@ def _among(
         gap = abs(own[0] - own[1:].mean()) / math.sqrt(rest * (1 + 1 / (known - 1)))
         if 2 * float(upper_tail(np.asarray(gap), np.asarray(rest_df))) < _DEPARTED_P:
             centre, known, departed, variance, df = float(own[0]), 1, True, rest, rest_df
-    means = [float(drawn_in(side - level)) - centre for side in heads]
+    of_head = [float(drawn_in(side - level)) - centre for side in heads]
     se = math.sqrt(variance * (1 + 1 / known))
     sessions = float(len(means) - len(np.unique(groups)))
     unknown = max(0.0, PRIOR_DF - sessions)
     cautious = (sessions * variance + unknown * _SHARED * sd**2) / max(PRIOR_DF, sessions)
     strict = math.sqrt(max(variance, cautious) * (1 + 1 / known))
     spread = math.sqrt(2 * variance)
-    return _whole(means, se, strict, df, known, departed=departed, spread=spread, sign=sign, margin=margin)
+    return _whole(of_head, se, strict, df, known, departed=departed, spread=spread, sign=sign, margin=margin)
 
 
 def _spread(means: Array, groups: Array, prior_sd: float) -> tuple[float, float]:

@@ -2,15 +2,17 @@
 
 A page's blocks run in order in a folder of files that `reader.furnish` writes. Of a shell's lines
 
-- `edgebench …` is parsed by the real parser, then run: `suite` with `--dry-run`, and what would start a container, an
-  engine or hours of work up to that point (`_carried_out`). So suites, globs, options, probes and files must be right;
+- `edgebench …` is parsed by the real parser, then run: `suite` and `ab` with `--dry-run`, and what would start a
+  container, an engine or hours of work up to that point (`CHECKED`). So suites, globs, options, probes and files must
+  be right;
 - `docker run … edgebench-PLATFORM …` has what follows the image parsed in the same way;
 - `python3 install.py …` is parsed by that file's own parser;
 - what `blocks.ELSEWHERE` names is left alone, with the reason that stands there.
 
 Python is executed, with what `KNOWN` gives it; TOML is read by the loader of its kind; YAML and JSON are parsed. A
-meter that a page names is replaced by a recorded one (`STAND_INS`). Above a block that cannot be run at all its author
-writes `<!-- not run: REASON -->`: then it is only parsed. What is no code is fenced as ```text.
+meter that a page names is a recorded one here, an environment the one that runs the tests (`STAND_INS`). Above a block
+that cannot be run at all its author writes `<!-- not run: REASON -->`: then it is only parsed. What is no code is
+fenced as ```text.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ import itertools
 import json
 import os
 import re
+import runpy
+import shutil
+import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -33,6 +38,7 @@ from tests.simulators.powercap import Options, powercap, unavailable
 from tests.unit.reader import furnish
 
 import edgebench_probes
+from edgebench.backends import plugins
 from edgebench.commands.main import build_parser
 from edgebench.commands.run import order_asked
 from edgebench.launch.benchfile import chosen, of_platform, read_bench
@@ -47,6 +53,9 @@ IMAGE = re.compile(r"(?:[\w.-]+/)*edgebench(?:-(?:n150|pi|jetson))?(?::[\w.-]+)?
 # A verdict is an answer, whatever it is.
 CODES = {"compare": {0, 1, 3, 4}}
 STAND_INS = {"shizuku:/dev/ttyACM0": "replay:trace.jsonl"}
+STAND_INS |= dict.fromkeys(
+    ("venv:OLD", "venv:NEW", "venv:/envs/released", "venv:/envs/candidate"), f"venv:{sys.prefix}"
+)
 # Nobody waits five seconds for idle power in a test.
 SHORTER = {"--idle 5 ": "--idle 1 ", "idle_s=5": "idle_s=1"}
 # What the examples take for granted.
@@ -65,12 +74,13 @@ AUTHOR = (
 @pytest.fixture(scope="module")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Return the folder of a page's reader, furnished when it is first asked for."""
+    model = tmp_path_factory.mktemp("reader")
+    furnish(model)
     folders: dict[str, Path] = {}
 
     def folder_of(page: str) -> Path:
         if page not in folders:
-            folders[page] = tmp_path_factory.mktemp(Path(page).stem)
-            furnish(folders[page])
+            folders[page] = shutil.copytree(model, tmp_path_factory.mktemp(Path(page).stem), dirs_exist_ok=True)
         return folders[page]
 
     return folder_of
@@ -141,8 +151,8 @@ def _command(command: Command, *, run: bool) -> None:
     """Run one command, or parse it; what belongs to somebody else is left alone."""
     words = [os.path.expanduser(word) for word in command.words]  # noqa: PTH111  # as a shell does, a word that is no path too
     name = command.program
-    if name == "sudo" and words[1:] and words[1].endswith("edgebench"):
-        words, name = words[1:], "edgebench"
+    if name == "sudo" and (rest := Command(command.words[1:], {}, None)).program in ("edgebench", "docker"):
+        words, name = words[1:], rest.program
     if name == "edgebench":
         arguments = build_parser().parse_args(words[1:])
         if run:
@@ -193,7 +203,9 @@ def _image(arguments: argparse.Namespace) -> bool:
 
 
 def _ab(arguments: argparse.Namespace) -> bool:
-    return bool(open_suite(arguments.suite))
+    """Revisions are installed and images started before anything is known of them."""
+    arguments.dry_run = True
+    return any(side.startswith(("rev:", "image:")) for side in (arguments.base, arguments.head))
 
 
 # What is checked of commands that cannot run here, and whether that is all.
@@ -218,13 +230,9 @@ def _docker(words: list[str]) -> None:
 
 
 def _install(words: list[str]) -> None:
-    spec = importlib.util.spec_from_file_location("install", ROOT / "install.py")
-    assert spec is not None
-    assert spec.loader is not None
-    install = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(install)
+    parser = runpy.run_path(str(ROOT / "install.py"))["make_parser"]()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = install.make_parser().parse_args(words).extras
+    asked = parser.parse_args(words).extras
     unknown = {extra for extra in asked.split(",") if extra} - set(project["optional-dependencies"])
     assert not unknown, f"pyproject.toml has no extra {unknown}"
 
@@ -262,7 +270,7 @@ def _toml(block: Block) -> None:
         assert arguments.command(arguments) in CODES["compare"]
     else:
         groups = set(found["project"].get("entry-points", {}))
-        assert groups <= {f"edgebench.{what}" for what in ("probes", "backends", "suites")}, groups
+        assert groups <= {"edgebench.probes", plugins.BACKENDS, plugins.FAMILIES, plugins.SUITES}, groups
 
 
 TOML = {

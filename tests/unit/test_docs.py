@@ -6,6 +6,7 @@ What stands in blocks of code is run: test_blocks.py.
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
 import json
 import os
@@ -29,7 +30,9 @@ PACKAGES = (ROOT / "bench/edgebench", ROOT / "probes/edgebench_probes", ROOT / "
 # A path is meant from the root, from a package, or from a package's folder; what starts otherwise is somebody else's.
 FROM = (ROOT, *PACKAGES, *(package.parent for package in PACKAGES))
 # A file of the user's, and groups of entry points: no modules.
-NO_MODULES = {"edgebench.toml", "edgebench.probes", "edgebench.suites"}
+NO_MODULES = {"edgebench.toml", "edgebench.families", "edgebench.probes", "edgebench.suites"}
+# Written by a build, and not there before.
+BUILT = {"edgebench/_version.py"}
 MODULE = re.compile(r"(?<![\w/.\-])((?:edgebench(?:_probes|_suites)?|tests)(?:\.\w+)+)(?![\w/\-])")
 EXTENSION = re.compile(r"\.(py|toml|md|sh|hcl|j2|json|txt)$")
 
@@ -94,6 +97,7 @@ def test_paths_that_are_named_exist(page: Path) -> None:
         for word in text.split():
             if re.fullmatch(r"[\w.\-/]+", word) and "/" in word:
                 ours = word.partition("/")[0] in tops and (EXTENSION.search(word) or word.endswith("/"))
+                ours = ours and word not in BUILT
                 assert not ours or is_there(word), f"{page.name} names {word}"
             elif re.fullmatch(r"\w+\.py", word):
                 found = [path for folder in (*PACKAGES, ROOT / "tests") for path in folder.rglob(word)]
@@ -187,3 +191,23 @@ def test_the_plug_ins_of_the_docs_are_found(tmp_path: Path) -> None:
     assert "mobilenet_v2-0.35/baseline/mine/fp32" in plan
     (supply,) = json.loads(told("probes", "--probe", "acme_supply", "--json"))["probes"]
     assert (supply["usable"], supply["reading_w"]) == (True, 12.0)
+
+
+def said() -> str:
+    """Return all that our code can say: its strings, with an ellipsis for what is put in."""
+    told = []
+    for path in (path for package in PACKAGES for path in package.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
+                told.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                told.append(node.value)
+    return "\n".join(told)
+
+
+def test_the_symptoms_are_what_the_code_says() -> None:
+    page, told = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8"), said()
+    symptoms = re.findall(r"^\|[^|]*?\*([^*|]+)\*", page, re.MULTILINE)
+    assert len(symptoms) > 10
+    assert [symptom for symptom in symptoms if symptom not in told] == []

@@ -13,10 +13,12 @@ from edgebench.artifacts.chain import Content
 from edgebench.artifacts.convert import export
 from edgebench.artifacts.convert.build import halve_file, quantise_file
 from edgebench.artifacts.families import FILES
+from edgebench.artifacts.links.genai import own_genai
 from edgebench.artifacts.links.gguf import own_gguf
 from edgebench.artifacts.store import META_FILE
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.boundary import refusals
+from edgebench.backends.families import family_named
 from edgebench.backends.openvino import read_model
 from edgebench.backends.pt2 import load_program
 from edgebench.backends.registry import get_backend
@@ -50,8 +52,8 @@ def make_own(chain: Chain, own: OwnModel, step: str | None) -> tuple[ArtifactRec
     `step` is the compression, or None: the file as it is, which has no reference. The `shapes` note fixes every input.
     """
     family = chain.job.family
-    if own.format == "gguf":
-        return own_gguf(chain, own, step)
+    if own.format in ("gguf", "genai"):
+        return (own_gguf if own.format == "gguf" else own_genai)(chain, own, step)
     plain = _plain(chain, own)
     if step is None:
         return plain, None
@@ -124,11 +126,13 @@ def _plain(chain: Chain, own: OwnModel) -> ArtifactRecord:
     shapes = shapes_of(own)
     family, path, form = chain.job.family, Path(own.path), own.format
     facts = {"file": own.digest, "shapes": shapes}
-    file = path.name if (form, family) == ("pt2", "torch") else None
+    # A program, and a file of a plug-in's format, whose parts know each other by name.
+    named = (form, family) == ("pt2", "torch") or bool(family_named(family).reader)
+    file = path.name if named else None
 
     def work(folder: Path, ledger: Ledger) -> Content:
         target = folder / (file or FILES[family])
-        if (form, family) in {("onnx", "onnx"), ("pt2", "torch"), ("tflite", "tflite")}:
+        if named or (form, family) in {("onnx", "onnx"), ("tflite", "tflite")}:
             _copy(path, own.beside, target)
         else:
             with phase("export", ledger, chain.probes), tempfile.TemporaryDirectory() as scratch:
@@ -140,7 +144,7 @@ def _plain(chain: Chain, own: OwnModel) -> ArtifactRecord:
                 _convert(source, form, family, target)
         return Content(notes=ArtifactNotes(weights=f"file {path.name}", trained=True, shapes=shapes))
 
-    return chain.link("own", family, None, facts, work, file=file, form="pt2" if file else None)
+    return chain.link("own", family, None, facts, work, file=file, form=form if named else None)
 
 
 def shapes_of(own: OwnModel) -> Shapes:

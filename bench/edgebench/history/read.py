@@ -11,6 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from edgebench.compare.cells import Cell, Sample, Session, cautions_of_codes, cell_of
+from edgebench.compare.lean import uncollected
 from edgebench.compare.policy import PERCENTILES, gauge_of
 from edgebench.compare.sessions import by_time
 from edgebench.history.file import opened
@@ -63,7 +64,7 @@ def read_history(
     Without `runs` their samples have the figure alone, where it is there without them: enough for a trend, and faster.
     Raises HistoryError.
     """
-    with opened(path) as history:
+    with uncollected(), opened(path) as history:
         history.execute("BEGIN")
         known = _known(history, metrics, wanted)
         rows = history.execute(

@@ -34,6 +34,8 @@ ELSEWHERE = {
     "scp": "it needs another machine",
     "ls": "it looks at a board's hardware",
     "openssl": "it is somebody else's",
+    "sed": "it is somebody else's",
+    ".": "it changes the reader's shell",
     "cd": "it stands for the reader's own folder",
     "tox": "it takes long: .ci/run",
     "pytest": "it takes long: .ci/run",
@@ -43,6 +45,8 @@ ELSEWHERE = {
     ".ci/release/prepare": "it changes the checkout: tests/unit/test_release.py",
     ".ci/release/latest": "it needs a registry",
     "gh": "it needs a network",
+    "pipx": "it installs for a user",
+    "uv": "it installs for a user",
 }
 OURS = ("edgebench", "python3")
 

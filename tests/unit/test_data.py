@@ -171,7 +171,7 @@ def test_the_digits_split_is_stratified_and_seeded(digits: Dataset) -> None:
 )
 def test_resizing_agrees_with_torchvision(images: npt.NDArray[np.uint8], size: int) -> None:
     torch = pytest.importorskip("torch")
-    from edgebench_suites.zoo import import_torchvision
+    from edgebench_suites.vision import import_torchvision
 
     import_torchvision()
     from torchvision.transforms.v2 import functional
@@ -201,7 +201,7 @@ def test_digits_that_were_split_once_are_kept_and_made_again_where_they_are_dama
 
 def test_the_studys_pillow_path_differs_by_rounding_only(digits: Dataset) -> None:
     pytest.importorskip("torch")
-    from edgebench_suites.zoo import import_torchvision
+    from edgebench_suites.vision import import_torchvision
 
     import_torchvision()
     from PIL import Image

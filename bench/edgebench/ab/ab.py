@@ -28,6 +28,7 @@ from edgebench.compare.paired import (
     flagged,
     judge_stages,
 )
+from edgebench.compare.pairing import unpraised, wrong_answers
 from edgebench.compare.policy import Policy, gauge_of
 from edgebench.compare.verdict import Comparison, Finding, Side
 from edgebench.errors import UsageError
@@ -85,6 +86,9 @@ def _measured(
     findings += unusable
     findings += [incomparable(cell.name, "*", cell.failed) for cell in cells if cell.failed is not None]
     findings += [finding for cell in cells for finding in _exact(cell, policy)]
+    # What is left of these is so on both sides.
+    wrong = [cell.name for cell in cells if cell.wrong[1]]
+    findings = [unpraised(finding, wrong=finding.cell in wrong) for finding in findings]
     place = {cell.name: index for index, cell in enumerate(plans[0].cells)}
     metrics = {name: index for index, name in enumerate(policy.metrics)}
     findings.sort(key=lambda finding: (place[finding.cell], metrics.get(finding.metric, -1)))
@@ -96,6 +100,7 @@ def _measured(
         result,
         findings=tuple(findings),
         soft=differences(*versions),
+        cautions=(f"{wrong_answers(wrong)} in base and head",) if wrong else (),
         assumptions=_assumptions(request, policy, seen=len(again), early=early),
         notes=tuple(_notes(runner)),
     )

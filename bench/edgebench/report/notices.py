@@ -45,7 +45,7 @@ def cell_notices(cell: Benchmark, runs: Sequence[RunRecord], artifact: ArtifactR
     if cell.params.precision == "fp16" and layers and not layers.counts.get("fp16"):
         text = "half-precision weights only: no layer was executed in FP16 here, as the runtime tells it"
         yield Notice(code="fp16-not-executed", text=text)
-    yield from _answers(cell, first.quality)
+    yield from answer_notices(first.quality, cell.params.precision, cell.params.variant)
     if artifact is not None and "seeded" in (artifact.notes.weights or "") and not artifact.notes.trained:
         yield Notice(code="untrained", text="the weights are a seeded initialisation: its accuracy means nothing")
     if cell.params.isa != "none":
@@ -85,13 +85,14 @@ def imprecise(precision: Precision | None, runs: int) -> Iterator[Notice]:
         yield Notice(code="imprecise", text=told(precision, runs))
 
 
-def _answers(cell: Benchmark, quality: Quality | None) -> Iterator[Notice]:
+def answer_notices(quality: Quality | None, precision: str, variant: str) -> Iterator[Notice]:
+    """Yield what is wrong with the answers of a benchmark of this precision and variant."""
     if quality is None:
         return
     answers = quality.answers
     reference = "torch FP32" if answers is None else "the FP32 form of the same file"
     found = quality.agreement
-    if found and (short := shortfall(found, cell.params.precision, cell.params.variant, reference)):
+    if found and (short := shortfall(found, precision, variant, reference)):
         yield Notice(code="disagrees", text=short)
     if answers is None:
         return

@@ -74,6 +74,7 @@ RUNTIMES = frozenset(
         "litert_torch",
         "llama_cpp",
         "gguf",
+        "onnxruntime_genai",
         "openvino_genai",
         "openvino_tokenizers",
     ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgebench.launch.order import Input, Order
 
 # Options of `suite` that the launcher itself answers for; every other goes to the container as it is.
-_OWN = {"suite", "output", "probe", "sysfs", "help"}
+_OWN = {"suite", "output", "probe", "sysfs", "commit", "help"}
 
 
 def add(commands: Subparsers) -> None:
@@ -93,7 +93,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.board:
         boards = _of_bench(arguments, order)
     else:
-        boards = [Board(order, host, arguments.context) for host in arguments.host or [None]]
+        known: dict[str, Board] = {}
+        boards = [Board(order, host, arguments.context, known=known) for host in arguments.host or [None]]
     if arguments.printed is not None:
         return _print(boards)
     return measure(boards, order, arguments.output, stderr(), several=len(boards) > 1 or bool(arguments.board))
@@ -114,6 +115,7 @@ def _of_bench(arguments: argparse.Namespace, order: Order) -> list[Board]:
     from edgebench.launch.board import Board
 
     path = arguments.boards
+    known: dict[str, Board] = {}
     found, left_out = of_platform(read_bench(path), arguments.board, order.profile.platform, path)
     for name in left_out:
         plain(stderr(), f"{name} is left out: it is no {order.profile.platform}")
@@ -127,6 +129,7 @@ def _of_bench(arguments: argparse.Namespace, order: Order) -> list[Board]:
             ),
             entry.address,
             name=name,
+            known=known,
         )
         for name, entry in found.items()
     ]
@@ -142,8 +145,9 @@ def _manifests(order: Order, arguments: argparse.Namespace) -> int:
 
 def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
     """Return what a board is to run: the options of `suite` as its container is given them."""
+    from edgebench.commands.commit import commit_asked
     from edgebench.launch.container import Limits
-    from edgebench.launch.order import Order
+    from edgebench.launch.order import Order, from_root
     from edgebench.launch.profile import find_profile
     from edgebench.plan.suites import builtin_suites, open_suite
 
@@ -180,12 +184,13 @@ def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
         suite=suite.head.name,
         arguments=tuple(words),
         inputs=tuple(inputs),
-        specs=tuple(map(_absolute, specs)),
+        specs=tuple(map(from_root, specs)),
         sysfs=str(Path(arguments.sysfs).absolute()),
         limits=Limits(arguments.cpus, arguments.cpuset_cpus, arguments.memory),
         user=arguments.user,
         cache=_cache(arguments.cache, remote=remote),
         report=not arguments.dry_run,
+        commit=commit_asked(arguments.commit, lambda line: plain(stderr(), line)),
         brief=arguments.swarm is not None or len(arguments.host) > 1,
     )
 
@@ -252,15 +257,6 @@ def _cache(given: str, *, remote: bool) -> str:
         except OSError as error:
             raise UsageError(f"--cache {given}: cannot be made ({error.strerror}): name another folder") from None
     return str(path)
-
-
-def _absolute(spec: str) -> str:
-    """Return a specification whose files are named from the root."""
-    from edgebench.launch.rights import own_files, parse
-
-    for file in own_files(parse(spec)):
-        spec = spec.replace(file, str(Path(file).absolute()))
-    return spec
 
 
 def _size(text: str) -> str:

@@ -31,13 +31,18 @@ _LEAST_SIGMA = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A figure changed between two reports: `place` is the first of the new level; levels in the metric's unit."""
+    """A figure changed between two reports: levels in the metric's unit.
+
+    `place` is that of the new level's first figure among those of its series; `commit` is the first report's, None
+    where it does not tell.
+    """
 
     place: int
     label: str
     created: str
     before: float
     after: float
+    commit: str | None = None
 
     @property
     def change(self) -> float:
@@ -58,6 +63,10 @@ class Series:
     values: tuple[float, ...]
     changes: tuple[Change, ...]
     absolute: bool = False
+
+    def improved(self, change: Change) -> bool:
+        """Tell whether a change is one for the better."""
+        return (change.after < change.before) == (self.better == "lower")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +167,7 @@ def _series(system: int, cell: str, metric: str, line: _Collected, sessions: Seq
         session = sessions[line.places[point]]
         before = float(np.median(line.values[levels[index - 1] : point]))
         after = float(np.median(line.values[point : levels[index + 1]]))
-        changes.append(Change(point, session.label, session.created, before, after))
+        changes.append(Change(point, session.label, session.created, before, after, session.commit))
     return Series(
         system,
         cell,

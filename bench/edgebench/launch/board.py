@@ -40,12 +40,22 @@ _PEEK_ROOT = "/host"
 
 
 class Board:
-    """One engine and what is run on it. `run` is called once; `stop` at any time from another thread."""
+    """One engine and what is run on it. `run` is called once; `stop` at any time from another thread.
+
+    `known` has the boards of this run by their engines: two that meet there are told.
+    """
 
     def __init__(
-        self, order: Order, host: str | None = None, context: str | None = None, *, name: str | None = None
+        self,
+        order: Order,
+        host: str | None = None,
+        context: str | None = None,
+        *,
+        name: str | None = None,
+        known: dict[str, Board] | None = None,
     ) -> None:
         self.order = order
+        self._known = {} if known is None else known
         self.name = self.key = name or host or context or "this machine"
         self._named = name is not None
         self._host, self._context = host, context
@@ -57,6 +67,7 @@ class Board:
         engine = connect(self._host, self._context)
         try:
             self._reached(engine)
+            self._tell_twin(engine, tell)
             self._containers = Containers(engine, f"{self.order.profile.platform} {self.order.suite}")
             if self._stopped:
                 self._containers.stopping = True
@@ -83,7 +94,6 @@ class Board:
         engine = connect(self._host, self._context)
         try:
             self._reached(engine)
-            self._containers = Containers(engine, "look")
             image = checked_image(engine, self.order, tell)
             return self._settings(engine, image, tell, trial=False)
         finally:
@@ -95,8 +105,27 @@ class Board:
             self.name = engine.board
         self.order = replace(self.order, cache=self.order.cache.replace("{board}", self.name))
 
+    def _tell_twin(self, engine: Engine, tell: Tell) -> None:
+        """Say where another board of this run has the same engine, as the sessions there refuse each other."""
+        first = self._known.setdefault(engine.identity, self)
+        if first is not self:
+            tell(
+                f"{self.key} and {first.key} are one engine: sessions on one board refuse each other, so that one of "
+                "them may bring no report; name it once"
+            )
+
     def _settings(self, engine: Engine, image: Image, tell: Tell, *, trial: bool = True) -> Settings:
+        rights, specs = self.granted(engine, image, tell, trial=trial)
+        return suite_settings(self.order, rights, image.name, image.digest, specs, local=engine.local)
+
+    def granted(self, engine: Engine, image: Image, tell: Tell, *, trial: bool = True) -> tuple[Rights, list[str]]:
+        """Return what the container is given on this board, and the probes that were asked for as it sees them.
+
+        With `trial` the ways to energy are tried in short containers, and the first that works is given.
+        """
         order = self.order
+        if self._containers is None:
+            self._containers = Containers(engine, "look")
         facts = self._facts(engine, image)
         if named := os.environ.get("EDGEBENCH_BOARD"):
             facts = replace(facts, board=named)
@@ -116,7 +145,7 @@ class Board:
                 tell(f"energy: nothing here that the profile knows ({names}); the report says what is missing")
         if engine.local:
             rights = _readable(rights, order)
-        return suite_settings(order, rights, image.name, image.digest, specs, local=engine.local)
+        return rights, specs
 
     def _facts(self, engine: Engine, image: Image) -> Facts:
         """Look at this machine directly, at another one through a short container."""

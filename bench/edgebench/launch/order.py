@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.launch.container import Limits, Settings
-from edgebench.launch.rights import Bind, Rights
+from edgebench.launch.rights import Bind, Rights, own_files, parse
 
 if TYPE_CHECKING:
     from edgebench.launch.profile import Profile
 
 CACHE = "/cache"
 INPUT = "/input"  # where a container finds the user's files
+EXCHANGE = "/exchange"  # where programs that are run in a waiting container find questions and leave answers
 DEFAULT_CACHE = "edgebench-cache"
 # A folder of the engine's that all sessions on a board lock: one at a time measures.
 LOCK, LOCK_VOLUME = "/lock", "edgebench-lock"
@@ -37,7 +38,10 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the user wants run: `arguments` are those of `edgebench suite`, with the container's paths."""
+    """What the user wants run: `arguments` are those of `edgebench suite`, with the container's paths.
+
+    `commit` is that of the user's project, which no container sees.
+    """
 
     profile: Profile
     image: str
@@ -50,6 +54,7 @@ class Order:
     user: str | None = None
     cache: str = DEFAULT_CACHE
     report: bool = True
+    commit: str | None = None
     brief: bool = False  # no summary after the suite: one of many boards
 
     @property
@@ -66,7 +71,14 @@ class Order:
         ]
         arguments = [word for word in self.arguments if word != RESUME]
         parts = (self.profile.platform, self.image, arguments, files, self.specs, self.sysfs, self.limits, self.user)
-        return hashlib.sha256(repr((*parts, self.cache)).encode()).hexdigest()[:24]
+        return hashlib.sha256(repr((*parts, self.cache, self.commit)).encode()).hexdigest()[:24]
+
+
+def from_root(spec: str) -> str:
+    """Return a probe's specification with its files named from the root."""
+    for file in own_files(parse(spec)):
+        spec = spec.replace(file, str(Path(file).absolute()))
+    return spec
 
 
 def suite_settings(
@@ -95,9 +107,20 @@ def suite_settings(
             ("EDGEBENCH_CACHE", CACHE),
             ("EDGEBENCH_LOCK", LOCK),
             *([("EDGEBENCH_IMAGE", f"{image}@{digest}")] if digest else []),
+            *([("EDGEBENCH_COMMIT", order.commit)] if order.commit else []),
             *([("EDGEBENCH_SUMMARY", "no")] if order.brief else []),
         ),
     )
+
+
+def waiting_settings(order: Order, rights: Rights, image: str, digest: str, exchange: Path) -> Settings:
+    """Return the container of an `order` of this machine that waits for programs to be run in it.
+
+    It waits for the end of its input, which comes when whoever is attached to it ends.
+    """
+    settings = suite_settings(order, rights, image, digest, (), local=True)
+    binds = (*settings.binds, Bind(str(exchange), EXCHANGE, writable=True))
+    return replace(settings, command=(), entrypoint="cat", binds=binds)
 
 
 def doctor_settings(order: Order, rights: Rights, image: str, probe: str) -> Settings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +26,14 @@ _AXES = (
     "prompt_tokens",
     "generate",
 )
+_WORDS = {
+    "batch": "batch {}",
+    "image_size": "{} px",
+    "width": "width {}",
+    "isa": "ISA ceiling {}",
+    "prompt_tokens": "prompt {}",
+    "generate": "answer {}",
+}
 # Metrics whose unit says less than people want to read.
 _UNITS = {
     "operations_per_s": "OP/s",
@@ -77,24 +84,9 @@ def _axis(axis: str, benchmark: Benchmark) -> str:
         return ""
     if axis == "model" and benchmark.params.get("operator") is not None:
         return ""
-    words = {
-        "batch": "batch {}",
-        "image_size": "{} px",
-        "width": "width {}",
-        "isa": "ISA ceiling {}",
-        "prompt_tokens": "prompt {}",
-        "generate": "answer {}",
-    }
     if axis == "threads":
         return f"{value} thread" + ("" if value == 1 else "s")
-    return words.get(axis, "{}").format(value)
-
-
-def sigma(metric: Metric) -> float | None:
-    """Return the ± of an energy: one sigma, random and systematic together."""
-    if metric.uncertainty is None:
-        return None
-    return math.hypot(metric.uncertainty, metric.systematic or 0.0)
+    return _WORDS.get(axis, "{}").format(value)
 
 
 def spread(metric: Metric) -> Spread | None:
@@ -142,10 +134,17 @@ def figure_cell(metric: Metric, *, as_share: bool = False, unit: str | None = No
 
 def share_cell(value: float, images: int | None) -> str:
     """Return a share in per cent, with Wilson's 95 % interval over the images where their number is known."""
-    if not images or not 0 <= value <= 1:
+    if (ends := share_interval(value, images)) is None:
         return share(value)
+    return f"{share(value)}\n[{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"
+
+
+def share_interval(value: float, images: int | None) -> tuple[float, float] | None:
+    """Return Wilson's 95 % interval of a share of so many images, the share within it; None where nobody knows."""
+    if not images or not 0 <= value <= 1:
+        return None
     low, high = wilson(round(value * images), images)
-    return f"{share(value)}\n[{100 * low:.1f}, {100 * high:.1f}]"
+    return min(low, value), max(high, value)
 
 
 def is_share(name: str) -> bool:

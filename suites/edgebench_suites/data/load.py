@@ -5,7 +5,10 @@ A measuring process that runs OpenVINO or ONNX Runtime evaluates accuracy withou
 
 from __future__ import annotations
 
+import contextlib
+import os
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +17,7 @@ import numpy as np
 from edgebench_suites.data.cifar import read_cifar10
 from edgebench_suites.data.dataset import DataChoice, Dataset, arrays_digest, limited_rows, stratified_subset
 from edgebench_suites.data.images import holds_images, read_images
-from edgebench_suites.data.saved import read_data
+from edgebench_suites.data.saved import cache_folder, read_data, save_data
 from edgebench_suites.errors import SuiteDataError
 
 if TYPE_CHECKING:
@@ -69,13 +72,32 @@ def _limited(data: Dataset, count: int, seed: int) -> Dataset:
 
 
 def _digits(seed: int, choice: DataChoice) -> Dataset:
+    """Return the embedded digits; what was split once is kept, as importing scikit-learn takes a process a second."""
     try:
-        from sklearn.datasets import load_digits
-        from sklearn.model_selection import train_test_split
-    except ImportError:
+        release = version("scikit-learn")
+    except PackageNotFoundError:
         raise SuiteDataError(
             "the embedded digits need scikit-learn, which is not installed: install edgebench[torch], or give --data"
         ) from None
+    taken = "".join(map(str, choice.digits)) or "all"
+    file = cache_folder() / "digits" / f"{release}-{seed}-{taken}-{choice.test_images}.npz"
+    with contextlib.suppress(SuiteDataError):
+        return read_data(file)
+    made = _split_digits(seed, choice)
+    # A cache that cannot be written costs the next process that second.
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # Beside it and renamed: another process never reads half of it.
+        half = file.with_suffix(f".{os.getpid()}.part")
+        save_data(made, half)
+        half.replace(file)
+    return made
+
+
+def _split_digits(seed: int, choice: DataChoice) -> Dataset:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     bunch = load_digits()
     # 8 x 8 counts of 0..16 set pixels; 0..255 is what every image reader gives.
     images = np.rint(bunch.images * (255.0 / 16.0)).astype(np.uint8)[:, np.newaxis]

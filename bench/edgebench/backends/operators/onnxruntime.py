@@ -85,7 +85,7 @@ def _node(operator: Operator, inputs: Sequence[str], *, int8: bool) -> tuple[lis
         return [_tensor("w", weights.astype(np.float32) * np.float32(WEIGHT_SCALE))], _operation(
             name, [*inputs, "w"], attributes
         )
-    constants = {
+    constants: dict[str, npt.NDArray[np.generic]] = {
         "xs": np.array(ACTIVATION_SCALE, np.float32),
         "xz": np.array(0, np.uint8),
         "w": weights,

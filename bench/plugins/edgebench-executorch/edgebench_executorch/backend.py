@@ -51,7 +51,7 @@ class ExecuTorchBackend:
         return installed_versions("executorch", "torch", "torchao")
 
     def load(self, spec: LoadSpec) -> ExecuTorchModel:
-        """Open a program. `load_s` is reading the file; weights are packed in it, so it is all that there is.
+        """Open a program. `load_s` is opening the file; what its delegate prepares, the first inference pays for.
 
         `compile_s` is setting the size of the thread pool, which all programs of a process share.
         """

@@ -91,6 +91,9 @@ _OURS = (
         family="onnx",
         formats=("onnx",),
         precisions={"fp32": ANYWHERE, "fp16": IN_THE_FILE, "int8": IN_THE_FILE, "int4": IN_THE_FILE},
+        operators="edgebench.backends.operators.onnxruntime:make_onnxruntime",
+        # Its operators have one node each, and these would be several.
+        without=("quantise", "triad"),
         decoder="edgebench.backends.cached:in_onnxruntime",
         platforms=("n150", "jetson", "pi"),
         opens="`.onnx`",

@@ -1,7 +1,8 @@
-# docker buildx bake -f containers/docker-bake.hcl [n150 | pi | pi-torch | jetson]
+# docker buildx bake -f containers/docker-bake.hcl [n150 | n150-slim | pi | pi-torch | jetson]
 # Without buildx: docker build -f containers/PLATFORM/Dockerfile -t edgebench-PLATFORM .
-variable "VERSION" { default = "" }
-variable "REVISION" { default = "" }
+# Without them the Dockerfiles' own words. REVISION=$(git rev-parse HEAD) docker buildx bake …
+variable "VERSION" { default = null }
+variable "REVISION" { default = null }
 variable "TAG" { default = "latest" }
 variable "EDGEBENCH_TORCH_INDEX" { default = "" }
 # Secrets of the build, by file; both may be left out.
@@ -25,6 +26,13 @@ target "n150" {
   platforms = ["linux/amd64"]
   args = { EDGEBENCH_TORCH_INDEX = EDGEBENCH_TORCH_INDEX }
   tags = ["edgebench-n150:${TAG}"]
+}
+
+# Without torch: for bundles that were prepared elsewhere.
+target "n150-slim" {
+  inherits = ["n150"]
+  args = { PACKAGES = "constraints-slim.txt" }
+  tags = ["edgebench-n150:${TAG}-slim"]
 }
 
 # What trains the models that the boards' images bring along is the n150 image of the same build.

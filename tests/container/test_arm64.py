@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 def test_smoke_completes_and_every_figure_says_that_it_is_emulated(image: str, only: str) -> None:
     """A few passes of each benchmark: kernels are a hundred times slower here than on a board."""
     quick = ("--processes=1", "--passes=5", "--threads=1", f"--only={only}")
-    rights = ("--read-only", "--cap-drop=ALL")
+    rights = ("--read-only", "--tmpfs=/tmp:exec", "--tmpfs=/cache", "--cap-drop=ALL")
     code, report, progress = run(image, "suite", "smoke", *quick, options=(*ARM64, *rights), timeout_s=590)
     assert code == 0, progress
     parse_report(json.dumps(report).encode(), "stdout")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -10,10 +12,13 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from edgebench.report.migrate import CURRENT
+
 ROOT = Path(__file__).parents[2]
 CONTAINERS = ROOT / "containers"
 STEPS = (CONTAINERS / "steps.sh").read_text(encoding="utf-8")
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+WHOLE = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT, BUILD = WHOLE["project"], WHOLE["build-system"]["requires"]
 
 
 def asked(extra: str) -> list[Requirement]:
@@ -28,16 +33,46 @@ def asked(extra: str) -> list[Requirement]:
     return found
 
 
-@pytest.mark.parametrize("platform", ["n150", "pi", "jetson"])
-def test_the_pinned_packages_of_an_image_satisfy_its_extra(platform: str) -> None:
-    lines = (CONTAINERS / platform / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+def pins(text: str) -> dict[str, str]:
+    """Name and version of each package of a lock; each has a digest, and there is nothing else in it."""
+    found = re.findall(r"^([a-z0-9-]+)==(\S+)(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n", text, re.MULTILINE)
+    assert len(found) == len([line for line in text.splitlines() if not line.startswith(("#", " "))])
+    return dict(found)
+
+
+@pytest.mark.parametrize(
+    ("extra", "lock"),
+    [
+        ("n150", "n150/constraints.txt"),
+        ("n150-slim", "n150/constraints-slim.txt"),
+        ("pi", "pi/constraints.txt"),
+        ("pi", "pi/constraints-torch.txt"),
+        ("jetson", "jetson/constraints.txt"),
+        (None, "build.txt"),
+    ],
+)
+def test_the_pinned_packages_satisfy_what_is_asked(extra: str | None, lock: str) -> None:
+    pinned = pins((CONTAINERS / lock).read_text(encoding="utf-8"))
+    needed = asked(extra) if extra else list(map(Requirement, BUILD))
     wrong = [
         f"{requirement} (pinned: {pinned.get(canonicalize_name(requirement.name), 'not at all')})"
-        for requirement in asked(platform)
+        for requirement in needed
         if not requirement.specifier.contains(pinned.get(canonicalize_name(requirement.name), "0.dev0"))
     ]
-    assert wrong == [], "write it anew with containers/lock.sh"
+    assert wrong == [], "write it anew with containers/lock.py --keep"
+
+
+def test_a_wheel_of_the_builders_own_stands_for_the_index_s(tmp_path: Path) -> None:
+    lock = tmp_path / "lock.txt"
+    one, two = ("1" * 64, "2" * 64)
+    lock.write_text(f"a-b==1.0 \\\n    --hash=sha256:{one} \\\n    --hash=sha256:{two}\na==1.0 \\\n    --hash=sha256:{one}\n")
+    for name in ("A_b-1.0+cpu-cp311-cp311-linux_x86_64.whl", "a-2.0-py3-none-any.whl"):
+        (tmp_path / name).write_bytes(b"wheel")
+    done = subprocess.run(
+        ["sh", CONTAINERS / "steps.sh", "pinned", lock, tmp_path], capture_output=True, text=True, check=True
+    )
+    own = hashlib.sha256(b"wheel").hexdigest()
+    assert done.stdout == f"a-b==1.0 --hash=sha256:{own}\na==1.0 \\\n    --hash=sha256:{one}\n"
 
 
 @pytest.mark.parametrize("platform", ["n150", "pi", "jetson"])
@@ -46,6 +81,10 @@ def test_an_image_is_built_as_the_design_asks(platform: str) -> None:
     final = text[text.rindex("\nFROM ") :]
     assert 'ENTRYPOINT ["edgebench"]' in final
     assert 'CMD ["suite", "full"]' in final
+    # Also of an image that plain `docker build` makes.
+    assert f'org.edgebench.report="{CURRENT}"' in final
+    assert f"ARG VERSION={PROJECT['version']} REVISION=" in final
+    assert not re.search("^(VOLUME|HEALTHCHECK)", text, re.MULTILINE)
     # Whatever pip is told goes in through a mount: no argument and no variable of the image holds an index.
     assert "PIP_" not in text
     assert not re.search(r"PIP_(INDEX|EXTRA)|PIP_(CERT|FIND_LINKS|CONFIG_FILE)=(?!/(run/secrets|wheels))", STEPS)

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebench.errors import ContainerDiedError, ContainerError, UsageError
-from edgebench.launch.images import REPORT_LABEL
 from edgebench.launch.profile import Profile
-from edgebench.report.migrate import CURRENT
 
 # Of docker's last words, to find the reason in.
 _TAIL_LINES = 100
@@ -68,7 +66,6 @@ def build_line(request: BuildRequest, secrets: Sequence[str], facts: Mapping[str
     words = ["docker", *(["--context", request.context] if request.context else []), "build"]
     words += ["--platform", f"linux/{profile.architecture}", "--tag", request.tag]
     words += ["--file", f"{request.source}/containers/{profile.platform}/Dockerfile"]
-    words += ["--label", f"{REPORT_LABEL}={CURRENT}"]
     given = {word.partition("=")[0] for word in request.arguments}
     if request.base is not None:
         words += ["--build-arg", f"BASE_IMAGE={request.base}"]

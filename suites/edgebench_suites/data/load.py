@@ -13,6 +13,7 @@ import numpy as np
 
 from edgebench_suites.data.cifar import read_cifar10
 from edgebench_suites.data.dataset import DataChoice, Dataset, arrays_digest, limited_rows, stratified_subset
+from edgebench_suites.data.digits import NOTE, read_digits, stratified_split
 from edgebench_suites.data.images import holds_images, read_images
 from edgebench_suites.data.saved import read_data
 from edgebench_suites.errors import SuiteDataError
@@ -31,7 +32,7 @@ DIGITS_TEST_IMAGES = 360
 
 
 def load_data(folder: Path | None, *, seed: int, choice: DataChoice | None = None) -> Dataset:
-    """Load CIFAR-10 or a folder of images from `folder`, or without one scikit-learn's digits.
+    """Load CIFAR-10 or a folder of images from `folder`, or without one the digits that ship.
 
     All ten digits have 1,437 images for training and 360 for testing. `seed` decides every split and choice;
     CIFAR-10 comes split. A `.npz` file in place of a folder is a data set that was saved before (see saved.py), chosen
@@ -69,29 +70,18 @@ def _limited(data: Dataset, count: int, seed: int) -> Dataset:
 
 
 def _digits(seed: int, choice: DataChoice) -> Dataset:
-    try:
-        from sklearn.datasets import load_digits
-        from sklearn.model_selection import train_test_split
-    except ImportError:
-        raise SuiteDataError(
-            "the embedded digits need scikit-learn, which is not installed: install edgebench[torch], or give --data"
-        ) from None
-    bunch = load_digits()
-    # 8 x 8 counts of 0..16 set pixels; 0..255 is what every image reader gives.
-    images = np.rint(bunch.images * (255.0 / 16.0)).astype(np.uint8)[:, np.newaxis]
-    labels = bunch.target.astype(np.int64)
+    images, labels = read_digits()
     taken = choice.digits or tuple(range(10))
     rows = np.flatnonzero(np.isin(labels, taken))
+    tested = choice.test_images or round(len(rows) * DIGITS_TEST_IMAGES / len(labels))
     images, labels = images[rows], np.searchsorted(np.asarray(taken), labels[rows]).astype(np.int64)
-    tested = choice.test_images or round(len(rows) * DIGITS_TEST_IMAGES / 1797)
     if tested > len(rows) // 2:
         raise SuiteDataError(f"{tested} test images are more than half of the {len(rows)} digits there are: ask fewer")
-    train, test = train_test_split(np.arange(len(labels)), test_size=tested, stratify=labels, random_state=seed)
-    note = "scikit-learn's bundled handwritten digits (UCI Optical Recognition of Handwritten Digits, 8 x 8 grey)"
-    if choice.digits:
-        note += f", only {', '.join(map(str, taken))}"
-    name = choice.name_of("digits")
-    return _dataset(name, len(taken), images[train], labels[train], images[test], labels[test], note)
+    train, test = stratified_split(labels, tested, seed)
+    note = f"{NOTE}, only {', '.join(map(str, taken))}" if choice.digits else NOTE
+    return _dataset(
+        choice.name_of("digits"), len(taken), images[train], labels[train], images[test], labels[test], note
+    )
 
 
 def _dataset(

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Pin every package of an image, with the digests of its files: what the Dockerfiles install is that and nothing else.
+
+    python3 containers/lock.py n150 pi …     write these anew, as pip resolves pyproject.toml today
+    python3 containers/lock.py --keep n150                       the versions that are there; only new ones are resolved
+
+A digest is that of the wheel that pip takes for the platform and the default bases' Python (--python: for another
+base), and of the source where there is no wheel. torch's is the CPU build's: CUDA has another one, and is refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+HEAD = "# Every package of the image, pinned with the digests of its files: containers/lock.py writes it.\n"
+GLIBC = ("manylinux_2_31", "manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A list of pinned packages: what is asked for, and what of the answer is left out by the beginning of its name."""
+
+    file: str
+    asked: tuple[str, ...]
+    machine: str = "aarch64"
+    pythons: tuple[str, ...] = ("3.11",)  # Debian 12's
+    source: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+# NNCF names scikit-learn and imports it nowhere.
+_UNUSED = ("scikit-learn", "joblib", "narwhals", "threadpoolctl")
+# pip reads "only on x86-64" as for this machine: CUDA is none of an arm64 board that has no GPU.
+_CUDA = ("nvidia-", "cuda-", "triton")
+LOCKS = {
+    "n150": Lock("n150/constraints.txt", (".[n150]",), "x86_64", left_out=_UNUSED),
+    # Without torch and what compresses: the runtimes alone, for bundles.
+    "n150-slim": Lock("n150/constraints-slim.txt", (".[n150-slim]",), "x86_64"),
+    "pi": Lock("pi/constraints.txt", (".[pi]",)),
+    # The last release whose build for arm64 is without CUDA.
+    "pi-torch": Lock(
+        "pi/constraints-torch.txt",
+        (".[pi]", "torch==2.10.0", "torchvision==0.25.0", "torch-pruning==1.6.1"),
+        left_out=_CUDA,
+    ),
+    # Python 3.12 is NVIDIA's image's.
+    "jetson": Lock("jetson/constraints.txt", (".[jetson]",), pythons=("3.12", "3.11"), source=("jetson-stats>=7.2,<8",)),
+    # What makes packages of edgebench's own source and, setuptools, of others'; in no image.
+    "build": Lock("build.txt", (*PROJECT["build-system"]["requires"], "setuptools>=80"), "x86_64"),
+}
+Files = dict[tuple[str, str], list[str]]
+
+
+def resolved(words: Sequence[str]) -> Files:
+    """Return name and version of all that `install.py --pip` would take, each with its file's digest."""
+    command = [sys.executable, ROOT / "install.py", "--pip", "--quiet", "--dry-run", "--ignore-installed", "--report=-"]
+    done = subprocess.run([*command, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    told = json.loads(done.stdout)
+    return {
+        (canonical(item["metadata"]["name"]), item["metadata"]["version"].partition("+")[0]): [
+            item["download_info"].get("archive_info", {}).get("hashes", {}).get("sha256", "")
+        ]
+        for item in told["install"]
+    }
+
+
+def canonical(name: str) -> str:
+    """Return a package's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def platform_words(machine: str, python: str) -> list[str]:
+    """Return pip's options for a board's wheels."""
+    tags = [f"--platform={tag}_{machine}" for tag in GLIBC]
+    return ["--only-binary=:all:", "--target=/nowhere", f"--python-version={python}", *tags]
+
+
+def locked(lock: Lock, kept: Mapping[str, str]) -> Files:
+    """Resolve a lock's packages and find their files' digests."""
+    with tempfile.TemporaryDirectory() as scratch:
+        words = ["--find-links", scratch]
+        sources: Files = {}
+        for package in lock.source:
+            pinned = kept.get(canonical(re.split(r"[<>=]", package)[0]))
+            name = f"{re.split(r'[<>=]', package)[0]}=={pinned}" if pinned else package
+            sources |= resolved(["--no-deps", "--no-binary=:all:", name])
+            make = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={scratch}", name]
+            subprocess.run(make, check=True)
+        pins = Path(scratch, "pins.txt")
+        pins.write_text("".join(f"{name}=={version}\n" for name, version in kept.items()), encoding="utf-8")
+        first = resolved([*words, *platform_words(lock.machine, lock.pythons[0]), f"--constraint={pins}", *lock.asked])
+        files = {key: hashes for key, hashes in first.items() if key[0] != "edgebench" and not out(lock, key[0])}
+        exact = [f"{name}=={version}" for name, version in files if (name, version) not in sources]
+        for python in lock.pythons[1:]:
+            for key, hashes in resolved(["--no-deps", *platform_words(lock.machine, python), *exact]).items():
+                files[key] += hashes
+        return files | sources
+
+
+def out(lock: Lock, name: str) -> bool:
+    """Whether a package that pip resolves is not installed."""
+    return name.startswith(lock.left_out) if lock.left_out else False
+
+
+def text(files: Files) -> str:
+    """Return the lock file's text."""
+    lines = [HEAD]
+    for (name, version), hashes in sorted(files.items()):
+        digests = [f"    --hash=sha256:{each}" for each in sorted(set(hashes))]
+        lines.append(" \\\n".join([f"{name}=={version}", *digests]) + "\n")
+    return "".join(lines)
+
+
+def main() -> int:
+    """Write the locks that the command line names."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("names", nargs="+", choices=LOCKS)
+    parser.add_argument("--keep", action="store_true", help="keep the versions that are pinned already")
+    parser.add_argument("--python", metavar="3.N", action="append", help="of another base; may be repeated")
+    options = parser.parse_args()
+    for name in options.names:
+        lock = replace(LOCKS[name], pythons=tuple(options.python or LOCKS[name].pythons))
+        path = ROOT / "containers" / lock.file
+        kept = {}
+        if options.keep and path.exists():
+            kept = dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+        path.write_text(text(locked(lock, kept)), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

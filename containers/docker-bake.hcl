@@ -4,6 +4,8 @@
 variable "VERSION" { default = null }
 variable "REVISION" { default = null }
 variable "TAG" { default = "latest" }
+# Of a registry, as in ghcr.io/edgebench/
+variable "PREFIX" { default = "" }
 variable "EDGEBENCH_TORCH_INDEX" { default = "" }
 # Secrets of the build, by file; both may be left out.
 variable "PIP_CONF" { default = "/dev/null" }
@@ -25,14 +27,14 @@ target "n150" {
   dockerfile = "containers/n150/Dockerfile"
   platforms = ["linux/amd64"]
   args = { EDGEBENCH_TORCH_INDEX = EDGEBENCH_TORCH_INDEX }
-  tags = ["edgebench-n150:${TAG}"]
+  tags = ["${PREFIX}edgebench-n150:${TAG}"]
 }
 
 # Without torch: for bundles that were prepared elsewhere.
 target "n150-slim" {
   inherits = ["n150"]
   args = { PACKAGES = "constraints-slim.txt" }
-  tags = ["edgebench-n150:${TAG}-slim"]
+  tags = ["${PREFIX}edgebench-n150:${TAG}-slim"]
 }
 
 # What trains the models that the boards' images bring along is the n150 image of the same build.
@@ -45,17 +47,17 @@ target "_board" {
 target "pi" {
   inherits = ["_board"]
   dockerfile = "containers/pi/Dockerfile"
-  tags = ["edgebench-pi:${TAG}"]
+  tags = ["${PREFIX}edgebench-pi:${TAG}"]
 }
 
 target "pi-torch" {
   inherits = ["pi"]
   args = { PACKAGES = "constraints-torch.txt", BUNDLE_PLATFORM = "any" }
-  tags = ["edgebench-pi:${TAG}-torch"]
+  tags = ["${PREFIX}edgebench-pi:${TAG}-torch"]
 }
 
 target "jetson" {
   inherits = ["_board"]
   dockerfile = "containers/jetson/Dockerfile"
-  tags = ["edgebench-jetson:${TAG}"]
+  tags = ["${PREFIX}edgebench-jetson:${TAG}"]
 }

@@ -55,7 +55,9 @@ LOCKS = {
         left_out=_CUDA,
     ),
     # Python 3.12 is NVIDIA's image's.
-    "jetson": Lock("jetson/constraints.txt", (".[jetson]",), pythons=("3.12", "3.11"), source=("jetson-stats>=7.2,<8",)),
+    "jetson": Lock(
+        "jetson/constraints.txt", (".[jetson]",), pythons=("3.12", "3.11"), source=("jetson-stats>=7.2,<8",)
+    ),
     # What makes packages of edgebench's own source and, setuptools, of others'; in no image.
     "build": Lock("build.txt", (*PROJECT["build-system"]["requires"], "setuptools>=80"), "x86_64"),
 }

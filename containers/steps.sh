@@ -106,7 +106,8 @@ fixed() {
 # edgebench itself, from the source in the working folder.
 own() {
   tools_of_builds
-  pip install --target=/opt/edgebench/own --no-deps --no-build-isolation .
+  SETUPTOOLS_SCM_PRETEND_VERSION_FOR_EDGEBENCH=$VERSION \
+    pip install --target=/opt/edgebench/own --no-deps --no-build-isolation .
   mkdir -p /opt/edgebench/bin
   mv /opt/edgebench/own/bin/edgebench /opt/edgebench/bin/
   rm -r /opt/edgebench/own/bin

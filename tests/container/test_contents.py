@@ -38,6 +38,7 @@ def test_an_image_says_what_it_is(image: str) -> None:
     named = {name: labels[f"org.opencontainers.image.{name}"] for name in ("version", "revision", "source", "licenses")}
     assert all(named.values()), named
     assert named["licenses"] == "Apache-2.0"
+    assert docker("run", "--rm", "--init", image, "--version").stdout == f"edgebench {named['version']}\n"
     assert found["Config"]["Entrypoint"] == ["edgebench"]
     assert found["Config"]["Cmd"] == ["suite", "full"]
     assert labels["org.edgebench.report"] == str(CURRENT)

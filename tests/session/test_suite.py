@@ -362,6 +362,21 @@ def test_lists_and_dry_runs_run_nothing(edgebench: Edgebench, cache: Path) -> No
     assert sorted(cache.rglob("*")) == before
 
 
+def test_no_runtime_reports_to_its_maker_beside_a_measurement(
+    edgebench: Edgebench, tiny: Path, no_energy: Path, tmp_path: Path
+) -> None:
+    suite = tmp_path / "two.toml"
+    suite.write_text(
+        tiny.read_text(encoding="utf-8").replace('"torch", "openvino"', '"onnxruntime", "openvino"'), encoding="utf-8"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    # They send nothing where this variable says that it is a machine of CI.
+    done = edgebench("suite", suite, "--processes", 1, "--sysfs", no_energy, HOME=str(home), CI="")
+    assert {cell["status"] for cell in done.report["benchmarks"]} == {"ok"}, done.stderr
+    assert not list(home.glob(".cache/*icrosoft*"))
+
+
 def test_progress_lines_are_plain_when_piped(edgebench: Edgebench, tiny: Path, no_energy: Path) -> None:
     done = edgebench("suite", tiny, "--sysfs", no_energy, "--only", "*/openvino/*")
     assert "measure: mobilenet_v2-0.25/baseline/openvino/fp32 run 1 of 2" in done.stderr

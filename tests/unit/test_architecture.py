@@ -148,7 +148,7 @@ def room(module: str) -> str:
     package, *inside = module.split(".")
     if package != "edgebench":
         return package.removeprefix("edgebench_")
-    if not inside:
+    if inside in ([], ["_version"]):  # the second is written by a build
         return "version"
     return "commands" if inside == ["__main__"] else inside[0]
 

@@ -182,7 +182,7 @@ def test_a_path_stays_inside_the_bundle(tmp_path: Path, path: str) -> None:
 
 
 def test_the_next_minor_version_is_another_format() -> None:
-    release = __version__.rpartition(".")[0]
+    release = ".".join(__version__.split(".")[:2])
     assert compatible(f"{release}.99")
     assert not compatible(f"{release}9.0")
     assert not compatible(f"9{release}.0")

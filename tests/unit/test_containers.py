@@ -65,14 +65,16 @@ def test_the_pinned_packages_satisfy_what_is_asked(extra: str | None, lock: str)
 def test_a_wheel_of_the_builders_own_stands_for_the_index_s(tmp_path: Path) -> None:
     lock = tmp_path / "lock.txt"
     one, two = ("1" * 64, "2" * 64)
-    lock.write_text(f"a-b==1.0 \\\n    --hash=sha256:{one} \\\n    --hash=sha256:{two}\na==1.0 \\\n    --hash=sha256:{one}\n")
+    lock.write_text(
+        f"a-b==1.0 \\\n    --hash=sha256:{one} \\\n    --hash=sha256:{two}\na==1.0 \\\n    --hash=sha256:{one}\n"
+    )
     for name in ("A_b-1.0+cpu-cp311-cp311-linux_x86_64.whl", "a-2.0-py3-none-any.whl"):
         (tmp_path / name).write_bytes(b"wheel")
     done = subprocess.run(
         ["sh", CONTAINERS / "steps.sh", "pinned", lock, tmp_path], capture_output=True, text=True, check=True
     )
     own = hashlib.sha256(b"wheel").hexdigest()
-    assert done.stdout == f"a-b==1.0 --hash=sha256:{own}\na==1.0 \\\n    --hash=sha256:{one}\n"
+    assert done.stdout == f"a-b==1.0 --hash=sha256:{own}\n{other}"
 
 
 @pytest.mark.parametrize("platform", ["n150", "pi", "jetson"])
@@ -83,7 +85,7 @@ def test_an_image_is_built_as_the_design_asks(platform: str) -> None:
     assert 'CMD ["suite", "full"]' in final
     # Also of an image that plain `docker build` makes.
     assert f'org.edgebench.report="{CURRENT}"' in final
-    assert f"ARG VERSION={PROJECT['version']} REVISION=" in final
+    assert f"ARG VERSION={WHOLE['tool']['hatch']['version']['fallback-version']}\n" in text
     assert not re.search("^(VOLUME|HEALTHCHECK)", text, re.MULTILINE)
     # Whatever pip is told goes in through a mount: no argument and no variable of the image holds an index.
     assert "PIP_" not in text

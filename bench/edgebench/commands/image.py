@@ -40,8 +40,9 @@ def _build(arguments: argparse.Namespace) -> int:
     """Build an image, then list its layers by size."""
     from rich.table import Table
 
-    from edgebench.launch.build import BuildRequest, build, find_source, layers
+    from edgebench.launch.build import BuildRequest, build, layers
     from edgebench.launch.profile import find_profile
+    from edgebench.launch.source import find_source
     from edgebench.machine.claims import scratch, sweep_scratch
 
     progress = stderr()

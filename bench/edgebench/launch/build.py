@@ -7,13 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgebench.errors import ContainerDiedError, ContainerError, UsageError
+from edgebench.errors import ContainerDiedError, ContainerError
 from edgebench.launch.profile import Profile
+from edgebench.launch.source import source_facts
 
 # Of docker's last words, to find the reason in.
 _TAIL_LINES = 100
@@ -35,23 +35,12 @@ class BuildRequest:
     context: str | None = None
 
 
-def find_source(given: Path | None, platform: str) -> Path:
-    """Return the source tree to build from: the one named, the one this edgebench runs from, or the working folder."""
-    candidates = [given] if given is not None else [Path(__file__).parents[3], Path.cwd()]
-    for folder in candidates:
-        if (folder / "containers" / platform / "Dockerfile").is_file() and (folder / "pyproject.toml").is_file():
-            return folder.resolve()
-    where = f"{given} is none: name another" if given is not None else "name one"
-    raise UsageError(
-        f"an image is built from edgebench's source tree (with containers/{platform}/Dockerfile); {where} with --source"
-    )
-
-
 def build(request: BuildRequest, folder: Path, on_line: Callable[[str], None]) -> None:
     """Build the image; `folder` holds its secrets, `on_line` gets docker's progress. Raises ContainerError."""
     program = _builder()
     secrets = [*own_secrets(folder, os.environ, request.secrets), *request.secrets]
-    words = build_line(request, secrets, source_facts(request.source))
+    given = {word.partition("=")[0] for word in request.arguments}
+    words = build_line(request, secrets, source_facts(request.source, given))
     environment = {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
     tail: list[str] = []
     for line in _run([program, *words[1:]], environment, tail):
@@ -66,12 +55,10 @@ def build_line(request: BuildRequest, secrets: Sequence[str], facts: Mapping[str
     words = ["docker", *(["--context", request.context] if request.context else []), "build"]
     words += ["--platform", f"linux/{profile.architecture}", "--tag", request.tag]
     words += ["--file", f"{request.source}/containers/{profile.platform}/Dockerfile"]
-    given = {word.partition("=")[0] for word in request.arguments}
     if request.base is not None:
         words += ["--build-arg", f"BASE_IMAGE={request.base}"]
     for name, value in facts.items():
-        if name not in given:
-            words += ["--build-arg", f"{name}={value}"]
+        words += ["--build-arg", f"{name}={value}"]
     # By name only: docker takes the value from the environment, and keeps proxies out of the image's history.
     for name in PROXIES:
         words += [part for key in (name, name.lower()) if key in os.environ for part in ("--build-arg", key)]
@@ -121,23 +108,6 @@ def pip_configuration(environment: Mapping[str, str]) -> str:
     if not settings:
         return ""
     return "[global]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items())
-
-
-def source_facts(source: Path) -> dict[str, str]:
-    """Return the build arguments that become the image's labels: the version, and git's revision where there is git."""
-    version = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    facts = {"VERSION": str(version)}
-    git = shutil.which("git")
-    if git is not None:
-        asked = subprocess.run(
-            [git, "-C", str(source), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if asked.returncode == 0:
-            facts["REVISION"] = asked.stdout.strip()
-    return facts
 
 
 @dataclass(frozen=True, slots=True)

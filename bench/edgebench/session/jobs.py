@@ -54,6 +54,8 @@ def child_environment(*, threads: int, isa: str, seed: int) -> dict[str, str]:
         "PYTHONHASHSEED": str(seed),
         # torch and NNCF warn at length on stderr, where only the reason of a failure is looked for.
         "PYTHONWARNINGS": "ignore",
+        # ONNX Runtime's packages upload usage data from threads that would run beside the measurement.
+        "ORT_DISABLE_TELEMETRY": "1",
         **ISA_ENVIRONMENT[isa],
     }
 

@@ -37,7 +37,7 @@ def stratified_split(labels: I64, tested: int, seed: int) -> tuple[I64, I64]:
     The draws are those of scikit-learn's `train_test_split(stratify=labels, random_state=seed)`, so that a seed stands
     for the same split as in reports made with it.
     """
-    rng = np.random.RandomState(seed)  # noqa: NPY002  # the generator whose draws these are
+    rng = np.random.RandomState(seed)  # whose draws these are
     classes, counts = np.unique(labels, return_counts=True)
     trained = _shares(counts, len(labels) - tested, rng)
     left = _shares(counts - trained, tested, rng)

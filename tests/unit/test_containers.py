@@ -65,9 +65,8 @@ def test_the_pinned_packages_satisfy_what_is_asked(extra: str | None, lock: str)
 def test_a_wheel_of_the_builders_own_stands_for_the_index_s(tmp_path: Path) -> None:
     lock = tmp_path / "lock.txt"
     one, two = ("1" * 64, "2" * 64)
-    lock.write_text(
-        f"a-b==1.0 \\\n    --hash=sha256:{one} \\\n    --hash=sha256:{two}\na==1.0 \\\n    --hash=sha256:{one}\n"
-    )
+    other = f"a==1.0 \\\n    --hash=sha256:{one}\n"
+    lock.write_text(f"a-b==1.0 \\\n    --hash=sha256:{one} \\\n    --hash=sha256:{two}\n{other}")
     for name in ("A_b-1.0+cpu-cp311-cp311-linux_x86_64.whl", "a-2.0-py3-none-any.whl"):
         (tmp_path / name).write_bytes(b"wheel")
     done = subprocess.run(

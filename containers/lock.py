@@ -66,7 +66,8 @@ Files = dict[tuple[str, str], list[str]]
 
 def resolved(words: Sequence[str]) -> Files:
     """Return name and version of all that `install.py --pip` would take, each with its file's digest."""
-    command = [sys.executable, ROOT / "install.py", "--pip", "--quiet", "--dry-run", "--ignore-installed", "--report=-"]
+    program = str(ROOT / "install.py")
+    command = [sys.executable, program, "--pip", "--quiet", "--dry-run", "--ignore-installed", "--report=-"]
     done = subprocess.run([*command, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     told = json.loads(done.stdout)
     return {

@@ -1,4 +1,4 @@
-# docker buildx bake -f containers/docker-bake.hcl [n150 | n150-slim | pi | pi-torch | jetson]
+# docker buildx bake -f containers/docker-bake.hcl [n150 | n150-slim | pi | pi-torch | jetson | edgebench]
 # Without buildx: docker build -f containers/PLATFORM/Dockerfile -t edgebench-PLATFORM .
 # Without them the Dockerfiles' own words. REVISION=$(git rev-parse HEAD) docker buildx bake …
 variable "VERSION" { default = null }
@@ -60,4 +60,16 @@ target "jetson" {
   inherits = ["_board"]
   dockerfile = "containers/jetson/Dockerfile"
   tags = ["${PREFIX}edgebench-jetson:${TAG}"]
+}
+
+# One name for both processors: a list of the two images above.
+target "edgebench" {
+  inherits = ["_common"]
+  dockerfile = "containers/edgebench/Dockerfile"
+  contexts = {
+    edgebench-n150 = "target:n150"
+    edgebench-pi = "target:pi"
+  }
+  platforms = ["linux/amd64", "linux/arm64"]
+  tags = ["${PREFIX}edgebench:${TAG}"]
 }

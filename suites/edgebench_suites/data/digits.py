@@ -63,4 +63,5 @@ def _shares(counts: I64, drawn: int, rng: np.random.RandomState) -> I64:
         chosen = rng.choice(alike, size=min(len(alike), missing), replace=False)
         shares[chosen] += 1
         missing -= len(chosen)
-    return shares.astype(np.int64)
+    counted: I64 = shares.astype(np.int64)
+    return counted

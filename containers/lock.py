@@ -5,7 +5,7 @@
     python3 containers/lock.py --keep n150                       the versions that are there; only new ones are resolved
 
 A digest is that of the wheel that pip takes for the platform and the default bases' Python (--python: for another
-base), and of the source where there is no wheel. torch's is the CPU build's: CUDA has another one, and is refused.
+base). torch's is the CPU build's: CUDA has another one, and is refused.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ class Lock:
     asked: tuple[str, ...]
     machine: str = "aarch64"
     pythons: tuple[str, ...] = ("3.11",)  # Debian 12's
-    source: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 
 
@@ -55,11 +54,9 @@ LOCKS = {
         left_out=_CUDA,
     ),
     # Python 3.12 is NVIDIA's image's.
-    "jetson": Lock(
-        "jetson/constraints.txt", (".[jetson]",), pythons=("3.12", "3.11"), source=("jetson-stats>=7.2,<8",)
-    ),
-    # What makes packages of edgebench's own source and, setuptools, of others'; in no image.
-    "build": Lock("build.txt", (*PROJECT["build-system"]["requires"], "setuptools>=80"), "x86_64"),
+    "jetson": Lock("jetson/constraints.txt", (".[jetson]",), pythons=("3.12", "3.11")),
+    # What makes the package of edgebench's own source; in no image.
+    "build": Lock("build.txt", tuple(PROJECT["build-system"]["requires"]), "x86_64"),
 }
 Files = dict[tuple[str, str], list[str]]
 
@@ -92,23 +89,16 @@ def platform_words(machine: str, python: str) -> list[str]:
 def locked(lock: Lock, kept: Mapping[str, str]) -> Files:
     """Resolve a lock's packages and find their files' digests."""
     with tempfile.TemporaryDirectory() as scratch:
-        words = ["--find-links", scratch]
-        sources: Files = {}
-        for package in lock.source:
-            pinned = kept.get(canonical(re.split(r"[<>=]", package)[0]))
-            name = f"{re.split(r'[<>=]', package)[0]}=={pinned}" if pinned else package
-            sources |= resolved(["--no-deps", "--no-binary=:all:", name])
-            make = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={scratch}", name]
-            subprocess.run(make, check=True)
         pins = Path(scratch, "pins.txt")
         pins.write_text("".join(f"{name}=={version}\n" for name, version in kept.items()), encoding="utf-8")
-        first = resolved([*words, *platform_words(lock.machine, lock.pythons[0]), f"--constraint={pins}", *lock.asked])
-        files = {key: hashes for key, hashes in first.items() if key[0] != "edgebench" and not out(lock, key[0])}
-        exact = [f"{name}=={version}" for name, version in files if (name, version) not in sources]
-        for python in lock.pythons[1:]:
-            for key, hashes in resolved(["--no-deps", *platform_words(lock.machine, python), *exact]).items():
-                files[key] += hashes
-        return files | sources
+        words = [*platform_words(lock.machine, lock.pythons[0]), f"--constraint={pins}", *lock.asked]
+        found = resolved(words)
+    files = {key: hashes for key, hashes in found.items() if key[0] != "edgebench" and not out(lock, key[0])}
+    exact = [f"{name}=={version}" for name, version in files]
+    for python in lock.pythons[1:]:
+        for key, hashes in resolved(["--no-deps", *platform_words(lock.machine, python), *exact]).items():
+            files[key] += hashes
+    return files
 
 
 def out(lock: Lock, name: str) -> bool:

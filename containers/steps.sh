@@ -21,15 +21,14 @@ tools() {
 with_index() {
   if [ -s /run/secrets/pip_conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip_conf; fi
   if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi
-  export PIP_FIND_LINKS=/wheels PIP_CACHE_DIR=/pip PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
+  export PIP_CACHE_DIR=/pip PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
     PIP_BREAK_SYSTEM_PACKAGES=1 PIP_NO_COMPILE=1
   "$@"
 }
 
 # Collect the pinned packages for an x86-64 board: native LOCK.
 native() {
-  pinned "$1" /wheels >/tmp/pinned.txt
-  python3 install.py --pip --target=/opt/edgebench/lib --no-deps --require-hashes --requirement=/tmp/pinned.txt || {
+  locked "$1" x86_64 python3 install.py --pip --target=/opt/edgebench/lib || {
     echo "if it is torch whose digest differs: the index of its CPU build was not reached; name one with" \
       "EDGEBENCH_TORCH_INDEX, or put the wheel into containers/wheels" >&2
     return 1
@@ -37,45 +36,45 @@ native() {
   lean
 }
 
-# Collect the pinned packages for an arm64 board, whichever processor builds: arm64 LOCK [SOURCE...]. Of the packages
-# SOURCE there is only the source; they are plain Python, and a wheel made here fits everywhere.
+# Collect the pinned packages for an arm64 board, whichever processor builds: arm64 LOCK.
 arm64() {
-  lock=$1
-  shift
-  if [ -n "$*" ]; then tools_of_builds; fi
-  for name; do
-    sed -n "/^$name==/,/[^\\]\$/p" "$lock" >/tmp/source.txt
-    pip wheel --no-deps --require-hashes --no-build-isolation --wheel-dir=/tmp/wheels --requirement=/tmp/source.txt
-  done
-  pinned "$lock" /wheels /tmp/wheels >/tmp/pinned.txt
-  pip install --target=/opt/edgebench/lib --no-deps --only-binary=:all: --find-links=/tmp/wheels \
+  locked "$1" aarch64 pip install --target=/opt/edgebench/lib --only-binary=:all: \
     --platform=manylinux_2_31_aarch64 --platform=manylinux_2_28_aarch64 --platform=manylinux_2_27_aarch64 \
-    --platform=manylinux_2_17_aarch64 --platform=manylinux2014_aarch64 --require-hashes --requirement=/tmp/pinned.txt
+    --platform=manylinux_2_17_aarch64 --platform=manylinux2014_aarch64
   lean
 }
 
-# Print a lock as it is installed, pinned LOCK FOLDER...: of what there is a wheel of in one of the folders, which are
-# the builder's own, that wheel's digest stands in the place of the index's.
-pinned() {
-  python3 - "$@" <<'END'
-import hashlib, pathlib, re, sys
+# Install a lock, locked LOCK MACHINE PIP...: what the builder's own folder has wheels of from there, whatever their
+# digests; the rest from the index, by its digests.
+locked() {
+  split "$1" "$2" /wheels /tmp/own.txt /tmp/rest.txt
+  shift 2
+  if [ -s /tmp/own.txt ]; then "$@" --no-deps --no-index --find-links=/wheels --requirement=/tmp/own.txt; fi
+  if [ -s /tmp/rest.txt ]; then "$@" --no-deps --require-hashes --requirement=/tmp/rest.txt; fi
+}
 
-lock = pathlib.Path(sys.argv[1]).read_text()
-digests = {}
-for folder in sys.argv[2:]:
-    for wheel in sorted(pathlib.Path(folder).glob("*.whl")):
-        name, version = wheel.name.split("-")[:2]
-        pin = re.sub("[-_.]+", "-", name).lower() + "==" + version.partition("+")[0]
-        digests.setdefault(pin, []).append(f"--hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}")
-for pin, own in digests.items():
-    lock = re.sub(rf"^{re.escape(pin)}( \\\n +--hash=\S+)+$", " ".join([pin, *own]), lock, flags=re.MULTILINE)
-sys.stdout.write(lock)
+# Split a lock in two, split LOCK MACHINE FOLDER OWN REST: what the folder has wheels of for that machine, and the rest.
+split() {
+  python3 - "$@" <<'END'
+import pathlib, re, sys
+
+lock, machine, folder, own, rest = sys.argv[1:]
+pins = {}
+for pin in re.findall(r"^\S+==\S+(?: \\\n +--hash=\S+)+\n", pathlib.Path(lock).read_text(), re.MULTILINE):
+    pins[pin.split()[0]] = pin
+there = set()
+for wheel in pathlib.Path(folder).glob("*.whl"):
+    name, version = wheel.name.split("-")[:2]
+    if wheel.stem.endswith(("-any", machine)):
+        there.add(re.sub("[-_.]+", "-", name).lower() + "==" + version.partition("+")[0])
+pathlib.Path(own).write_text("".join(f"{name}\n" for name in pins if name in there))
+pathlib.Path(rest).write_text("".join(pin for name, pin in pins.items() if name not in there))
 END
 }
 
 # What makes packages of sources, pinned too; the stage of the build keeps it to itself.
 tools_of_builds() {
-  pip install --no-deps --require-hashes --requirement=build.txt
+  locked build.txt any pip install
 }
 
 # What no measurement reads: other packages' programs, own tests, headers and stubs.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import subprocess
 import tomllib
@@ -62,18 +61,19 @@ def test_the_pinned_packages_satisfy_what_is_asked(extra: str | None, lock: str)
     assert wrong == [], "write it anew with containers/lock.py --keep"
 
 
-def test_a_wheel_of_the_builders_own_stands_for_the_index_s(tmp_path: Path) -> None:
-    lock = tmp_path / "lock.txt"
-    one, two = ("1" * 64, "2" * 64)
-    other = f"a==1.0 \\\n    --hash=sha256:{one}\n"
-    lock.write_text(f"a-b==1.0 \\\n    --hash=sha256:{one} \\\n    --hash=sha256:{two}\n{other}")
-    for name in ("A_b-1.0+cpu-cp311-cp311-linux_x86_64.whl", "a-2.0-py3-none-any.whl"):
-        (tmp_path / name).write_bytes(b"wheel")
-    done = subprocess.run(
-        ["sh", CONTAINERS / "steps.sh", "pinned", lock, tmp_path], capture_output=True, text=True, check=True
+def test_wheels_of_the_builders_own_are_taken_in_the_place_of_the_index_s(tmp_path: Path) -> None:
+    """Of the pinned version and for the board's processor; of all else the pin with its digests stays."""
+    lock, own, rest = (tmp_path / name for name in ("lock.txt", "own.txt", "rest.txt"))
+    others = "".join(f"{name}==1.0 \\\n    --hash=sha256:{'1' * 64}\n" for name in ("a", "c", "d"))
+    lock.write_text(
+        f"# A remark.\na-b==1.0 \\\n    --hash=sha256:{'1' * 64} \\\n    --hash=sha256:{'2' * 64}\n{others}"
     )
-    own = hashlib.sha256(b"wheel").hexdigest()
-    assert done.stdout == f"a-b==1.0 --hash=sha256:{own}\n{other}"
+    for name in ("A_b-1.0+cpu-cp311-cp311-linux_x86_64.whl", "a-2.0-py3-none-any.whl", "c-1.0-py3-none-any.whl"):
+        (tmp_path / name).touch()
+    (tmp_path / "d-1.0-cp311-cp311-manylinux_2_17_aarch64.whl").touch()
+    subprocess.run(["sh", CONTAINERS / "steps.sh", "split", lock, "x86_64", tmp_path, own, rest], check=True)
+    assert own.read_text(encoding="utf-8").split() == ["a-b==1.0", "c==1.0"]
+    assert list(pins(rest.read_text(encoding="utf-8"))) == ["a", "d"]
 
 
 @pytest.mark.parametrize("platform", ["n150", "pi", "jetson"])

@@ -49,15 +49,20 @@ def pip_install(python: str, arguments: Sequence[str]) -> int:
     return subprocess.run(command, check=False).returncode  # our own interpreter
 
 
-def main(argv: Sequence[str]) -> int:
-    """Install as the command line says; return the exit code."""
-    if argv[:1] == ["--pip"]:
-        return pip_install(sys.executable, argv[1:])
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the options of an installation."""
     parser = argparse.ArgumentParser(description="Install edgebench into a virtual environment with CPU torch.")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="where (default: .venv beside this file)")
     parser.add_argument("--extras", default="x86", help="extras of pyproject.toml, by commas (default: x86)")
     parser.add_argument("--editable", action="store_true", help="install the source tree itself, to work on it")
-    options = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Install as the command line says; return the exit code."""
+    if argv[:1] == ["--pip"]:
+        return pip_install(sys.executable, argv[1:])
+    options = make_parser().parse_args(argv)
     python = options.venv / "bin" / "python"
     if not python.exists() and subprocess.run([sys.executable, "-m", "venv", options.venv], check=False).returncode:
         sys.stderr.write("install.py: the virtual environment failed; on Debian: apt-get install python3-venv\n")

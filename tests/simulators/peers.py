@@ -1,6 +1,6 @@
 """How other tools turn the same readings into joules: their published behaviour as small references, no code of theirs.
 
-`python -m tests.simulators.peers` prints the table of docs/energy.md.
+`python -m tests.simulators.peers` prints the table of docs/evidence.md.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ def vcgencmd(folder: Path, core_w: float = 4.0, throttled: int = 0, *, pi5: bool
     program = folder / "vcgencmd"
     program.write_text(
         "#!/bin/sh\n"
-        f'case "$1" in\npmic_read_adc) cat <<END\n{adc}END\n;;\n'
+        f"case \"$1\" in\npmic_read_adc) echo '{adc}' ;;\n"
         f"get_throttled) echo throttled={throttled:#x} ;;\n"
         "*) echo 'error=1 error_msg=\"Command not registered\"' ;;\nesac\n",
         encoding="ascii",

@@ -1,4 +1,4 @@
-"""The table of false alarms in docs/compare.md: suites of unchanged code in which anything REGRESSED.
+"""The table of false alarms in docs/evidence.md: suites of unchanged code in which anything REGRESSED.
 
 `python -m tests.statistical.alarms` prints it (some minutes of a processor); `--write` puts it into the golden file and
 the documentation. Beside what a gate must never do stands what it must: find a slow-down of everything, and pass.

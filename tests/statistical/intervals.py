@@ -1,4 +1,4 @@
-"""The table of intervals in docs/method.md: how often each kind of interval holds the truth, and how wide it is.
+"""The table of intervals in docs/evidence.md: how often each kind of interval holds the truth, and how wide it is.
 
 `python -m tests.statistical.intervals` prints it; `--write` puts it into the golden file and the documentation.
 """
@@ -9,7 +9,6 @@ import json
 import math
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,9 @@ import numpy as np
 from edgebench.compare.shrink import fit_prior, shrink
 from edgebench.report.intervals import MIN_RUNS, interval, spread_of
 from tests.statistical.noise import Array
-from tests.statistical.tables import ROOT, between
+from tests.statistical.tables import DOCS, ROOT, between
 
 GOLDEN = ROOT / "tests" / "golden" / "intervals.json"
-DOCS: Path = ROOT / "docs" / "method.md"
 RUNS = (2, 3, 5, 10, 30)
 CELLS, SESSIONS, SD = 12, 400, 0.015
 SLOW = math.log(1.28)

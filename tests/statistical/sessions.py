@@ -3,7 +3,7 @@
     python -m tests.statistical.sessions FOLDER --sessions 20
 
 measures until FOLDER has so many reports (a stopped series goes on, `--wait N` pauses between two), then prints the
-table of docs/compare.md. What a folder has is not measured again.
+table of docs/evidence.md. What a folder has is not measured again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of sequential stopping in docs/method.md: what is left of the 95 % where runs go on until it is narrow.
+"""The table of sequential stopping in docs/evidence.md: what is left of the 95 % where runs go on until it is narrow.
 
 `python -m tests.statistical.stopping` prints it (some minutes of a processor); `--write` puts it into the golden file
 and the documentation.
@@ -16,9 +16,9 @@ import numpy as np
 from edgebench.plan.suitefile import Measure
 from edgebench.report.intervals import interval
 from edgebench.report.precision import enough
-from tests.statistical.intervals import DOCS, WORLDS
+from tests.statistical.intervals import WORLDS
 from tests.statistical.noise import Array
-from tests.statistical.tables import ROOT, between
+from tests.statistical.tables import DOCS, ROOT, between
 
 GOLDEN = ROOT / "tests" / "golden" / "stopping.json"
 ASKED = (0.01, 0.02, 0.05)

@@ -1,4 +1,4 @@
-"""The tables and the curve of docs/compare.md: false alarms and power of common gates and of ours, on the same noise.
+"""The tables and the curve of docs/evidence.md: false alarms and power of common gates and of ours, on the same noise.
 
 `python -m tests.statistical.tables` prints them; `--write` puts them into the golden file and the documentation.
 """
@@ -19,7 +19,7 @@ from tests.statistical.noise import NOISY, QUIET, VALUES, Array, drift, values
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "verdict-power.json"
-DOCS = ROOT / "docs" / "compare.md"
+DOCS = ROOT / "docs" / "evidence.md"
 CHANGES = (0.01, 0.02, 0.03, 0.05, 0.07, 0.10)
 CURVE_SUITES, NULL_SUITES, SIDE_SUITES = 150, 500, 100
 COUNT = CELLS * METRICS

@@ -122,22 +122,22 @@ def test_large_changes_of_single_benchmarks_are_found() -> None:
 
 def test_the_docs_have_the_tables_and_the_tables_their_promises() -> None:
     """What is written was made by the scripts; that it still holds is for the tests above and those marked slow."""
-    compare, method = (path.read_text(encoding="utf-8") for path in (DOCS, intervals.DOCS))
+    page = DOCS.read_text(encoding="utf-8")
     golden = {
         path.stem: json.loads(path.read_text(encoding="utf-8"))
         for path in (GOLDEN, alarms.GOLDEN, trends.GOLDEN, intervals.GOLDEN, stopping.GOLDEN)
     }
     power, rates, spans = golden["verdict-power"], golden["alarms"], golden["intervals"]
-    assert between(compare, "tables", as_markdown(power["curve"], power["side_by_side"])) == compare
-    assert between(compare, "alarms", alarms.as_markdown(rates["alarms"], rates["reached"])) == compare
-    assert between(compare, "trend", trends.as_markdown(golden["trend"])) == compare
-    assert between(method, "intervals", intervals.as_markdown(spans["coverage"], spans["remarks"])) == method
-    assert between(method, "stopping", stopping.as_markdown(golden["stopping"])) == method
+    assert between(page, "tables", as_markdown(power["curve"], power["side_by_side"])) == page
+    assert between(page, "alarms", alarms.as_markdown(rates["alarms"], rates["reached"])) == page
+    assert between(page, "trend", trends.as_markdown(golden["trend"])) == page
+    assert between(page, "intervals", intervals.as_markdown(spans["coverage"], spans["remarks"])) == page
+    assert between(page, "stopping", stopping.as_markdown(golden["stopping"])) == page
     for world in ("log-normal", "5 % outlier runs", "two speeds, 20/80"):
         for rule, cells in golden["stopping"][world].items():
             assert min(cell[0] for cell in cells.values()) >= 0.93 or "ours" not in rule, (world, rule)
     for marker in ("tables", "alarms", "trend"):
-        assert compare.count(f"<!-- {marker} -->") == 1
+        assert page.count(f"<!-- {marker} -->") == 1
     ours = [row for name, row in power["side_by_side"].items() if name.startswith("edgebench")]
     peers = [row for name, row in power["side_by_side"].items() if not name.startswith("edgebench")]
     assert max(row["suite"] for row in ours) < min(row["suite"] for row in peers)

@@ -1,4 +1,4 @@
-"""The table of `trend` in docs/compare.md: false changes, hits and delay, ours beside Apache Otava's and asv's.
+"""The table of `trend` in docs/evidence.md: false changes, hits and delay, ours beside Apache Otava's and asv's.
 
 `python -m tests.statistical.trends` prints it; `--write` puts it into the golden file and the documentation.
 `--peers PYTHON` runs the peers in another environment, which has apache-otava, asv and numpy; without it their rows are

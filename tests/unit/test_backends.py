@@ -425,6 +425,8 @@ def test_a_reason_names_the_operators() -> None:
     assert reason_of(RuntimeError(text)) == (
         "Model wasn't fully converted: No conversion rule found for operations: com.acme.MyOp"
     )
+    within = "FrontEnd API failed with OpConversionFailure:\nErrors during translation:\nConversion is failed for: If\n"
+    assert reason_of(RuntimeError(within)).endswith("Conversion is failed for: If")
     failed = (
         "[ONNXRuntimeError] : 1 : FAIL : Load model from /a b/x.onnx failed:Fatal error: com.acme:MyOp(-1) is no op"
     )

@@ -97,6 +97,18 @@ def test_the_command_line_refuses_a_file_that_is_none(tmp_path: Path, content: b
     assert done.stderr.count("\n") == 1
 
 
+def test_a_request_longer_than_the_context_is_refused_when_it_is_planned(tmp_path: Path, model: Path) -> None:
+    file = write_small(tmp_path / "short.gguf", context=512)
+    asked = ("suite", "llm-own", "--model", str(file), "--dry-run", "--prompt-tokens")
+    done = edgebench(*asked, "64,500", "--generate", "13")
+    assert done.returncode == 2
+    assert f"--model {file}: was made for 512 tokens, and prompt and answer take 513: ask for less" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert edgebench(*asked, "64,500", "--generate", "12").returncode == 0
+    assert edgebench("suite", "llm", "--prompt-tokens", "32768", "--dry-run").returncode == 2
+    assert edgebench("suite", "llm-own", "--model", str(model), "--prompt-tokens", "600", "--dry-run").returncode == 0
+
+
 def test_a_suite_of_single_passes_names_the_one_that_measures_gguf(model: Path) -> None:
     done = edgebench("suite", "smoke", "--model", str(model), "--dry-run")
     assert done.returncode == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -39,3 +40,11 @@ def test_what_pip_is_asked_to_install(tmp_path: Path, options: list[str], target
     assert words[-1] == target
     # What pip's own configuration offers needs no other index.
     assert ("--extra-index-url" in words) == (build == "")
+
+
+def test_nobody_is_told_to_get_from_an_index_what_no_index_has() -> None:
+    """Until there is a release; docs/releasing.md says what has been published."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.*"), *ROOT.glob("bench/**/*.py"), *ROOT.glob("probes/**/*.py")]
+    telling = re.compile(r"(pipx?|uv tool|uv pip) install [^`\n]*\bedgebench\b")
+    wrong = [str(path) for path in pages if path.is_file() and telling.search(path.read_text(encoding="utf-8"))]
+    assert wrong == []

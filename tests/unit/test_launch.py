@@ -20,6 +20,7 @@ from edgebench.errors import ContainerError, UsageError
 from edgebench.launch import build, engine, fleet
 from edgebench.launch.container import Limits, create_arguments, run_line, shell_line
 from edgebench.launch.follow import Lines
+from edgebench.launch.images import Image
 from edgebench.launch.order import Order, suite_settings
 from edgebench.launch.outcome import Outcome
 from edgebench.launch.peek import peek
@@ -350,6 +351,21 @@ def test_a_models_other_files_and_its_samples_reach_the_container(tmp_path: Path
         ("net.bin", "/input/model/net.bin"),
         ("a=b.npy", "/input/input-2/a=b.npy"),
     ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "edgebench-pi",
+        "edgebench-pi:0.2.0-torch",
+        "ghcr.io/edgebench/edgebench-pi:0.2.0",
+        "127.0.0.1:5000/edgebench-pi",
+        "127.0.0.1:5000/edgebench/edgebench-pi:0.2.0",
+        f"ghcr.io/edgebench/edgebench-pi@sha256:{'0' * 64}",
+    ],
+)
+def test_the_name_of_an_image_says_the_platform_whichever_registry_has_it(name: str) -> None:
+    assert Image(name, "", "", "", "arm64", 0, "", None).platform == "pi"
 
 
 def test_pip_is_told_in_a_build_what_it_is_told_here(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ MAX_FILE_BYTES = 16 << 30
 _NOISE = re.compile(r"^(Exception from |Check '|FrontEnd API failed|Traceback|\s*File \"|$)")
 _ORT_PREFIX = re.compile(r"^(\[ONNXRuntimeError\]\s*:\s*\d+\s*:\s*\w+\s*:\s*)")
 _ORT_LOADING = re.compile(r"^Load model from .{1,4096}? failed:\s*")
-_NAMES_OPERATORS = re.compile(r"conversion rule|(unsupported|not supported|not implemented|custom) op", re.IGNORECASE)
+_NAMES_OPERATORS = re.compile(
+    r"conversion rule|conversion is failed for|(unsupported|not supported|not implemented|custom) op", re.IGNORECASE
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     F32 = npt.NDArray[np.float32]
 
 
+def too_long(name: str, limit: int, asked: int) -> str | None:
+    """Say that a request of `asked` tokens is longer than a model was made for, with what to do, or None."""
+    if asked <= limit:
+        return None
+    return (
+        f"{name}: was made for {limit} tokens, and prompt and answer take {asked}: "
+        "ask for less (--prompt-tokens, --generate)"
+    )
+
+
 class Decoder(Protocol):
     """A language model with one context; what it gives is its most likely next token, so that runs repeat."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebench.backends.boundary import check_file, refusals
+from edgebench.backends.decoder import too_long
 from edgebench.backends.gguffile import GgufFacts, read_gguf
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
@@ -129,11 +130,8 @@ def read_facts(path: Path, context: int) -> GgufFacts:
         facts = read_gguf(path)
     except OSError as error:
         raise BackendError(f"cannot open model {path} ({error.strerror}): give the path of a model file") from None
-    if facts.context is not None and context > facts.context:
-        raise BackendError(
-            f"{path}: was made for {facts.context} tokens, and prompt and answer take {context}: "
-            "ask for less (--prompt-tokens, --generate)"
-        )
+    if facts.context is not None and (reason := too_long(str(path), facts.context, context)):
+        raise BackendError(reason)
     refuse_larger(path, facts, context)
     check_file(path)
     return facts

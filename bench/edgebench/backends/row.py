@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# Seconds on a 2-core x86 machine of 2023 (docs/method.md), where nobody measured: those of a GPU, guessed.
+# Seconds on a 2-core x86 machine of 2023 (docs/evidence.md), where nobody measured: those of a GPU, guessed.
 UNMEASURED_PASS_S = 0.002
 UNMEASURED_START_S = 6.0
 

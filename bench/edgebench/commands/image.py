@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgebench.launch.build import BuildRequest
 
 # A table that goes to a file or a pipe is as wide as its rows.
-_PIPED_WIDTH = 160
+_PIPED_WIDTH = 240
 
 
 def add(commands: Subparsers) -> None:

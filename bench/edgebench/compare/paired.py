@@ -19,7 +19,7 @@ from edgebench.compare.shrink import Array, Flags
 from edgebench.compare.verdict import Finding, Verdict
 
 INTERIM_ALPHA = 0.001
-# What a run's log ratio to its partner was seen to vary by (1 sigma) in quiet and in noisy cells (docs/compare.md).
+# What a run's log ratio to its partner was seen to vary by (1 sigma) in quiet and in noisy cells (docs/evidence.md).
 QUIET_SD, NOISY_SD = 0.015, 0.029
 
 

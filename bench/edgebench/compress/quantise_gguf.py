@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.compress.boundary import needed, refusals
 from edgebench.errors import CompressionError
-from edgebench_suites.tasks.networks import LLAMA_EPSILON, LLAMA_HEADS, LLAMA_LAYERS
+from edgebench_suites.tasks.networks import LLAMA_CONTEXT, LLAMA_EPSILON, LLAMA_HEADS, LLAMA_LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 # The library's numbers of file types (enum llama_ftype); the rest of a step's name is that of its constant.
 _F16, _LEVEL_ERROR = 1, 4
 _KEPT: list[Any] = []
-# What a cache may grow to: rotary positions have no end of their own.
-CONTEXT = 32_768
 
 
 def write_llama(weights: Mapping[str, F32], target: Path) -> None:
@@ -37,7 +35,7 @@ def write_llama(weights: Mapping[str, F32], target: Path) -> None:
         writer = gguf.GGUFWriter(str(target), "llama")
         writer.add_name("edgebench byte_llama")
         writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-        writer.add_context_length(CONTEXT)
+        writer.add_context_length(LLAMA_CONTEXT)
         writer.add_embedding_length(width)
         writer.add_block_count(LLAMA_LAYERS)
         writer.add_feed_forward_length(weights["blk.0.ffn_up.weight"].shape[0])

@@ -35,7 +35,8 @@ class Image:
     @property
     def platform(self) -> str:
         """Return the platform that its name says."""
-        return self.name.partition(":")[0].rpartition("/")[2].removeprefix(PREFIX)
+        # [REGISTRY[:PORT]/][OWNER/]edgebench-PLATFORM[:TAG][@DIGEST]
+        return self.name.rpartition("/")[2].partition("@")[0].partition(":")[0].removeprefix(PREFIX)
 
 
 def inspect(engine: Engine, name: str) -> Image | None:

@@ -15,7 +15,7 @@ from edgebench_suites.zoo import MODELS
 if TYPE_CHECKING:
     from edgebench.plan.plan import Benchmark, Plan
 
-# Seconds on a 2-core x86 machine of 2023 (docs/method.md); those of each backend stand in its row.
+# Seconds on a 2-core x86 machine of 2023 (docs/evidence.md); those of each backend stand in its row.
 _EVALUATE_S = 4.0
 _PREPARE_S = 8.0
 _MAKE_S = 10.0  # one run of kind compress: two processes that import torch and a converter

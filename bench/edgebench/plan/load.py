@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.backends import registry
+from edgebench.backends.decoder import too_long
 from edgebench.errors import UsageError
 from edgebench.plan.digest import digest_of
 from edgebench.plan.expand import PRECISE, benchmarks_of
 from edgebench.plan.plan import Benchmark, Overrides, Plan
 from edgebench.plan.suites import Suite, open_suite, plugin_suites, resolve_recipe
+from edgebench_suites.tasks.networks import LLAMA_CONTEXT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgebench.plan.own import BringYourOwn
 
 # pyperf and the files we write name a cell once; a suite with more than this is a mistake in a matrix.
@@ -62,6 +66,7 @@ def load_plan(
                 f"--only {overrides.only!r} matches no benchmark of {head.name}: "
                 f"see them with 'edgebench suite {suite.asked} --dry-run'"
             )
+    _check_lengths(cells, own)
     if not cells and own is not None:
         raise UsageError(f"--model {own.path}: {head.name} measures no such file: {own.suited()}")
     if not cells:
@@ -81,6 +86,17 @@ def load_plan(
         data=head.data,
         text=overrides.text,
     )
+
+
+def _check_lengths(cells: Sequence[Benchmark], own: BringYourOwn | None) -> None:
+    """Refuse requests that are longer than their model's context; raises UsageError."""
+    limit = LLAMA_CONTEXT if own is None else own.context
+    for cell in cells:
+        if limit is None or cell.params.generate is None:
+            continue
+        name = cell.params.model if own is None else f"--model {own.path}"
+        if reason := too_long(name, limit, cell.params.size + cell.params.generate):
+            raise UsageError(reason)
 
 
 def warn_of_plugins() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.families import FAMILIES, SUFFIXES
 from edgebench.backends.feeds import Calibration, Feed
+from edgebench.backends.gguffile import read_gguf
 from edgebench.backends.held import held_precision
 from edgebench.backends.inputs import shape_text
 from edgebench.backends.onnxfile import outside, read_facts
@@ -32,7 +33,8 @@ class BringYourOwn:
     `path` keeps the name that the user gave, also where it is a link. `feeds` has every input with its fixed shape and
     what it is fed, `calibration` the user's samples for quantisers. `digest` is over the content of all files that the
     model consists of, with the names by which it knows them; `beside` are those names, relative to the model's folder,
-    without the model's own. `precision` is what the file holds: ``fp32``, ``fp16``, ``int8`` or ``int4``.
+    without the model's own. `precision` is what the file holds: ``fp32``, ``fp16``, ``int8`` or ``int4``; `context` is
+    for how many tokens a language model was made, None where its file does not tell.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class BringYourOwn:
     precision: str = "fp32"
     feeds: tuple[Feed, ...] = ()
     calibration: Calibration | None = None
+    context: int | None = None
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -91,6 +94,7 @@ def own_model(path: Path, asked: OwnOptions, look: Callable[[Path], Sequence[Mod
     try:
         beside = other_files(path)
         precision = held_precision(path, form)
+        context = read_gguf(path).context if form == "gguf" else None
         total = hashlib.sha256()
         for name in ("", *beside):
             file = path.parent / name if name else path
@@ -113,6 +117,7 @@ def own_model(path: Path, asked: OwnOptions, look: Callable[[Path], Sequence[Mod
         precision=precision,
         feeds=tuple(feeds),
         calibration=None if folder is None else calibration_of(folder, feeds, declared),
+        context=context,
     )
 
 

@@ -2,7 +2,7 @@
 
 Stopping at the first interval that is narrow (Chow and Robbins 1965, Annals of Mathematical Statistics 36:457) keeps
 those that are narrow by luck. Observations after that make up for it (Woodroofe 1977, Annals of Statistics 5:984): here
-a third more. What is left of the 95 % is in docs/method.md (`python -m tests.statistical.stopping`).
+a third more. What is left of the 95 % is in docs/evidence.md (`python -m tests.statistical.stopping`).
 """
 
 from __future__ import annotations

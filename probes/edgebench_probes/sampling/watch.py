@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "from edgebench_probes.sampling.watcher import main; main()"
 ANSWER_S = 5.0
+START_S = 30.0  # a busy or emulated board takes many seconds to start a process
 SUSPEND_NS = 5_000_000
 BEFORE_NS = 300_000_000  # what is told of the time before a window: its neighbouring stretches
 STAMP_NS = 2_000_000  # an edge is stamped up to a refresh before it was read
@@ -148,7 +149,7 @@ class Watch:
         except OSError as error:
             ours.close()
             raise ProbeError(f"the watch process cannot be started: {error}", "check this user's limits") from None
-        ours.settimeout(ANSWER_S)
+        ours.settimeout(START_S)
         self._link = ours
         for key, counter in self._counters.items():
             self._send_counter(key, counter)
@@ -157,6 +158,7 @@ class Watch:
         except WindowInvalid:
             self._end()
             raise ProbeError("the watch process does not start", "check this user's limits") from None
+        ours.settimeout(ANSWER_S)
         self._since = self._cpu_s(), time.monotonic()
 
     def _end(self) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Of `byte_llama`; its tensors are called as in a GGUF file.
 LLAMA_LAYERS, LLAMA_HEADS, LLAMA_EPSILON = 4, 4, 1e-5
+# What its files claim: rotary positions have no end of their own.
+LLAMA_CONTEXT = 32_768
 
 
 def llama_width(width_mult: float) -> int:

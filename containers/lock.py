@@ -3,6 +3,7 @@
 
     python3 containers/lock.py n150 pi …     write these anew, as pip resolves pyproject.toml today
     python3 containers/lock.py --keep n150                       the versions that are there; only new ones are resolved
+    python3 containers/lock.py bases                             the digests of the public bases, in the Dockerfiles
 
 A digest is that of the wheel that pip takes for the platform and the default bases' Python (--python: for another
 base). torch's is the CPU build's: CUDA has another one, and is refused.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -106,6 +108,21 @@ def out(lock: Lock, name: str) -> bool:
     return name.startswith(lock.left_out) if lock.left_out else False
 
 
+def pin_bases() -> None:
+    """Write into the Dockerfiles' defaults which images of today their names mean. Needs buildx and the registries."""
+    docker = shutil.which("docker") or "docker"
+
+    def pinned(found: re.Match[str]) -> str:
+        asked = [docker, "buildx", "imagetools", "inspect", "--format", "{{.Manifest.Digest}}", found[2]]
+        digest = subprocess.run(asked, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        return f"{found[1]}{found[2]}@{digest}"
+
+    for path in (ROOT / "containers").glob("*/Dockerfile"):
+        lines = path.read_text(encoding="utf-8")
+        changed = re.sub(r"^(ARG (?:BASE|BUILD)_IMAGE=)([^@\s]+)(?:@\S+)?$", pinned, lines, flags=re.MULTILINE)
+        path.write_text(changed, encoding="utf-8")
+
+
 def text(files: Files) -> str:
     """Return the lock file's text."""
     lines = [HEAD]
@@ -118,11 +135,13 @@ def text(files: Files) -> str:
 def main() -> int:
     """Write the locks that the command line names."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("names", nargs="+", choices=LOCKS)
+    parser.add_argument("names", nargs="+", choices=[*LOCKS, "bases"])
     parser.add_argument("--keep", action="store_true", help="keep the versions that are pinned already")
     parser.add_argument("--python", metavar="3.N", action="append", help="of another base; may be repeated")
     options = parser.parse_args()
-    for name in options.names:
+    if "bases" in options.names:
+        pin_bases()
+    for name in [name for name in options.names if name in LOCKS]:
         lock = replace(LOCKS[name], pythons=tuple(options.python or LOCKS[name].pythons))
         path = ROOT / "containers" / lock.file
         kept = {}

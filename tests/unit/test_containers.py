@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -74,6 +76,23 @@ def test_wheels_of_the_builders_own_are_taken_in_the_place_of_the_index_s(tmp_pa
     subprocess.run(["sh", CONTAINERS / "steps.sh", "split", lock, "x86_64", tmp_path, own, rest], check=True)
     assert own.read_text(encoding="utf-8").split() == ["a-b==1.0", "c==1.0"]
     assert list(pins(rest.read_text(encoding="utf-8"))) == ["a", "d"]
+
+
+def test_public_bases_are_pinned_by_what_their_registry_says(tmp_path: Path) -> None:
+    """With a docker that knows a digest for every name; pinned again it is the new one."""
+    for name in ("pyproject.toml", "install.py", "containers/lock.py", "containers/jetson/Dockerfile"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    docker = tmp_path / "docker"
+    before = (ROOT / "containers/jetson/Dockerfile").read_text(encoding="utf-8")
+    for digest in ("sha256:" + "a" * 64, "sha256:" + "b" * 64):
+        docker.write_text(f"#!/bin/sh\n[ $# = 6 ] && echo {digest}\n", encoding="utf-8")
+        docker.chmod(0o755)
+        command = [sys.executable, tmp_path / "containers/lock.py", "bases"]
+        subprocess.run(command, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=True)
+        after = (tmp_path / "containers/jetson/Dockerfile").read_text(encoding="utf-8")
+        assert re.findall(r"^ARG (?:BASE|BUILD)_IMAGE=\S+@(\S+)$", after, re.MULTILINE) == [digest, digest]
+        assert re.sub(r"@sha256:\w+", "", after) == re.sub(r"@sha256:\w+", "", before)
 
 
 @pytest.mark.parametrize("platform", ["n150", "pi", "jetson"])

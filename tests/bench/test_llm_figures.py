@@ -1,4 +1,4 @@
-"""What llama.cpp must reach here: reading and generating as fast as the library's own loop, taking turns."""
+"""What language models must reach here: as fast as llama.cpp's own loop, taking turns; as GenAI's own metrics say."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 
 from edgebench.backends.base import LoadSpec
+from edgebench.backends.decoder import stamps_for
 from edgebench.backends.llamacpp import decoder
 from tests.bench.conftest import Record
-from tests.gguf_files import write_model
+from tests.gguf_files import weights, write_model
 
-llama: Any = pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: the extra llama brings it")
 PROMPT, ANSWER, TURNS = 128, 32, 60
 
 
 @pytest.mark.parametrize("width", [256, 512])
 def test_both_phases_are_as_fast_as_the_librarys_own_loop(figure: Record, tmp_path: Path, width: int) -> None:
+    llama: Any = pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: the extra llama brings it")
     model = write_model(tmp_path / "model.gguf", width=width)
     held = decoder(LoadSpec(model, "gguf", 1, "fp32"), PROMPT + ANSWER)
     tokens = [int(token) for token in np.random.default_rng(0).integers(0, 256, PROMPT)]
@@ -62,3 +63,40 @@ def test_both_phases_are_as_fast_as_the_librarys_own_loop(figure: Record, tmp_pa
         ratio = math.exp(median(each[phase] for each in logs))
         value = f"{100 * (ratio - 1):+.2f} % (median of {TURNS} pairs)"
         figure(f"{name}, {width} wide, against the library's own loop", value, "within 1 %", abs(ratio - 1) <= 0.01)
+
+
+@pytest.mark.parametrize("width", [256, 512])
+def test_openvino_genai_is_timed_as_its_own_metrics_say(figure: Record, tmp_path: Path, width: int) -> None:
+    pytest.importorskip("openvino_genai", reason="openvino-genai is not installed: the extra genai brings it")
+    from edgebench.artifacts.convert.genai import write_genai
+    from edgebench.backends import genai
+
+    write_genai(weights(width=width), tmp_path)
+    held = genai.decoder(LoadSpec(tmp_path, "genai", 1, "fp32"), PROMPT + ANSWER)
+    pipeline, told = held._pipeline, []
+
+    class Kept:
+        def generate(self, *given: Any) -> Any:
+            found = pipeline.generate(*given)
+            told.append(found.perf_metrics)
+            return found
+
+    held._pipeline = Kept()
+    tokens = [int(token) for token in np.random.default_rng(0).integers(0, 256, PROMPT)]
+    stamps = stamps_for(ANSWER)
+    ratios: list[tuple[float, ...]] = []
+    for _ in range(TURNS):
+        began = time.perf_counter()
+        held.answer(tokens, ANSWER, stamps)
+        whole_ms = 1e3 * (time.perf_counter() - began)
+        first_ms, each_ms = told[-1].get_ttft().mean, told[-1].get_tpot().mean
+        steps_ns = (stamps[ANSWER] - stamps[1]) / (ANSWER - 1)
+        stamped_ns = stamps[ANSWER] - stamps[0]
+        ratios.append(
+            ((stamps[1] - stamps[0]) * 1e-6 / first_ms, steps_ns * 1e-6 / each_ms, stamped_ns * 1e-6 / whole_ms)
+        )
+    names = ("the first token", "a token after it", "a request by its stamps against the clock around it")
+    for phase, name in enumerate(names):
+        ratio = median(each[phase] for each in ratios[1:])
+        value = f"{100 * (ratio - 1):+.2f} % (median of {TURNS - 1} requests)"
+        figure(f"GenAI against its own metrics, {name}, {width} wide", value, "within 2 %", abs(ratio - 1) <= 0.02)

@@ -19,7 +19,7 @@ from edgebench.commands import judging
 from edgebench.commands.console import load
 from edgebench.commands.export import FORMATS
 from edgebench.compare.budgets import BudgetFile, policy_of, read_budgets
-from edgebench.compare.history import read_session
+from edgebench.compare.sessions import read_session
 from edgebench.compare.stored import compare_stored
 from edgebench.errors import BundleError, EdgebenchError, ReportError, UsageError
 from edgebench.launch.profile import FOLDER, read_profile

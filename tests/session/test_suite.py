@@ -68,11 +68,13 @@ def test_without_a_source_energy_is_missing_with_reason_and_fix_and_all_else_is_
     edgebench: Edgebench, tiny: Path, no_energy: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "report.json"
-    done = edgebench("suite", tiny, "--sysfs", no_energy, "-o", target)
+    done = edgebench("suite", tiny, "--sysfs", no_energy, "-o", target, EDGEBENCH_COMMIT="abcdef0-dirty")
     assert done.code == 0, done.stderr
     assert done.stdout == ""
+    assert "commit: abcdef0-dirty (EDGEBENCH_COMMIT)" in done.stderr
     assert edgebench("validate", target).code == 0
     report = json.loads(target.read_text(encoding="utf-8"))
+    assert report["commit"] == "abcdef0-dirty"
     assert all(found["reason"] and found["fix"] for found in report["probes_missing"])
     for cell in report["benchmarks"]:
         metrics = cell["metrics"]

@@ -74,6 +74,8 @@ RUNTIMES = frozenset(
         "litert_torch",
         "llama_cpp",
         "gguf",
+        "openvino_genai",
+        "openvino_tokenizers",
     ]
 )
 SLOW_TO_IMPORT = RUNTIMES | frozenset(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
+import multiprocessing
+import random
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 import zlib
 from contextlib import closing
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +23,17 @@ from hypothesis import strategies as st
 from tests.unit.reports import HARD, benchmark, report, suite
 
 from edgebench.commands.main import main
-from edgebench.compare.history import read_folder
+from edgebench.compare.cells import Session
 from edgebench.compare.policy import DEFAULT_METRICS
+from edgebench.compare.sessions import read_folder
 from edgebench.errors import HistoryError
 from edgebench.history import frame
 from edgebench.history.condensed import heads, reports
-from edgebench.history.entry import DERIVED, is_judged
+from edgebench.history.entry import DERIVED, is_judged, read_entry
 from edgebench.history.file import opened
 from edgebench.history.packed import packed, unpacked
 from edgebench.history.read import read_history
+from edgebench.history.store import add_entries, prune
 from edgebench.report.io import parse_report, read_report
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "sample.json"
@@ -157,35 +161,79 @@ def adding(path: Path, *files: Path) -> subprocess.Popen[bytes]:
 def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "h.db"
     files = [write(tmp_path / str(index % 3), suite(index, 2), f"r{index}") for index in range(60)]
-    writers = [adding(path, tmp_path / str(part)) for part in range(3)]
+    # Every report comes from two of them.
+    writers = [adding(path, tmp_path / str(part), tmp_path / str((part + 1) % 3)) for part in range(3)]
     while any(one.poll() is None for one in writers):
         if path.exists() and path.stat().st_size:
             assert len(heads(path)) <= len(files)  # whoever reads meanwhile sees whole reports
     assert [one.wait() for one in writers] == [0, 0, 0]
-    assert {head.label for head in heads(path)} == {file.name for file in files}
+    assert sorted(head.label for head in heads(path)) == sorted(file.name for file in files)
 
 
-def test_a_kill_loses_at_most_what_was_being_added(tmp_path: Path) -> None:
+def fill(path: Path, files: list[Path], together: int) -> None:
+    """Add reports in transactions of so many, in a process that is there to be killed."""
+    added = add_entries(path, map(read_entry, files), together=together)
+    assert not added.refused
+
+
+def whole(path: Path, wanted: dict[str, Session]) -> set[str]:
+    """Read a history as a user would, see that nothing in it is half there, and return the ids of its reports."""
+    found = {one.id: one for one in read_history(path, METRICS)}
+    assert found == {name: wanted[name] for name in found}
+    with closing(sqlite3.connect(path)) as plain:
+        assert plain.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert plain.execute("PRAGMA foreign_key_check").fetchall() == []
+    return set(found)
+
+
+def killed(process: BaseProcess, after_s: float) -> bool:
+    """Kill a process so many seconds after it began; tell whether it still ran."""
+    process.start()
+    process.join(after_s)
+    running = process.is_alive()
+    process.kill()
+    process.join()
+    return running
+
+
+def test_kills_at_any_moment_lose_at_most_what_was_being_written(tmp_path: Path) -> None:
     path = tmp_path / "h.db"
-    first = [write(tmp_path / "first", suite(index, 2), f"a{index}") for index in range(3)]
-    rest = [write(tmp_path / "rest", suite(100 + index, 20), f"b{index}") for index in range(60)]
-    assert adding(path, *first).wait() == 0
-    seen = 0
-    for _ in range(3):
-        writer = adding(path, *rest)
-        journal = path.with_name("h.db-journal")
-        while writer.poll() is None and not journal.exists():
-            time.sleep(0.001)
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
-        found = heads(path)
-        with closing(sqlite3.connect(path)) as plain:
-            assert plain.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert len(found) >= max(3, seen)
-        assert all(len(one.cells) in {2, 20} for one in read_history(path, METRICS))
-        seen = len(found)
-    assert adding(path, *rest).wait() == 0
-    assert len(heads(path)) == 63
+    first = [write(tmp_path / "first", suite(index, 2), f"a{index}") for index in range(6)]
+    mine = [write(tmp_path / "mine", suite(100 + index, 12), f"b{index}") for index in range(24)]
+    others = [write(tmp_path / "others", suite(200 + index, 3), f"c{index}") for index in range(24)]
+    wanted = {one.id: one for one in read_folder(tmp_path, METRICS).sessions}
+    ids = {file: json.loads(file.read_text(encoding="utf-8"))["id"] for file in (*first, *mine, *others)}
+    fill(path, first, 50)
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([__name__])
+    rng = random.Random(1)  # noqa: S311  # a test that can be repeated
+    lasting_s, kills = 0.0, 0
+    for _ in range(2):  # the first one waits until the other processes' imports are done
+        begin = time.monotonic()
+        assert not killed(processes.Process(target=fill, args=(tmp_path / f"{begin}.db", mine, 4)), 60)
+        lasting_s = time.monotonic() - begin
+    for number in range(12):
+        # In turns a writer that adds, in larger and smaller transactions, and one that takes out; another one lives on.
+        gone: set[str] = set()
+        if number % 4 == 3:
+            gone = {ids[file] for file in rng.sample(mine, 8)}
+            victim = processes.Process(target=prune, args=(path, sorted(gone)))
+        else:
+            prune(path, [ids[file] for file in rng.sample(mine, 20)])
+            victim = processes.Process(target=fill, args=(path, rng.sample(mine, 24), rng.choice((1, 4, 50))))
+        before = whole(path, wanted)
+        survivor = processes.Process(target=fill, args=(path, others[number : number + 1], 1))
+        survivor.start()
+        kills += killed(victim, rng.uniform(0, lasting_s))
+        survivor.join()
+        assert survivor.exitcode == 0
+        after = whole(path, wanted)
+        assert before - gone <= after
+        assert before & gone & after in (set(), before & gone), "a part of what was to go is gone"
+        assert ids[others[number]] in after
+    assert kills >= 4, "most were through before they were killed"
+    fill(path, [*mine, *others], 50)
+    assert whole(path, wanted) == set(ids.values())
 
 
 def refusal(path: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -249,6 +297,7 @@ def test_a_damaged_history_is_told_in_one_sentence(history: Path, capsys: pytest
         ("UPDATE report SET runs = ?", b"x" * 50),
         ("UPDATE report SET remarks = ?", "[]"),
         ("UPDATE report SET created = ?", 7),
+        ("UPDATE report SET revision = ?", "javascript:alert(1)"),
         ("UPDATE cell SET params = ?", "no"),
         ("UPDATE figure SET value = ?", "many"),
         ("UPDATE outcome SET note = ?", 10**9),

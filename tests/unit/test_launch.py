@@ -317,7 +317,8 @@ def test_each_option_of_suite_reaches_the_container_with_its_paths(tmp_path: Pat
     model.write_bytes(b"x")
     data.mkdir()
     words = (
-        "run n150 smoke --only a* --resume --processes 3 --shape x=1x3 --shape y=2 --threads 2 --isa avx2 --cpus 1.5"
+        "run n150 smoke --only a* --resume --processes 3 --shape x=1x3 --shape y=2 --threads 2 --isa avx2 --cpus 1.5 "
+        "--commit abcdef0"
     )
     arguments = build_parser().parse_args(
         [*words.split(), "--model", str(model), "--data", str(data), "--cache", "vol"]
@@ -333,6 +334,7 @@ def test_each_option_of_suite_reaches_the_container_with_its_paths(tmp_path: Pat
     assert order.limits == Limits(1.5)
     here = suite_settings(order, Rights(), "i", "d", (), local=True)
     assert Bind(str(model), "/input/model/my net.onnx") in here.binds
+    assert ("EDGEBENCH_COMMIT", "abcdef0") in here.environment
     there = suite_settings(order, Rights(), "i", "d", (), local=False)
     assert Bind("", "/input", writable=True, volume=True) in there.binds
     assert Bind("vol", "/cache", writable=True, volume=True) in there.binds

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -87,6 +88,14 @@ SMALL = (
 )
 
 
+def archived(tree: Tree) -> str:
+    """Return the version of an archive that git makes, as GitHub does for a tag."""
+    other = Tree(tree.folder.parent / secrets.token_hex(4), ())
+    other.folder.mkdir()
+    tree.run("sh", "-c", f"git archive HEAD | tar -x -C {other.folder}")
+    return other.version()
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     made = Tree(tmp_path / "tree", SMALL)
@@ -94,18 +103,16 @@ def tree(tmp_path: Path) -> Tree:
     return made
 
 
-def test_a_version_is_git_s_tag_or_the_commits_since(tree: Tree, tmp_path: Path) -> None:
+def test_a_version_is_git_s_tag_or_the_commits_since(tree: Tree) -> None:
+    tree.commit()
+    # Without a tag, the series; an archive knows no more than that.
+    assert re.fullmatch(rf"{FALLBACK[:-1]}\d+\+g[0-9a-f]{{7,}}", tree.version())
+    assert archived(tree) == FALLBACK
     tree.commit("v3.4.5")
-    assert tree.version() == "3.4.5"
-    # What goes without git: an archive that GitHub makes, the context of an image.
-    archive = tmp_path / "archive"
-    archive.mkdir()
-    tree.run("sh", "-c", f"git archive HEAD | tar -x -C {archive}")
-    tree.folder, folder = archive, tree.folder
-    assert tree.version() == "3.4.5"
-    tree.folder = folder
+    assert tree.version() == archived(tree) == "3.4.5"
     tree.commit("v4")  # of an action; no release
     assert re.fullmatch(r"3\.4\.6\.dev1\+g[0-9a-f]{7,}", tree.version())
+    assert archived(tree) == tree.version()
     (tree.folder / "README.md").write_text("changed", encoding="utf-8")
     assert re.fullmatch(r"3\.4\.6\.dev1\+g[0-9a-f]{7,}\.d\d{8}", tree.version())
 

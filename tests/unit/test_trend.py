@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.unit.reports import HARD, suite
 
 from edgebench.commands.main import main
-from edgebench.compare.history import read_folder, read_lean, read_session
 from edgebench.compare.policy import DEFAULT_METRICS
+from edgebench.compare.sessions import read_folder, read_lean, read_session
 from edgebench.compare.trend import change_points
 from edgebench.render.verdicts.trend import sparkline
 

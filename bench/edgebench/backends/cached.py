@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgebench.backends.boundary import check_file, refusals
+from edgebench.backends.decoder import Generation
 from edgebench.backends.onnxruntime import open_session
 from edgebench.backends.openvino import precision_hint, read_model
 from edgebench.backends.registry import check_spec
@@ -50,6 +51,10 @@ class CachedDecoder:
         """Return the bytes of the cache once the context is full; every step holds it twice."""
         _, rows, heads, _, size = self.empty.shape
         return int(rows * heads * size * self.context * np.dtype(np.float32).itemsize)
+
+    def request(self, prompt: tuple[int, ...], count: int) -> Generation:
+        """Return a request that is led token by token."""
+        return Generation(self, prompt, count)
 
     def prefill(self, tokens: Sequence[int]) -> int:
         """Forget all and read the prompt at once; return the most likely token after it."""

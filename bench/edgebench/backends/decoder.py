@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from abc import ABC, abstractmethod
+from array import array
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,8 +30,8 @@ def too_long(name: str, limit: int, asked: int) -> str | None:
     )
 
 
-class Decoder(Protocol):
-    """A language model with one context; what it gives is its most likely next token, so that runs repeat."""
+class Reader(Protocol):
+    """A language model that is open; what it gives is its most likely next token, so that runs repeat."""
 
     @property
     def load_s(self) -> float:
@@ -50,15 +53,6 @@ class Decoder(Protocol):
     def cache_bytes(self) -> int | None:
         """The bytes of the key-value cache that it holds room for; None where the runtime does not tell."""
 
-    def prefill(self, tokens: Sequence[int]) -> int:
-        """Forget all, read the prompt, and return the token after it."""
-
-    def step(self, token: int) -> int:
-        """Read one more token and return the one after it."""
-
-    def rewind(self, length: int) -> None:
-        """Forget all but the first `length` tokens."""
-
     def logits(self, tokens: Sequence[int], first: int) -> F32:
         """Forget all, read the tokens, and return the logits [n - first, vocabulary] after each from `first` on."""
 
@@ -68,15 +62,50 @@ class Decoder(Protocol):
     def effective(self) -> dict[str, Any]:
         """Return the settings the runtime really uses, JSON-ready."""
 
+    def request(self, prompt: tuple[int, ...], count: int) -> Request:
+        """Return the request that reads a prompt and generates `count` tokens."""
+
+
+class Decoder(Reader, Protocol):
+    """A model that is led token by token."""
+
+    def prefill(self, tokens: Sequence[int]) -> int:
+        """Forget all, read the prompt, and return the token after it."""
+
+    def step(self, token: int) -> int:
+        """Read one more token and return the one after it."""
+
+    def rewind(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+
+
+class Answerer(Reader, Protocol):
+    """A model whose runtime leads it itself and only tells each token as it comes."""
+
+    def answer(self, tokens: Sequence[int], count: int, stamps: Stamps) -> list[int]:
+        """Forget all, read the prompt and generate `count` tokens; `stamps` gets the beginning and each token's time.
+
+        In nanoseconds of `time.perf_counter_ns`.
+        """
+
+
+# The beginning of a request and the moment of each token, in nanoseconds of `time.perf_counter_ns`.
+Stamps = MutableSequence[int]
+
+
+def stamps_for(count: int) -> Stamps:
+    """Return room for the stamps of a request that generates `count` tokens."""
+    return array("q", bytes(8 * (count + 1)))
+
 
 @dataclass(frozen=True, slots=True)
-class Generation:
+class Request(ABC):
     """One request, again and again: `prompt` is read, then `count` tokens are generated, the first by reading.
 
-    Calling it does a whole request; it is a pass of a `base.LoadedModel`, which its worker takes it for.
+    It is the loaded model that its worker takes it for, and a pass of it (`base.LoadedModel`).
     """
 
-    decoder: Decoder
+    decoder: Reader
     prompt: tuple[int, ...]
     count: int
 
@@ -114,8 +143,36 @@ class Generation:
         return self.decoder.effective()
 
     def __call__(self) -> list[int]:
-        """Read the prompt and generate; return the generated tokens."""
-        return self.decode(self.prefill())
+        """Make a request; return the generated tokens."""
+        return self.stamped(stamps_for(self.count))
+
+    @abstractmethod
+    def stamped(self, stamps: Stamps) -> list[int]:
+        """Make a request whose beginning and tokens are stamped; return the generated tokens."""
+
+    @abstractmethod
+    def prefill(self) -> int:
+        """Forget all and read the prompt; return the first generated token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation(Request):
+    """A request that is led token by token, so that it can go back to the prompt's end and generate again."""
+
+    decoder: Decoder
+
+    def stamped(self, stamps: Stamps) -> list[int]:
+        """Make a request whose beginning and tokens are stamped; return the generated tokens."""
+        step, clock = self.decoder.step, time.perf_counter_ns
+        stamps[0] = clock()
+        token = self.prefill()
+        stamps[1] = clock()
+        found = [token]
+        for index in range(2, self.count + 1):
+            token = step(token)
+            found.append(token)
+            stamps[index] = clock()
+        return found
 
     def prefill(self) -> int:
         """Forget all and read the prompt; return the first generated token."""
@@ -129,3 +186,18 @@ class Generation:
     def rewind(self) -> None:
         """Go back to the end of the prompt."""
         self.decoder.rewind(len(self.prompt))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Request):
+    """A request that the runtime leads itself: it always reads the prompt first."""
+
+    decoder: Answerer
+
+    def stamped(self, stamps: Stamps) -> list[int]:
+        """Make a request whose beginning and tokens are stamped; return the generated tokens."""
+        return self.decoder.answer(self.prompt, self.count, stamps)
+
+    def prefill(self) -> int:
+        """Read the prompt; return the first generated token."""
+        return self.decoder.answer(self.prompt, 1, stamps_for(1))[0]

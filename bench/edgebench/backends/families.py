@@ -83,6 +83,14 @@ FAMILIES: Mapping[str, Family] = {
             own=("gguf",),
         ),
         Family(
+            "genai",
+            ".",
+            ("torch", "openvino", "openvino-tokenizers", "nncf"),
+            steps=("fp16", "weights-int8", "weights-int4"),
+            links="edgebench.artifacts.links.genai",
+            own=("genai",),
+        ),
+        Family(
             "tensorrt",
             ".",
             ("torch", "onnx", "onnxruntime", "tensorrt"),
@@ -96,3 +104,5 @@ FAMILIES: Mapping[str, Family] = {
 
 # What users may bring with `--model`: a file's suffix → its format.
 SUFFIXES: Mapping[str, str] = {".onnx": "onnx", ".xml": "openvino", ".tflite": "tflite", ".pt2": "pt2", ".gguf": "gguf"}
+# A language model as OpenVINO GenAI has it is a folder, which no suffix tells.
+FOLDER_FORMAT = "genai"

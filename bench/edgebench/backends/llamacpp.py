@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebench.backends.boundary import check_file, refusals
-from edgebench.backends.decoder import too_long
+from edgebench.backends.decoder import Generation, too_long
 from edgebench.backends.gguffile import GgufFacts, read_gguf
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
@@ -175,6 +175,10 @@ class LlamaDecoder:
         """Give back the context, then the model."""
         self._llama.llama_free(self._context)
         self._llama.llama_model_free(self._model)
+
+    def request(self, prompt: tuple[int, ...], count: int) -> Generation:
+        """Return a request that is led token by token."""
+        return Generation(self, prompt, count)
 
     def prefill(self, tokens: Sequence[int]) -> int:
         """Forget all and read the prompt in batches of `BATCH`; return the most likely token after it."""

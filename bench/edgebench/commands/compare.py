@@ -35,7 +35,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     """Judge stored reports; the exit code is the verdict's."""
     from dataclasses import replace
 
-    from edgebench.compare.history import read_session
+    from edgebench.compare.sessions import read_session
     from edgebench.compare.stored import compare_stored
 
     policy, allowed = policy_asked(arguments)

@@ -87,7 +87,7 @@ def earlier(
 
     Of a history only the benchmarks that are `wanted` are read, and without `runs` their figures alone.
     """
-    from edgebench.compare.history import read_folder
+    from edgebench.compare.sessions import read_folder
     from edgebench.history.file import is_history
     from edgebench.history.read import read_history
 

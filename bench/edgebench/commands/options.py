@@ -14,6 +14,11 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
     suite.add_argument("--only", metavar="GLOB", help="only the benchmarks whose name matches")
     suite.add_argument("--dry-run", action="store_true", help="print the plan and an estimated time, run nothing")
     suite.add_argument("--resume", action="store_true", help="go on where a stopped session of this plan ended")
+    suite.add_argument(
+        "--commit",
+        metavar="REVISION",
+        help="of your project, which is measured: HEAD, a tag, a commit (EDGEBENCH_COMMIT, GITHUB_SHA, CI_COMMIT_SHA)",
+    )
     model = suite.add_argument_group("model and data")
     model.add_argument("--model", metavar="FILE", type=Path, help="measure this .onnx, .xml, .tflite, .pt2 or .gguf")
     add_input_options(model)

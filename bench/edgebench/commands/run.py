@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgebench.launch.order import Input, Order
 
 # Options of `suite` that the launcher itself answers for; every other goes to the container as it is.
-_OWN = {"suite", "output", "probe", "sysfs", "help"}
+_OWN = {"suite", "output", "probe", "sysfs", "commit", "help"}
 
 
 def add(commands: Subparsers) -> None:
@@ -94,7 +94,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.board:
         boards = _of_bench(arguments, order)
     else:
-        boards = [Board(order, host, arguments.context) for host in arguments.host or [None]]
+        known: dict[str, Board] = {}
+        boards = [Board(order, host, arguments.context, known=known) for host in arguments.host or [None]]
         if not arguments.host and arguments.printed is None:
             offer_to_build(order, arguments.context)
     if arguments.printed is not None:
@@ -117,6 +118,7 @@ def _of_bench(arguments: argparse.Namespace, order: Order) -> list[Board]:
     from edgebench.launch.board import Board
 
     path = arguments.boards
+    known: dict[str, Board] = {}
     found, left_out = of_platform(read_bench(path), arguments.board, order.profile.platform, path)
     for name in left_out:
         plain(stderr(), f"{name} is left out: it is no {order.profile.platform}")
@@ -130,6 +132,7 @@ def _of_bench(arguments: argparse.Namespace, order: Order) -> list[Board]:
             ),
             entry.address,
             name=name,
+            known=known,
         )
         for name, entry in found.items()
     ]
@@ -145,6 +148,7 @@ def _manifests(order: Order, arguments: argparse.Namespace) -> int:
 
 def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
     """Return what a board is to run: the options of `suite` as its container is given them."""
+    from edgebench.commands.commit import commit_asked
     from edgebench.launch.container import Limits
     from edgebench.launch.order import Order
     from edgebench.launch.profile import find_profile
@@ -189,6 +193,7 @@ def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
         user=arguments.user,
         cache=_cache(arguments.cache, remote=remote),
         report=not arguments.dry_run,
+        commit=commit_asked(arguments.commit, lambda line: plain(stderr(), line)),
         brief=arguments.swarm is not None or len(arguments.host) > 1,
     )
 

@@ -100,6 +100,7 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
     """Measure, and write the report."""
     target, folder = report_target(arguments.output, plan.name)
     from edgebench.artifacts.store import cache_folder
+    from edgebench.commands.commit import commit_asked
     from edgebench.machine.facts import usable_cpus
     from edgebench.plan.estimate import work
     from edgebench.render.progress import progress_on
@@ -118,6 +119,7 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
         weights=arguments.weights,
         resume=arguments.resume,
         bundle=bundle,
+        commit=commit_asked(arguments.commit, lambda line: plain(console, line)),
     )
     with _alone(), progress_on(console, work(plan, prepared=prepared), arguments.volume) as progress:
         if bundle is not None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from edgebench.compare.policy import PERCENTILES, gauge_of
-from edgebench.report.intervals import middle, run_medians
+from edgebench.report.intervals import median, run_medians
 from edgebench.report.wrong import answers_wrongly
 
 if TYPE_CHECKING:
@@ -88,7 +87,8 @@ class Cell:
 class Session:
     """One report as far as comparing needs it. `hard` and `soft` are its fingerprint.
 
-    `cautions` are the codes of its own warnings about the whole session that make its figures less sure.
+    `cautions` are the codes of its own warnings about the whole session that make its figures less sure; `commit` is
+    the user's, with ``-dirty`` behind it where files had been changed.
     """
 
     label: str
@@ -99,6 +99,7 @@ class Session:
     hard: Mapping[str, Any]
     soft: Mapping[str, Any]
     cells: Mapping[str, Cell]
+    commit: str | None = None
 
 
 def session_of(report: Report, label: str, metrics: Sequence[str]) -> Session:
@@ -116,6 +117,7 @@ def session_of(report: Report, label: str, metrics: Sequence[str]) -> Session:
         hard=hard,
         soft=soft,
         cells=cells,
+        commit=report.commit,
     )
 
 
@@ -188,7 +190,7 @@ def sample_in(metrics: Mapping[str, Metric], name: str) -> Sample | None:
             return None
         quantiles: tuple[float, ...] = getattr(metric.passes, suffix)
         found = sample_of(name, metric.unit, metric.better, [(value,) for value in quantiles])
-        return found if found.fault is not None else replace(found, value=float(median(found.runs)))
+        return found if found.fault is not None else replace(found, value=median(found.runs))
     if metric is None:
         return None
     if gauge_of(name).exact:
@@ -221,7 +223,7 @@ def sample_of(
     numbers = run_medians(runs)
     if told := _unfit(numbers, unit):
         return fault(told)
-    return Sample(unit, better, tuple(array("f", numbers)), middle(runs), scope, probe)
+    return Sample(unit, better, tuple(array("f", numbers)), median(numbers), scope, probe)
 
 
 def _unfit(numbers: Sequence[float], unit: str) -> str | None:

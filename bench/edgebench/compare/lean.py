@@ -10,6 +10,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,15 +74,24 @@ def read_part(path: Path, model: type[M]) -> tuple[M, bytes] | str:
 def read_all(files: Sequence[Path], read: Callable[[Path], R], *, parallel: bool = True) -> Iterator[R]:
     """Yield what `read` makes of every file, in order; with many files in as many processes as may be used."""
     workers = min(len(os.sched_getaffinity(0)), len(files) // _REPORTS_A_PROCESS)
-    if not parallel or workers < 2:
-        yield from map(read, files)
-        return
-    # Nothing here is garbage until the end; looking for it among millions of objects takes longer than reading them.
+    with uncollected():
+        if not parallel or workers < 2:
+            yield from map(read, files)
+            return
+        with ProcessPoolExecutor(workers) as pool:
+            yield from pool.map(read, files, chunksize=8)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Look for no cycles of garbage meanwhile: among the millions of objects of reports that takes a third of the time.
+
+    What is in no cycle, as reports are, goes when nobody holds it any more, as always.
+    """
     collecting = gc.isenabled()
     gc.disable()
     try:
-        with ProcessPoolExecutor(workers) as pool:
-            yield from pool.map(read, files, chunksize=8)
+        yield
     finally:
         if collecting:
             gc.enable()

@@ -31,13 +31,17 @@ _LEAST_SIGMA = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A figure changed between two reports: `place` is the first of the new level; levels in the metric's unit."""
+    """A figure changed between two reports: `place` is the first of the new level; levels in the metric's unit.
+
+    `commit` is the first report's, None where it does not tell.
+    """
 
     place: int
     label: str
     created: str
     before: float
     after: float
+    commit: str | None = None
 
     @property
     def change(self) -> float:
@@ -158,7 +162,7 @@ def _series(system: int, cell: str, metric: str, line: _Collected, sessions: Seq
         session = sessions[line.places[point]]
         before = float(np.median(line.values[levels[index - 1] : point]))
         after = float(np.median(line.values[point : levels[index + 1]]))
-        changes.append(Change(point, session.label, session.created, before, after))
+        changes.append(Change(point, session.label, session.created, before, after, session.commit))
     return Series(
         system,
         cell,

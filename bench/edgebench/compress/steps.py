@@ -115,6 +115,14 @@ STEPS: dict[str, StepKind] = {
             lowered=True,
         ),
         StepKind(
+            "weights-int4",
+            3,
+            "weights of matrix products in INT4 by NNCF, 64 to a scale; embeddings and the last layer in INT8",
+            work="edgebench.artifacts.links.genai:weights_int4",
+            precision="int4",
+            lowered=True,
+        ),
+        StepKind(
             "qat",
             3,
             "NNCF's fake quantisers, trained, then lowered",

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -91,7 +92,7 @@ _BENCHMARK = part(
 )
 _REPORT = part(
     Report,
-    "id created status generator suite platform image fingerprint machine software probes idle data warnings",
+    "id created status generator commit suite platform image fingerprint machine software probes idle data warnings",
     # A report that is read has to say its schema.
     schema_=(Report.model_fields["schema_"].annotation, Field(alias="schema")),
     benchmarks=(Few[_BENCHMARK], ()),  # type: ignore[valid-type]  # made above
@@ -133,7 +134,7 @@ def entry_of(report: Report, label: str, digest: str) -> Entry:
         platform=report.platform,
         suite=report.suite.name,
         version=report.generator.version,
-        revision=report.generator.commit,
+        revision=report.commit,
         hard=text_of(hard),
         soft=text_of(soft),
         facts=text_of(facts),
@@ -176,6 +177,7 @@ def _figures(metrics: Mapping[str, Metric]) -> Iterator[Figure]:
             yield Figure(name, sample.unit, sample.better, "", "", None, sample.runs, sample.fault)
 
 
+@lru_cache(1024)
 def is_judged(name: str) -> bool:
     """Tell whether a metric is one that is compared."""
     if name.partition(".")[0] not in GAUGES:

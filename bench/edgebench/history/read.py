@@ -11,8 +11,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from edgebench.compare.cells import Cell, Sample, Session, cautions_of_codes, cell_of
-from edgebench.compare.history import by_time
 from edgebench.compare.policy import PERCENTILES, gauge_of
+from edgebench.compare.sessions import by_time
 from edgebench.history.file import opened
 from edgebench.history.packed import Layout, unpacked
 from edgebench.history.texts import Texts, table_of
@@ -67,7 +67,8 @@ def read_history(
         history.execute("BEGIN")
         known = _known(history, metrics, wanted)
         rows = history.execute(
-            "SELECT no, label, id, created, status, hard, soft, facts, remarks, layout FROM report ORDER BY no"
+            "SELECT no, label, id, created, status, hard, soft, facts, remarks, layout, revision "
+            "FROM report ORDER BY no"
         ).fetchall()
         values, outcomes = _values(history, known), _outcomes(history, known)
         tails = any(name.partition(".")[2] in PERCENTILES for name in metrics)
@@ -165,7 +166,8 @@ def _session(
         cells[name] = replace(cell, wrong=not CODES.isdisjoint(warned))
     codes = [code for code, _ in remarks["warnings"]]
     cautions = cautions_of_codes([*codes, *(("throttled",) if remarks["machine"].get("throttled") else ())])
-    return Session(label, report, created, status == "partial", cautions, hard, soft, cells)
+    commit = None if row[10] is None else str(row[10])
+    return Session(label, report, created, status == "partial", cautions, hard, soft, cells, commit)
 
 
 def _samples(

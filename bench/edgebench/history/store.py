@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from edgebench.history.entry import Entry
 from edgebench.history.file import opened
 from edgebench.history.packed import packed
 
+# What tells the series of a benchmark apart: metric, unit, better, scope, probe.
+_Labels: TypeAlias = tuple[str, str, str, str, str]
 # So many reports are one transaction: a commit waits for the disk.
 _TOGETHER = 50
 
@@ -106,7 +108,9 @@ class _Writer:
 
     def __init__(self, history: sqlite3.Connection) -> None:
         self.history = history
-        self._numbers: dict[tuple[str, ...], int] = {}
+        self._cells: dict[tuple[str, str, str], int] = {}
+        self._series: dict[int, dict[_Labels, int]] = {}
+        self._texts: dict[str, int] = {}
 
     def found(self, report: str) -> tuple[str, str] | None:
         """Return digest and status of the report with this id, None where there is none."""
@@ -120,12 +124,11 @@ class _Writer:
         number = self.history.execute("SELECT coalesce(max(no), 0) + 1 FROM report").fetchone()[0]
         cells, outcomes, figures, runs = [], [], [], []
         for outcome in entry.outcomes:
-            cell = self._number("cell", "name, kind, params", outcome.name, outcome.kind, outcome.params)
+            cell = self._cell((outcome.name, outcome.kind, outcome.params))
             cells.append(cell)
             outcomes.append((number, cell, outcome.status, self._text(outcome.note) if outcome.note else None))
             for one in outcome.figures:
-                labels = (str(cell), one.metric, one.unit, one.better, one.scope, one.probe)
-                series = self._number("series", "cell, metric, unit, better, scope, probe", *labels)
+                series = self._number_in(cell, (one.metric, one.unit, one.better, one.scope, one.probe))
                 runs.append((series, one.runs, one.systematic))
                 if one.value is not None:
                     figures.append((number, series, one.value))
@@ -146,19 +149,39 @@ class _Writer:
         self.history.executemany("INSERT INTO outcome VALUES (?, ?, ?, ?)", outcomes)
         self.history.executemany("INSERT INTO figure VALUES (?, ?, ?)", figures)
 
-    def _text(self, text: str) -> int:
-        return self._number("text", "text", text)
+    def _cell(self, parts: tuple[str, str, str]) -> int:
+        """Return the number of a benchmark, and remember those of all its series."""
+        if (known := self._cells.get(parts)) is None:
+            known = self._cells[parts] = self._number("cell", ("name", "kind", "params"), parts)
+            rows = self.history.execute(
+                "SELECT metric, unit, better, scope, probe, no FROM series WHERE cell = ?", (known,)
+            )
+            self._series[known] = {row[:5]: row[5] for row in rows}
+        return known
 
-    def _number(self, table: str, columns: str, *values: str) -> int:
+    def _number_in(self, cell: int, labels: _Labels) -> int:
+        """Return the number of a series, which is made where there is none."""
+        series = self._series[cell]
+        if (known := series.get(labels)) is None:
+            inserted = self.history.execute(
+                "INSERT INTO series (cell, metric, unit, better, scope, probe) VALUES (?, ?, ?, ?, ?, ?)",
+                (cell, *labels),
+            )
+            known = series[labels] = int(inserted.lastrowid or 0)
+        return known
+
+    def _text(self, text: str) -> int:
+        if (known := self._texts.get(text)) is None:
+            known = self._texts[text] = self._number("text", ("text",), (text,))
+        return known
+
+    def _number(self, table: str, names: Sequence[str], values: Sequence[str]) -> int:
         """Return the number of a row with these values, which is made where there is none."""
-        key = (table, *values)
-        if (known := self._numbers.get(key)) is not None:
-            return known
-        names = columns.split(", ")
         where = " AND ".join(f"{name} = ?" for name in names)
         row: Any = self.history.execute(f"SELECT no FROM {table} WHERE {where}", values).fetchone()  # noqa: S608  # names of ours
         if row is None:
             marks = ", ".join("?" * len(names))
-            row = (self.history.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", values).lastrowid,)  # noqa: S608
-        self._numbers[key] = int(row[0])
-        return self._numbers[key]
+            row = (
+                self.history.execute(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", values).lastrowid,  # noqa: S608
+            )
+        return int(row[0])

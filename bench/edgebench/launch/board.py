@@ -40,12 +40,22 @@ _PEEK_ROOT = "/host"
 
 
 class Board:
-    """One engine and what is run on it. `run` is called once; `stop` at any time from another thread."""
+    """One engine and what is run on it. `run` is called once; `stop` at any time from another thread.
+
+    `known` has the boards of this run by their engines: two that meet there are told.
+    """
 
     def __init__(
-        self, order: Order, host: str | None = None, context: str | None = None, *, name: str | None = None
+        self,
+        order: Order,
+        host: str | None = None,
+        context: str | None = None,
+        *,
+        name: str | None = None,
+        known: dict[str, Board] | None = None,
     ) -> None:
         self.order = order
+        self._known = {} if known is None else known
         self.name = self.key = name or host or context or "this machine"
         self._named = name is not None
         self._host, self._context = host, context
@@ -57,6 +67,7 @@ class Board:
         engine = connect(self._host, self._context)
         try:
             self._reached(engine)
+            self._tell_twin(engine, tell)
             self._containers = Containers(engine, f"{self.order.profile.platform} {self.order.suite}")
             if self._stopped:
                 self._containers.stopping = True
@@ -94,6 +105,15 @@ class Board:
         if not self._named:
             self.name = engine.board
         self.order = replace(self.order, cache=self.order.cache.replace("{board}", self.name))
+
+    def _tell_twin(self, engine: Engine, tell: Tell) -> None:
+        """Say where another board of this run has the same engine, as the sessions there refuse each other."""
+        first = self._known.setdefault(engine.identity, self)
+        if first is not self:
+            tell(
+                f"{self.key} and {first.key} are one engine: sessions on one board refuse each other, so that one of "
+                "them may bring no report; name it once"
+            )
 
     def _settings(self, engine: Engine, image: Image, tell: Tell, *, trial: bool = True) -> Settings:
         order = self.order

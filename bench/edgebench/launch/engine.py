@@ -26,12 +26,16 @@ INSTALL = extra("launch")
 
 @dataclass(slots=True)
 class Engine:
-    """An engine that answered. `local`: its host is this machine, so that paths here are paths there."""
+    """An engine that answered. `local`: its host is this machine, so that paths here are paths there.
+
+    `identity` is the engine's own; boards whose disks were copied from one image may share it.
+    """
 
     where: str
     board: str
     local: bool
     client: DockerClient
+    identity: str
     architecture: str
     runtimes: frozenset[str]
     _url: str
@@ -68,6 +72,7 @@ def connect(host: str | None = None, context: str | None = None) -> Engine:
         board=_board_name(url),
         local=url.startswith("unix://"),
         client=client,
+        identity=str(info.get("ID") or url),
         architecture={"x86_64": "amd64", "aarch64": "arm64"}.get(info["Architecture"], info["Architecture"]),
         runtimes=frozenset(info.get("Runtimes") or ()),
         _url=url,

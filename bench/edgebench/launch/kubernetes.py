@@ -138,6 +138,8 @@ def _pod(
     seen.add("tmp", {"emptyDir": {"medium": "Memory"}}, "/tmp", writable=True)  # noqa: S108  # in a container
     # The folder is the node's, so that its lock is: two pods on one node would measure each other.
     environment = {**order.profile.environment, "EDGEBENCH_CACHE": CACHE, "EDGEBENCH_LOCK": CACHE}
+    if order.commit:
+        environment["EDGEBENCH_COMMIT"] = order.commit
     for index, path in enumerate(energy.mounts if energy is not None else ()):
         counter = path.startswith("/sys/")
         target = HOST_SYS + path.removeprefix("/sys") if counter else path

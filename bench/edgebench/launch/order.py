@@ -37,7 +37,10 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the user wants run: `arguments` are those of `edgebench suite`, with the container's paths."""
+    """What the user wants run: `arguments` are those of `edgebench suite`, with the container's paths.
+
+    `commit` is that of the user's project, which no container sees.
+    """
 
     profile: Profile
     image: str
@@ -50,6 +53,7 @@ class Order:
     user: str | None = None
     cache: str = DEFAULT_CACHE
     report: bool = True
+    commit: str | None = None
     brief: bool = False  # no summary after the suite: one of many boards
 
     @property
@@ -66,7 +70,7 @@ class Order:
         ]
         arguments = [word for word in self.arguments if word != RESUME]
         parts = (self.profile.platform, self.image, arguments, files, self.specs, self.sysfs, self.limits, self.user)
-        return hashlib.sha256(repr((*parts, self.cache)).encode()).hexdigest()[:24]
+        return hashlib.sha256(repr((*parts, self.cache, self.commit)).encode()).hexdigest()[:24]
 
 
 def suite_settings(
@@ -95,6 +99,7 @@ def suite_settings(
             ("EDGEBENCH_CACHE", CACHE),
             ("EDGEBENCH_LOCK", LOCK),
             *([("EDGEBENCH_IMAGE", f"{image}@{digest}")] if digest else []),
+            *([("EDGEBENCH_COMMIT", order.commit)] if order.commit else []),
             *([("EDGEBENCH_SUMMARY", "no")] if order.brief else []),
         ),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import time
-from array import array
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -13,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgebench.backends.decoder import Generation
+from edgebench.backends.decoder import Generation, Request, stamps_for
 from edgebench.measure.messages import GenerateJob, MeasureJob
 from edgebench.measure.probes import opened
-from edgebench.measure.results import InferenceResult, PassTimes, Process, Requests, Window, Windows
+from edgebench.measure.results import InferenceResult, PassTimes, Process, Requests, Window, Windows, place
 from edgebench.measure.windows import measure_passes
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def generated(
 ) -> Callable[..., ModelAnswer]:
     """Time requests and the steps in them, then measure the energy of both phases."""
     assert isinstance(job.timing, GenerateJob)  # noqa: S101  # what the kind of benchmark asks for
-    assert isinstance(run, Generation)  # noqa: S101
+    assert isinstance(run, Request)  # noqa: S101
     gc.collect()
     gc.freeze()
     warmed = [_request(run)[1:] for _ in range(WARM_UPS)]
@@ -46,7 +45,7 @@ def generated(
     steps = [answer[2] for answer in answers]
     decode_s = tuple(sum(some) for some in steps)
     seconds = tuple(a + b for a, b in zip(prefill_s, decode_s, strict=True))
-    prefill, decode = _energy(run, job, prefill_s, decode_s)
+    prefill, decode, whole = _energy(run, job, prefill_s, decode_s)
     prompt, count = len(run.prompt), run.count
     requests = Requests(
         prompt=prompt,
@@ -66,25 +65,17 @@ def generated(
         InferenceResult,
         times=_times(seconds, seconds, warm),
         process=process,
-        energy=joined(prefill, decode),
+        energy=whole,
         requests=requests,
     )
 
 
-def _request(run: Generation) -> tuple[list[int], float, Sequence[float]]:
+def _request(run: Request) -> tuple[list[int], float, Sequence[float]]:
     """Make one request; return its tokens, the seconds to the first of them, and those of each step after it."""
-    step, clock = run.decoder.step, time.perf_counter_ns
-    stamps = array("q", bytes(8 * run.count))
-    began = clock()
-    token = run.prefill()
-    stamps[0] = clock()
-    found = [token]
-    for index in range(1, run.count):
-        token = step(token)
-        found.append(token)
-        stamps[index] = clock()
-    steps = [(stamps[index] - stamps[index - 1]) * 1e-9 for index in range(1, run.count)]
-    return found, (stamps[0] - began) * 1e-9, steps
+    stamps = stamps_for(run.count)
+    found = run.stamped(stamps)
+    first, *steps = ((after - before) * 1e-9 for before, after in pairwise(stamps))
+    return found, first, steps
 
 
 def _times(single: Sequence[float], values: tuple[float, ...], warmups: tuple[float, ...] = ()) -> PassTimes:
@@ -114,43 +105,77 @@ def _course(steps: Sequence[Sequence[float]], prompt: int) -> dict[str, Any]:
 
 
 def _energy(
-    run: Generation, job: MeasureJob, prefill_s: Sequence[float], decode_s: Sequence[float]
-) -> tuple[Windows, Windows]:
-    """Return the windows of reading the prompt, and of generating after it, each repeated for a window's length."""
+    run: Request, job: MeasureJob, prefill_s: Sequence[float], decode_s: Sequence[float]
+) -> tuple[Windows, Windows, Windows]:
+    """Return the windows of reading the prompt, of generating after it, and of whole requests.
+
+    Both phases are repeated for a window's length, and a request is their sum. Where the runtime always reads before it
+    generates, whole requests are repeated, and generating is what they take more than reading.
+    """
     asked = job.energy
     if not asked.windows:
-        return Windows(), Windows()
-
-    def decode() -> None:
-        run.rewind()
-        run.decode(first)
+        return Windows(), Windows(), Windows()
 
     with opened(asked.probes, job.cpus) as found:
         ask = partial(
             measure_passes, probes=found.probes, count=asked.windows, target=asked.target, shortest_s=asked.window_s
         )
-        prefill = ask(run.prefill, pass_s=min(prefill_s))
+        prefill = found.told(ask(run.prefill, pass_s=min(prefill_s)))
+        if not isinstance(run, Generation):
+            whole_s = min(a + b for a, b in zip(prefill_s, decode_s, strict=True))
+            whole = found.told(ask(run, pass_s=whole_s))
+            return prefill, without(whole, prefill), whole
         first = run.prefill()
-        return found.told(prefill), found.told(ask(decode, pass_s=min(decode_s)))
+
+        def decode() -> None:
+            run.rewind()
+            run.decode(first)
+
+        generating = found.told(ask(decode, pass_s=min(decode_s)))
+        return prefill, generating, joined(prefill, generating)
 
 
 def joined(prefill: Windows, decode: Windows) -> Windows:
     """Return windows of whole requests, one of each pair: what a pass of each phase took, added up."""
-    windows = []
-    for one in prefill.windows:
-        key = (one.probe, one.scope, one.index)
-        other = next((each for each in decode.windows if (each.probe, each.scope, each.index) == key), None)
-        if other is not None:
-            windows.append(_sum(one, other))
+    pairs = _pairs(prefill, decode)
     return Windows(
-        windows=tuple(windows),
+        windows=tuple(_combined(one, other, 1) for one, other in pairs),
         discarded=prefill.discarded + decode.discarded,
         failed={**decode.failed, **prefill.failed},
         sampler_share=prefill.sampler_share,
     )
 
 
-def _sum(one: Window, other: Window) -> Window:
+def without(whole: Windows, prefill: Windows) -> Windows:
+    """Return windows of generating, one of each pair: what a whole request took, less what reading took."""
+    pairs = _pairs(whole, prefill)
+    failed = {**prefill.failed, **whole.failed}
+    for one, other in pairs:
+        if one.pass_s <= other.pass_s or one.energy_j / one.passes <= other.energy_j / other.passes:
+            failed[place(one.probe, one.scope)] = (
+                "generating took less than requests differ by: ask for more tokens (--generate)"
+            )
+    good = [pair for pair in pairs if place(pair[0].probe, pair[0].scope) not in failed]
+    return Windows(
+        windows=tuple(_combined(one, other, -1) for one, other in good),
+        discarded=whole.discarded,
+        failed=failed,
+        sampler_share=whole.sampler_share,
+    )
+
+
+def _pairs(first: Windows, second: Windows) -> list[tuple[Window, Window]]:
+    """Return the windows of the same probe, scope and index."""
+    others = {(each.probe, each.scope, each.index): each for each in second.windows}
+    keys = [(one.probe, one.scope, one.index) for one in first.windows]
+    return [(one, others[key]) for one, key in zip(first.windows, keys, strict=True) if key in others]
+
+
+def _combined(one: Window, other: Window, sign: int) -> Window:
+    """Return the window of one pass of each, added up or (`sign` -1) the second taken from the first.
+
+    Errors of single readings add up in squares either way; what the data sheet allows is the same share of both.
+    """
     shares = 1 / one.passes, 1 / other.passes
     parts = {
         name: hypot(one.parts_j.get(name, 0.0) * shares[0], other.parts_j.get(name, 0.0) * shares[1])
@@ -161,14 +186,14 @@ def _sum(one: Window, other: Window) -> Window:
         scope=one.scope,
         index=one.index,
         passes=1,
-        seconds=one.pass_s + other.pass_s,
-        energy_j=one.energy_j * shares[0] + other.energy_j * shares[1],
+        seconds=one.pass_s + sign * other.pass_s,
+        energy_j=one.energy_j * shares[0] + sign * other.energy_j * shares[1],
         uncertainty_j=hypot(one.uncertainty_j * shares[0], other.uncertainty_j * shares[1]),
-        systematic_j=one.systematic_j * shares[0] + other.systematic_j * shares[1],
+        systematic_j=abs(one.systematic_j * shares[0] + sign * other.systematic_j * shares[1]),
         parts_j=parts,
         samples=min(one.samples, other.samples),
         max_gap_s=max(one.max_gap_s, other.max_gap_s),
         coverage=min(one.coverage, other.coverage),
-        begin_s=one.begin_s,
-        end_s=other.end_s,
+        begin_s=min(one.begin_s, other.begin_s),
+        end_s=max(one.end_s, other.end_s),
     )

@@ -24,7 +24,7 @@ from edgebench_suites.data import text as book
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from edgebench.backends.decoder import Decoder
+    from edgebench.backends.decoder import Reader
     from edgebench.measure.messages import ReadJob, TextJob
 
     I64 = npt.NDArray[np.int64]
@@ -62,13 +62,13 @@ def text_of(job: TextJob) -> bytes:
     return text
 
 
-def tokens_of(decoder: Decoder, job: TextJob) -> list[int]:
+def tokens_of(decoder: Reader, job: TextJob) -> list[int]:
     """Return the text's tokens; BackendError for a file without tokenizer."""
     text = text_of(job)
     return list(text) if job.as_bytes else decoder.tokens_of(text)
 
 
-def prompt_of(decoder: Decoder, job: TextJob, length: int, seed: int) -> tuple[int, ...]:
+def prompt_of(decoder: Reader, job: TextJob, length: int, seed: int) -> tuple[int, ...]:
     """Return a prompt of exactly `length` tokens: the text's first ones, again from its beginning where it is short.
 
     Without a tokenizer and without a text that was asked for: seeded tokens, the same in every run.
@@ -87,7 +87,7 @@ def prompt_of(decoder: Decoder, job: TextJob, length: int, seed: int) -> tuple[i
     return tuple(repeated[:length])
 
 
-def windows_of(decoder: Decoder, tokens: Sequence[int], most: int) -> I64:
+def windows_of(decoder: Reader, tokens: Sequence[int], most: int) -> I64:
     """Return the windows [n, WINDOW] of the first `most` tokens; BackendError for a text shorter than one."""
     count = min(len(tokens), max(most, WINDOW)) // WINDOW
     if not count:
@@ -110,13 +110,13 @@ def scored(logits: F32, window: I64) -> tuple[float, I64]:
     return float((np.log(np.exp(wide).sum(axis=1)) - picked).sum()), wide.argmax(axis=1)
 
 
-def answers(decoder: Decoder, windows: I64) -> Iterator[tuple[float, I64]]:
+def answers(decoder: Reader, windows: I64) -> Iterator[tuple[float, I64]]:
     """Yield of each window what `scored` gives."""
     for window in windows:
         yield scored(decoder.logits([int(token) for token in window], WINDOW // 2), window)
 
 
-def read(decoder: Decoder, job: ReadJob) -> Reading:
+def read(decoder: Reader, job: ReadJob) -> Reading:
     """Return how well a model foresees the text of a job, and how often it answers as its highest precision does."""
     windows = windows_of(decoder, tokens_of(decoder, job.text), job.tokens)
     found = list(answers(decoder, windows))

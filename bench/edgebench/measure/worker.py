@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.backends.base import LoadSpec
-from edgebench.backends.decoder import Generation
 from edgebench.backends.executed import count_compute, is_compute
 from edgebench.backends.registry import get_backend, resolve, row_of
 from edgebench.errors import BackendError
@@ -35,7 +34,7 @@ from edgebench.measure.results import InferenceResult, Layers, Process, Quality,
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Array, Backend, LoadedModel
-    from edgebench.backends.decoder import Decoder
+    from edgebench.backends.decoder import Reader, Request
 
 
 def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedResult:
@@ -110,7 +109,7 @@ def _load(backend: Backend, job: MeasureJob) -> LoadedModel:
         raise BackendError(f"{job.name} names neither an artifact nor an operator")
     if isinstance(job.timing, GenerateJob):
         decoder = open_decoder(job, job.artifact, job.timing.prompt + job.timing.generate)
-        return requests_of(decoder, job.timing, job.seed)
+        return request_of(decoder, job.timing, job.seed)
     return _opened(backend, job.artifact, job.threads, job.precision, job.shapes)
 
 
@@ -118,21 +117,21 @@ def _opened(backend: Backend, file: ArtifactFile, threads: int, precision: str, 
     return backend.load(LoadSpec(Path(file.path), file.format, threads, precision, shapes=shapes))
 
 
-def open_decoder(job: MeasureJob, file: ArtifactFile, context: int) -> Decoder:
+def open_decoder(job: MeasureJob, file: ArtifactFile, context: int) -> Reader:
     """Open a language model's file with room for `context` tokens."""
     if not (opener := row_of(job.backend).decoder):
         raise BackendError(f"{job.backend} generates no text: choose another backend")
-    decoder: Decoder = resolve(opener)(
+    decoder: Reader = resolve(opener)(
         LoadSpec(Path(file.path), file.format, job.threads, job.precision, job.shapes), context
     )
     return decoder
 
 
-def requests_of(decoder: Decoder, timing: GenerateJob, seed: int) -> Generation:
+def request_of(decoder: Reader, timing: GenerateJob, seed: int) -> Request:
     """Return the request that is made again and again."""
     from edgebench.measure.reading import prompt_of  # no run of another kind reads a text
 
-    return Generation(decoder, prompt_of(decoder, timing.text, timing.prompt, seed), timing.generate)
+    return decoder.request(prompt_of(decoder, timing.text, timing.prompt, seed), timing.generate)
 
 
 def read_text(job: MeasureJob, file: ArtifactFile, asked: ReadJob) -> Quality:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from edgebench.backends.families import FAMILIES
 from edgebench.backends.fitness import can_hold, can_serve, is_made
+from edgebench.backends.registry import row_of
 from edgebench.compress.steps import BASELINE, STEPS, parse_variant, precision_of
 from edgebench.errors import UsageError, unknown
 from edgebench.plan.kinds import KINDS
@@ -53,7 +55,7 @@ def benchmarks_of(
             return
         if own.generates and not kind.generates:
             return
-        subjects, backends = [own.path.stem], _with_litert(backends, own)
+        subjects, backends = [own.name], _of_own(backends, own)
         # Its sizes are those of its file and of --shape: a pass counts as one, whatever a suite says of its own models.
         matrix = matrix.model_copy(update={"width": [1.0], "batch": [1]})
     isas = [overrides.isa] if overrides.isa is not None else matrix.isa
@@ -207,8 +209,13 @@ def _speaks(model: str) -> bool:
     return task_of(model).name.startswith("language")
 
 
-def _with_litert(backends: list[str], own: BringYourOwn) -> list[str]:
-    """Add LiteRT beside OpenVINO for its own files: suites for x86 have no use for it with models of the zoo."""
+def _of_own(backends: list[str], own: BringYourOwn) -> list[str]:
+    """Leave those that open a language model's form; add LiteRT beside OpenVINO for its own files.
+
+    Suites for x86 have no use for it with models of the zoo.
+    """
+    if own.generates:
+        return [name for name in backends if own.format in FAMILIES[row_of(name).family].own]
     wanted = own.format == "tflite" and "openvino" in backends and "litert" not in backends
     return [*backends, "litert"] if wanted else backends
 

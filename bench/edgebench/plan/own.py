@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.backends.families import FAMILIES, SUFFIXES
+from edgebench.backends.families import FAMILIES, FOLDER_FORMAT, SUFFIXES
 from edgebench.backends.feeds import Calibration, Feed
+from edgebench.backends.genai import MODEL, context_of
 from edgebench.backends.gguffile import read_gguf
 from edgebench.backends.held import held_precision
 from edgebench.backends.inputs import shape_text
 from edgebench.backends.onnxfile import outside, read_facts
-from edgebench.compress.steps import GGUF_FORMATS, precision_of
+from edgebench.compress.steps import precision_of
 from edgebench.errors import UsageError
 from edgebench.plan.feeding import calibration_of, feeds_of, split_name
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # What is made of a file without samples, besides fp16.
 QUICK = ("ptq-dynamic", "weights-int8")
+_MOST_FILES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,13 @@ class BringYourOwn:
 
     @property
     def generates(self) -> bool:
-        """Whether it is a language model's file, which only requests are of use to."""
-        return self.format == "gguf"
+        """Whether it is a language model's, which only requests are of use to."""
+        return self.format in ("gguf", FOLDER_FORMAT)
+
+    @property
+    def name(self) -> str:
+        """What its benchmarks are called by."""
+        return self.path.name if self.format == FOLDER_FORMAT else self.path.stem
 
     def suited(self) -> str:
         """Return how such a file is measured."""
@@ -88,25 +95,28 @@ class OwnOptions:
 
 def own_model(path: Path, asked: OwnOptions, look: Callable[[Path], Sequence[ModelInput]]) -> BringYourOwn:
     """Return the user's model; `look` tells the inputs that its file declares. UsageError says what is wrong."""
-    form = SUFFIXES.get(path.suffix.lower())
+    form = FOLDER_FORMAT if (path / MODEL).is_file() else SUFFIXES.get(path.suffix.lower())
     if form is None:
-        raise UsageError(f"--model {path}: give a file that ends in {', '.join(SUFFIXES)}")
+        raise UsageError(
+            f"--model {path}: give a file that ends in {', '.join(SUFFIXES)}, or a folder with {MODEL} in it"
+        )
     try:
-        beside = other_files(path)
-        precision = held_precision(path, form)
-        context = read_gguf(path).context if form == "gguf" else None
+        beside = _in_folder(path) if form == FOLDER_FORMAT else other_files(path)
+        precision = held_precision(path / MODEL, "openvino") if form == FOLDER_FORMAT else held_precision(path, form)
+        context = _context(path, form)
         total = hashlib.sha256()
-        for name in ("", *beside):
-            file = path.parent / name if name else path
+        for name in beside if form == FOLDER_FORMAT else ("", *beside):
+            file = path if not name else (path if form == FOLDER_FORMAT else path.parent) / name
             total.update(f"{name}\0".encode())
             with file.open("rb") as stream:
                 total.update(hashlib.file_digest(stream, "sha256").digest())
     except OSError as error:
         file = error.filename or path
         raise UsageError(f"--model {file}: cannot be read ({error.strerror}): check name and permissions") from None
-    if form == "gguf" and (asked.shapes or asked.inputs or asked.calibration):
-        raise UsageError(f"--model {path}: a language model's file is given a text (--text), no inputs")
-    declared = [] if form == "gguf" else look(path)
+    generates = form in ("gguf", FOLDER_FORMAT)
+    if generates and (asked.shapes or asked.inputs or asked.calibration):
+        raise UsageError(f"--model {path}: a language model is given a text (--text), no inputs")
+    declared = [] if generates else look(path)
     feeds = feeds_of(declared, fixed_shapes(declared, asked.shapes), asked.inputs)
     folder = asked.calibration
     return BringYourOwn(
@@ -181,13 +191,26 @@ def other_files(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _in_folder(path: Path) -> tuple[str, ...]:
+    """Return the names of the files of a language model's folder; those in folders below belong to nothing."""
+    names = sorted(file.name for file in path.iterdir() if file.is_file())
+    if len(names) > _MOST_FILES:
+        raise UsageError(f"--model {path}: has {len(names)} files: give a folder with nothing else in it")
+    return tuple(names)
+
+
+def _context(path: Path, form: str) -> int | None:
+    """Return for how many tokens a language model was made; None where that is not told."""
+    return read_gguf(path).context if form == "gguf" else context_of(path) if form == FOLDER_FORMAT else None
+
+
 def why_not_own(own: BringYourOwn, family: str, variant: str) -> str | None:
     """Say why a user's file cannot be measured so, or None."""
     if own.format not in FAMILIES[family].own:
-        suffix = next(suffix for suffix, known in SUFFIXES.items() if known == own.format)
-        return f"a {suffix} file does not run in this backend"
+        what = next((f"a {suffix} file" for suffix, known in SUFFIXES.items() if known == own.format), "such a folder")
+        return f"{what} does not run in this backend"
     if own.generates:
-        return _why_not_gguf(own, variant)
+        return _why_not_language(own, family, variant)
     if variant not in ("baseline", "fp16", "ptq-static", *QUICK):
         return f"{variant} needs a model that edgebench can train, not a file"
     if variant != "baseline" and family == "torch":
@@ -198,14 +221,12 @@ def why_not_own(own: BringYourOwn, family: str, variant: str) -> str | None:
     return None
 
 
-def _why_not_gguf(own: BringYourOwn, variant: str) -> str | None:
-    """Say why a GGUF file cannot be made into a format; only full precision is quantised, as the library advises."""
+def _why_not_language(own: BringYourOwn, family: str, variant: str) -> str | None:
+    """Say why a language model cannot be made into a format; only full precision is quantised, as its tools advise."""
     if variant == "baseline":
         return None
-    if variant not in ("fp16", *GGUF_FORMATS):
+    if variant not in FAMILIES[family].steps:
         return f"{variant} needs a model that edgebench can train, not a file"
     if own.precision == precision_of(variant) or own.precision.startswith("int"):
-        return (
-            f"the file is in {own.precision} already: measure it as it is, or give the F16 file that it was made from"
-        )
+        return f"it is in {own.precision} already: measure it as it is, or give the FP16 model that it was made from"
     return None

@@ -27,6 +27,14 @@ _AXES = (
     "prompt_tokens",
     "generate",
 )
+_WORDS = {
+    "batch": "batch {}",
+    "image_size": "{} px",
+    "width": "width {}",
+    "isa": "ISA ceiling {}",
+    "prompt_tokens": "prompt {}",
+    "generate": "answer {}",
+}
 # Metrics whose unit says less than people want to read.
 _UNITS = {
     "operations_per_s": "OP/s",
@@ -77,17 +85,9 @@ def _axis(axis: str, benchmark: Benchmark) -> str:
         return ""
     if axis == "model" and benchmark.params.get("operator") is not None:
         return ""
-    words = {
-        "batch": "batch {}",
-        "image_size": "{} px",
-        "width": "width {}",
-        "isa": "ISA ceiling {}",
-        "prompt_tokens": "prompt {}",
-        "generate": "answer {}",
-    }
     if axis == "threads":
         return f"{value} thread" + ("" if value == 1 else "s")
-    return words.get(axis, "{}").format(value)
+    return _WORDS.get(axis, "{}").format(value)
 
 
 def sigma(metric: Metric) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgebench.render.units import NONE, duration, quantity
+from edgebench.render.units import NONE, duration, quantity, short
 from edgebench.report.model import Machine, Report
 from edgebench.report.precision import summary
 
@@ -18,6 +18,7 @@ def head(report: Report) -> list[tuple[str, str]]:
     lines = [
         ("suite", f"{report.suite.name} · {report.status}"),
         ("created", f"{report.created} · edgebench {report.generator.version}"),
+        ("commit", short(report.commit) if report.commit else ""),
         ("platform", _join(report.platform, machine.board, _nature(machine))),
         ("processor", _join(f"{machine.cpu}, {machine.cores} cores{governor}", memory)),
         ("system", _join(machine.os, machine.kernel)),

@@ -74,6 +74,14 @@ def signed(value: float, digits: int) -> str:
     return text[1:] if float(text) == 0 else text.replace("-", MINUS)
 
 
+def short(commit: str | None) -> str:
+    """Return a commit as people write it, its first twelve digits; what git said of changed files stays."""
+    if not commit:
+        return NONE
+    digits, dash, rest = commit.partition("-")
+    return f"{digits[:12]}{dash}{rest}"
+
+
 def duration(seconds: float) -> str:
     """Return a stretch of time as people say it: ``42 s``, ``3 min 20 s``, ``1 h 05 min``."""
     if seconds < 9.95:

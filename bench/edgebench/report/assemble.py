@@ -54,6 +54,7 @@ def assemble(plan: Plan, log: Log) -> report.Report:
         created=start.created,
         status="complete" if log.complete else "partial",
         generator=report.Generator(version=edgebench.__version__),
+        commit=start.commit,
         suite=report.Suite(
             name=plan.name, digest=plan.suite_digest, seed=plan.seed, study=plan.study, title=plan.title or None
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Final, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,9 @@ from pydantic_core import PydanticCustomError
 T = TypeVar("T")
 Name = Annotated[str, StringConstraints(min_length=1, max_length=400)]
 Text = Annotated[str, StringConstraints(max_length=20_000)]
+# A commit of git, in whole or cut short; "-dirty" as in `git describe`: files of it had been changed.
+COMMIT: Final = r"^[0-9a-f]{7,64}(-dirty)?$"
+Commit = Annotated[str, StringConstraints(pattern=COMMIT)]
 Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 # Values are strictly typed; only the container is lenient, because JSON has lists where Python prefers tuples.

@@ -8,10 +8,10 @@ replication (see docs/report.md).
 from __future__ import annotations
 
 import math
-import statistics
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from statistics import NormalDist
 from typing import Literal
@@ -64,14 +64,22 @@ class Estimate:
     range: tuple[float, float] | None = None
 
 
+def median(values: Sequence[float]) -> float:
+    """Return the median of values, at least one; as `statistics.median`, of which a report has thousands."""
+    if len(values) == 1:
+        return float(values[0])
+    ordered, half = sorted(values), len(values) // 2
+    return float(ordered[half]) if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
 def run_medians(runs: Sequence[Sequence[float]]) -> tuple[float, ...]:
     """Return one number a run, the median of its values: the run is the unit of replication. Runs are not empty."""
-    return tuple(float(statistics.median(run)) for run in runs)
+    return tuple(map(median, runs))
 
 
 def middle(runs: Sequence[Sequence[float]]) -> float:
     """Return the one figure that stands for a metric everywhere: the median over runs of the runs' medians."""
-    return float(statistics.median(run_medians(runs)))
+    return median(run_medians(runs))
 
 
 def paired_ratio(base_runs: Sequence[Sequence[float]], head_runs: Sequence[Sequence[float]]) -> Estimate | None:
@@ -82,13 +90,13 @@ def paired_ratio(base_runs: Sequence[Sequence[float]], head_runs: Sequence[Seque
     equal, have none. None where no pair is left or a median is not positive: a ratio would mean nothing.
     """
     pairs = [
-        (float(statistics.median(base)), float(statistics.median(head)))
+        (median(base), median(head))
         for base, head in zip(base_runs, head_runs, strict=False)
         if len(base) and len(head)
     ]
     if not pairs or not all(0 < value < math.inf for pair in pairs for value in pair):
         return None
-    base, head = (statistics.median(side) for side in zip(*pairs, strict=True))
+    base, head = map(median, zip(*pairs, strict=True))
     value = math.exp(math.log(head) - math.log(base))
     logs = [math.log(after) - math.log(before) for before, after in pairs]
     method = "ratio of medians over runs, interval of the median of pairs"
@@ -175,15 +183,23 @@ def interval(values: Sequence[float], sigma: float = 0.0) -> tuple[float, float]
     by a tenth; runs whose neighbours are alike widen it. `sigma` is what measuring adds for all runs alike (1 sigma, in
     the unit of the values); both add in squares. Runs that drift (`drifting`), or are all equal, have none.
     """
-    if len(values) < MIN_RUNS or min(values) == max(values) or drifting(values):
+    return _interval(tuple(values), sigma)
+
+
+@lru_cache(4096)  # a page asks for the same runs in tables and drawings
+def _interval(values: tuple[float, ...], sigma: float) -> tuple[float, float] | None:
+    if len(values) < MIN_RUNS or min(values) == max(values):
+        return None
+    alike = _neighbours(values)
+    if alike <= _drift(len(values)):
         return None
     positive = min(values) > 0
     scaled = [math.log(value) for value in values] if positive else values
     found = _of_median(scaled)
     if found is None:
         return None
-    centre = statistics.median(scaled)
-    wider = max(1.0, _ALIKE / _neighbours(values)) ** 1.5
+    centre = median(scaled)
+    wider = max(1.0, _ALIKE / alike) ** 1.5
     found = centre - wider * (centre - found[0]), centre + wider * (found[1] - centre)
     centre, low, high = (_exp(end) if positive else end for end in (centre, *found))
     if sigma > 0:
@@ -205,16 +221,21 @@ def drifting(values: Sequence[float]) -> bool:
     """
     if len(values) < MIN_RUNS or min(values) == max(values):
         return False
-    return _neighbours(values) <= 2 - _DRIFT[0] / math.sqrt(len(values) + _DRIFT[1])
+    return _neighbours(values) <= _drift(len(values))
+
+
+def _drift(count: int) -> float:
+    """Return the ratio of neighbours that 1 in 100 of so many independent runs is below."""
+    return 2 - _DRIFT[0] / math.sqrt(count + _DRIFT[1])
 
 
 def _neighbours(values: Sequence[float]) -> float:
     """Return von Neumann's ratio of ranks: 2 of independent values, near 0 where each is near the one before."""
-    ordered = sorted(values)
-    ranks = [(bisect_left(ordered, value) + bisect_right(ordered, value)) / 2 for value in values]
-    centre = statistics.fmean(ranks)
+    ordered, count = sorted(values), len(values)
+    # Twice the ranks, whose mean is how many there are: the ratio is the same, and whole numbers are exact.
+    ranks = [bisect_left(ordered, value) + bisect_right(ordered, value) for value in values]
     steps = sum((after - before) ** 2 for before, after in pairwise(ranks))
-    return max(steps / sum((rank - centre) ** 2 for rank in ranks), 1e-3)
+    return max(steps / sum((rank - count) ** 2 for rank in ranks), 1e-3)
 
 
 def spread_of(runs: Sequence[Sequence[float]], sigma: float = 0.0) -> Spread:
@@ -222,16 +243,17 @@ def spread_of(runs: Sequence[Sequence[float]], sigma: float = 0.0) -> Spread:
     values = run_medians(runs)
     if not values:
         raise ValueError("no runs have no spread")
-    ends = interval(values, sigma)
-    return Spread(middle(runs), ends, (min(values), max(values)), len(values), tuple(_remarks(values)))
+    ends, low, high = interval(values, sigma), min(values), max(values)
+    remarks = tuple(_remarks(values, drifts=ends is None and low < high))
+    return Spread(median(values), ends, (low, high), len(values), remarks)
 
 
-def _remarks(values: Sequence[float]) -> Iterator[Remark]:
+def _remarks(values: Sequence[float], *, drifts: bool) -> Iterator[Remark]:
     count = len(values)
     if count < MIN_RUNS:
         yield Remark("few", f"{count} run{'s'[: count > 1]}: a range, no interval; {MIN_RUNS} runs have one")
         return
-    if drifting(values):
+    if drifts:
         yield Remark("trending", f"its {count} runs drift, each is near the one before: a range, no interval")
     if min(values) <= 0:
         return
@@ -258,7 +280,7 @@ def _of_median(values: Sequence[float]) -> tuple[float, float] | None:
     if count < MIN_RUNS:
         return None
     ordered = sorted(values)
-    centre = statistics.median(ordered)
+    centre = median(ordered)
     if count == MIN_RUNS:
         return centre - _STRETCH * (centre - ordered[0]), centre + _STRETCH * (ordered[-1] - centre)
     # Coverage of the k-th value from either end: 1 - 2 P(a coin of n throws shows fewer than k heads).

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints, WithJs
 from pydantic_core import PydanticCustomError
 
 from edgebench.plan.kinds import KINDS
-from edgebench.report.base import Amount, Count, Few, Many, Name, Pair, Params, Part, Table, Text
+from edgebench.report.base import Amount, Commit, Count, Few, Many, Name, Pair, Params, Part, Table, Text
 from edgebench.report.course import Generated, Resources, ResourceSummary, Sustained
 from edgebench.report.origin import Artifact, Bundle, Layers, OwnModel
 from edgebench.report.precision import Precision
@@ -40,7 +40,6 @@ class Generator(Part):
 
     name: Name = "edgebench"
     version: Name
-    commit: Name | None = None
 
 
 class Suite(Part):
@@ -248,7 +247,10 @@ class Data(Part):
 
 
 class Report(Part):
-    """One session's report. `created` is RFC 3339 in UTC; `id` a UUID."""
+    """One session's report. `created` is RFC 3339 in UTC; `id` a UUID.
+
+    `commit` is that of the user's project, of which this is a measurement.
+    """
 
     nullable: ClassVar[frozenset[str]] = frozenset({"image"})
 
@@ -257,6 +259,7 @@ class Report(Part):
     created: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|\+00:00)$")]
     status: Literal["complete", "partial"]
     generator: Generator
+    commit: Commit | None = None
     suite: Suite
     platform: Name
     image: Image | None = None

@@ -91,7 +91,10 @@ class Record(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class StartRecord(Record, frozen=True, kw_only=True, tag="start"):
-    """What is true before anything runs; `weights` is the digest of the state dict that was brought along."""
+    """What is true before anything runs.
+
+    `weights` is the digest of the state dict that was brought along, `commit` that of the user's project.
+    """
 
     id: str
     created: str
@@ -104,6 +107,7 @@ class StartRecord(Record, frozen=True, kw_only=True, tag="start"):
     bundle: BundleFacts | None = None
     edgebench: str | None = None
     weights: str | None = None
+    commit: str | None = None
 
 
 class IdleRecord(Record, frozen=True, kw_only=True, tag="idle"):

@@ -41,6 +41,7 @@ def _facts(start: StartRecord) -> Mapping[str, str]:
         "power mode": machine.power_mode,
         "emulation": machine.emulated,
         "weights": start.weights,
+        "commit": start.commit,
         "probes": " ".join(sorted(f"{probe.name}:{probe.scope}" for probe in start.probes)),
     }
     return {name: "" if fact is None else str(fact) for name, fact in found.items()}

@@ -40,7 +40,7 @@ class Progress(Protocol):
 class Options:
     """What a session needs besides its plan. `folder` holds the journal, `cpus` are the ones the workers may use.
 
-    With a `bundle` the artifacts come from it, and `data` is its data set.
+    With a `bundle` the artifacts come from it, and `data` is its data set. `commit` is that of the user's project.
     """
 
     folder: Path
@@ -51,3 +51,4 @@ class Options:
     weights: Path | None = None
     resume: bool = False
     bundle: Bundle | None = None
+    commit: str | None = None

@@ -178,6 +178,7 @@ def check_machine(plan: Plan, options: Options) -> StartRecord:
         bundle=None if options.bundle is None else options.bundle.facts(),
         edgebench=__version__,
         weights=weights_digest(options.weights),
+        commit=options.commit,
     )
 
 

@@ -13,6 +13,7 @@ from edgebench.artifacts.chain import Content
 from edgebench.artifacts.convert import export
 from edgebench.artifacts.convert.build import halve_file, quantise_file
 from edgebench.artifacts.families import FILES
+from edgebench.artifacts.links.genai import own_genai
 from edgebench.artifacts.links.gguf import own_gguf
 from edgebench.artifacts.store import META_FILE
 from edgebench.backends.base import LoadSpec
@@ -50,8 +51,8 @@ def make_own(chain: Chain, own: OwnModel, step: str | None) -> tuple[ArtifactRec
     `step` is the compression, or None: the file as it is, which has no reference. The `shapes` note fixes every input.
     """
     family = chain.job.family
-    if own.format == "gguf":
-        return own_gguf(chain, own, step)
+    if own.format in ("gguf", "genai"):
+        return (own_gguf if own.format == "gguf" else own_genai)(chain, own, step)
     plain = _plain(chain, own)
     if step is None:
         return plain, None

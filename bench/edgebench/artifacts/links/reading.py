@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgebench.artifacts.chain import Chain, Ledger
-    from edgebench.backends.decoder import Decoder
+    from edgebench.backends.decoder import Reader
     from edgebench.measure.messages import ReadJob
     from edgebench.report.records import ArtifactRecord
 
@@ -62,7 +62,7 @@ def reading_in(chain: Chain, parent: ArtifactRecord) -> ArtifactRecord | None:
     def reader() -> Any:
         row = next(row for row in rows().values() if row.decoder and parent.format in row.formats)
         spec = LoadSpec(parent.path, parent.format, len(chain.job.cpus), "fp32")
-        found: Decoder = resolve(row.decoder)(spec, WINDOW)
+        found: Reader = resolve(row.decoder)(spec, WINDOW)
         return found
 
     try:

@@ -29,13 +29,16 @@ def standings(candidates: Sequence[Candidate], cost: Better, quality: Better) ->
     intervals say it: they do not touch, or the figures are exact. A figure without an interval is sure of nothing.
     """
     found: dict[str, Standing] = {}
-    for one in candidates:
+    signs = [1.0 if better == "higher" else -1.0 for better in (cost, quality)]
+    # The higher, the better, in both: most pairs of hundreds of candidates need no more than this.
+    places = [(signs[0] * one.cost.value, signs[1] * one.quality.value, one) for one in candidates]
+    for saved, right, one in places:
         found[one.name] = "front"
-        for other in candidates:
-            sides = ((other.cost, one.cost, cost), (other.quality, one.quality, quality))
-            if other is one or not _beats([_order(*side) for side in sides]):
+        for other_saved, other_right, other in places:
+            if other_saved < saved or other_right < right or (other_saved == saved and other_right == right):
                 continue
             found[one.name] = "open"
+            sides = ((other.cost, one.cost, cost), (other.quality, one.quality, quality))
             if _beats([_sure_order(*side) for side in sides]):
                 found[one.name] = "behind"
                 break

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgebench.compare.lean import uncollected
 from edgebench.compare.trend import trend_of
 from edgebench.errors import UsageError
 from edgebench.history.condensed import Head, heads, reports
@@ -20,7 +21,7 @@ from edgebench.render.site.shelf import METRICS, Board, Turn, report_path, shelf
 from edgebench.render.templates import text_of
 
 # What the site's folder remembers of its last making; raise the number when pages change with the same reports.
-_STATE, _EDITION = ".edgebench-site.json", 1
+_STATE, _EDITION = ".edgebench-site.json", 2
 # Starting another process costs about what making this many pages does.
 _PAGES_A_PROCESS = 30
 
@@ -173,8 +174,9 @@ def _write_reports(history: Path, folder: Path, boards: Mapping[str, Board], lin
         return head.id in boards
 
     labels = {head.id: head.label for board in boards.values() for head in board.heads}
-    for report in reports(history, wanted):
-        _replace(folder / report_path(report.id), report_page(report, boards[report.id], labels[report.id], links))
+    with uncollected():
+        for report in reports(history, wanted):
+            _replace(folder / report_path(report.id), report_page(report, boards[report.id], labels[report.id], links))
 
 
 def _replace(target: Path, text: str) -> None:

@@ -23,7 +23,7 @@ from edgebench.render.several import several
 from edgebench.render.site.shelf import Board, Turn, report_path
 from edgebench.render.summary import summary
 from edgebench.render.templates import filled_in
-from edgebench.render.units import NONE, points, quantity, share, signed
+from edgebench.render.units import NONE, points, quantity, share, short, signed
 from edgebench.render.verdicts.text import metric_title
 from edgebench.render.view import View
 from edgebench.report.intervals import interval
@@ -49,8 +49,9 @@ class Links:
         """Return a commit as a cell."""
         if not revision:
             return Cell(NONE)
-        plain = revision.isalnum() and revision.isascii()
-        return Cell(revision[:12], self.commit.replace("{commit}", revision) if self.commit and plain else "")
+        commit = revision.partition("-")[0]
+        plain = commit.isalnum() and commit.isascii()
+        return Cell(short(revision), self.commit.replace("{commit}", commit) if self.commit and plain else "")
 
 
 def start_page(boards: Sequence[Board], newest: Sequence[Report], turns: Sequence[Turn], links: Links) -> str:
@@ -100,7 +101,7 @@ def _turns(turns: Sequence[Turn], links: Links, more: int, *, up: str) -> Markup
             Cell(_change(turn), key=turn.after - turn.before if turn.absolute else turn.after / turn.before - 1),
             Cell("better" if turn.better else "worse"),
             Cell(turn.created[:10], f"{up}{turn.report}"),
-            links.of(turn.revision),
+            links.of(turn.commit),
             Cell(turn.board, f"{up}{turn.path}"),
         ]
         for turn in turns
@@ -165,7 +166,7 @@ def board_page(board: Board, trend: Trend, sessions: Sequence[Session], turns: S
 def _course(one: Series, sessions: Sequence[Session], board: Board) -> Plot:
     heads = {head.id: head for head in board.heads}
     places = one.places[-_RELEASES:]
-    moments = [f"{sessions[place].created[:10]} {heads[sessions[place].id].version[:12]}" for place in places]
+    moments = [_moment(heads[sessions[place].id]) for place in places]
     extents = []
     for place, value in zip(places, one.values[-_RELEASES:], strict=True):
         ends = interval(sessions[place].cells[one.cell].samples[one.metric].runs)
@@ -176,6 +177,11 @@ def _course(one: Series, sessions: Sequence[Session], board: Board) -> Plot:
     course = Course(metric_title(one.metric), tuple(range(len(places))), tuple(extents), changes)
     earlier = f" (the newest {len(places)} of {first + len(places)})" if first else ""
     return over_time(f"{one.cell}: {metric_title(one.metric)}{earlier}", one.metric, moments, [course])
+
+
+def _moment(head: Head) -> str:
+    """Name a release: its day and commit, or of what does not tell, the edgebench that measured."""
+    return f"{head.created[:10]} {short(head.revision)[:7] if head.revision else head.version[:12]}"
 
 
 def _now(trend: Trend, undrawn: int) -> Markup:
@@ -223,11 +229,9 @@ def report_page(report: Report, board: Board, label: str, links: Links) -> str:
     ]
     if gone:
         chapters.append(Chapter("Not measured", listing("Not measured", ("benchmark", "status", "why"), gone)))
-    commit = links.of(report.generator.commit)
-    told = [[Cell(name), Cell(text)] for name, text in facts_of(report)]
+    facts = facts_of(report)
+    told = [[Cell(name), links.of(report.commit) if name == "commit" else Cell(text)] for name, text in facts]
     told.append([Cell("file"), Cell(label)])
-    if commit.text != NONE:
-        told.append([Cell("commit"), commit])
     chapters.append(Chapter("This report", listing("Facts", ("fact", "of this report"), told)))
     return html(
         Page(

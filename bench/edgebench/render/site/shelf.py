@@ -51,7 +51,7 @@ class Turn:
     created: str
     report: str
     label: str
-    revision: str | None
+    commit: str | None
 
 
 def shelf(heads: Sequence[Head]) -> list[Board]:
@@ -77,7 +77,6 @@ def report_path(report: str) -> str:
 
 def turns_of(board: Board, trend: Trend, sessions: Sequence[Session]) -> list[Turn]:
     """Return what changed on a board, the newest first."""
-    revisions = {head.id: head.revision for head in board.heads}
     found = []
     for one in trend.series:
         for change in one.changes:
@@ -95,7 +94,7 @@ def turns_of(board: Board, trend: Trend, sessions: Sequence[Session]) -> list[Tu
                     created=change.created,
                     report=report_path(session.id),
                     label=change.label,
-                    revision=revisions.get(session.id),
+                    commit=change.commit,
                 )
             )
     return sorted(found, key=lambda turn: turn.created, reverse=True)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from edgebench.compare.trend import MIN_REPORTS, Change, Series
 from edgebench.render.tables import Column, FittingTable
-from edgebench.render.units import NONE, points, quantity, share, signed
+from edgebench.render.units import NONE, points, quantity, share, short, signed
 from edgebench.render.verdicts.text import metric_title
 from edgebench.report.text import clean, json_text
 
@@ -100,6 +100,7 @@ def series_columns(rows: Sequence[Series], *, several: bool) -> list[Column]:
         column("last change", [_change(row, change) for row, change in zip(rows, last, strict=True)]),
         column("since", [NONE if change is None else change.created[:10] for change in last], left=True),
         column("first report", [NONE if change is None else change.label for change in last], left=True),
+        column("its commit", [NONE if change is None else short(change.commit) for change in last], left=True),
         column("changes", [str(len(row.changes)) for row in rows]),
     ]
 

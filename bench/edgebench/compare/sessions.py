@@ -100,7 +100,7 @@ def _make_model(metrics: tuple[str, ...]) -> type[BaseModel]:
     )
     return part(
         Report,
-        "id created status platform fingerprint warnings",
+        "id created commit status platform fingerprint warnings",
         # A report that is written has its schema by default; one that is read has to say it.
         schema_=(Report.model_fields["schema_"].annotation, Field(alias="schema")),
         generator=(part(Generator, "version"), ...),

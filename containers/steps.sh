@@ -49,6 +49,8 @@ arm64() {
 locked() {
   split "$1" "$2" /wheels /tmp/own.txt /tmp/rest.txt
   shift 2
+  # torch that is there already needs no index of its own.
+  if grep -q "^torch==" /tmp/own.txt; then export EDGEBENCH_TORCH_INDEX=none; fi
   if [ -s /tmp/own.txt ]; then "$@" --no-deps --no-index --find-links=/wheels --requirement=/tmp/own.txt; fi
   if [ -s /tmp/rest.txt ]; then "$@" --no-deps --require-hashes --requirement=/tmp/rest.txt; fi
 }

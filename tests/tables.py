@@ -1,4 +1,7 @@
-"""The tables of the docs that say what the rows say: `python -m tests.tables` writes them anew."""
+"""The tables of the docs that say what the rows say: `python -m tests.tables` writes them anew.
+
+The plug-ins that are kept here are found on PYTHONPATH, as docs/extending.md has it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from edgebench.backends.fitness import can_hold
 from edgebench.backends.registry import BACKENDS, PLATFORMS, backends_of, row_of
 from edgebench.compress.steps import STEPS
 from edgebench.plan.kinds import KINDS
+from edgebench_executorch import ROW as EXECUTORCH
+from edgebench_ncnn import ROW as NCNN
 
 _NONE = "\u2013"
 DOCS = Path(__file__).parents[1] / "docs"
@@ -20,6 +25,12 @@ def backends() -> Iterable[tuple[str, ...]]:
     yield "name", "opens", "precisions", "operators", "install"
     for row in map(row_of, BACKENDS):
         yield f"`{row.name}`", row.opens, ", ".join(row.precisions), "yes" if row.operators else _NONE, row.install
+
+
+def plugins() -> Iterable[tuple[str, ...]]:
+    yield "name", "opens", "precisions", "install"
+    for row in (NCNN, EXECUTORCH):
+        yield f"`{row.name}`", row.opens, ", ".join(row.precisions), row.install
 
 
 def families() -> Iterable[tuple[str, ...]]:
@@ -53,7 +64,7 @@ def kinds() -> Iterable[tuple[str, ...]]:
 
 
 TABLES: Mapping[str, Mapping[str, Iterable[tuple[str, ...]]]] = {
-    "backends.md": {"backends": tuple(backends()), "families": tuple(families())},
+    "backends.md": {"backends": tuple(backends()), "families": tuple(families()), "plug-ins": tuple(plugins())},
     "compression.md": {"steps": tuple(steps())},
     "bundles.md": {"platforms": tuple(platforms())},
     "method.md": {"kinds": tuple(kinds())},

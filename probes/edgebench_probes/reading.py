@@ -11,6 +11,9 @@ from edgebench_probes.base import ProbeError, Scope, WindowEnergy
 from edgebench_probes.finding import Finding
 from edgebench_probes.window import net_per_inference
 
+# Of a normal distribution 95 % lie within so many sigmas.
+_Z95 = 1.959964
+
 
 @dataclass(frozen=True, slots=True)
 class Idle:
@@ -92,14 +95,19 @@ class Reading:
             found["no_idle"] = self.no_idle
         return found
 
+    def _sigma(self, random: float) -> float:
+        """Return one sigma (J) of a random part and the data sheet's, as a report's intervals have both."""
+        return math.hypot(random, self.systematic_j)
+
     def __str__(self) -> str:
-        joules = with_sigma(self.energy_j, self.uncertainty_j, "J")
+        joules = with_interval(self.energy_j, self._sigma(self.uncertainty_j), "J")
         lines = [f"{self.scope}: {joules} in {self.seconds:.3f} s, {self.power_w:.4g} W  ({self.probe}, {self.source})"]
         if self.systematic_j:
-            lines.append(f"data sheet: ± {self.systematic_j:.2g} J more")
+            lines.append(f"the data sheet's {self.systematic_j:.2g} J (1 sigma) are in the interval")
         if self.idle is not None:
-            net = with_sigma(*self._net(self.idle), "J")
-            lines.append(f"above idle: {net}; idle {with_sigma(self.idle.power_w, self.idle.uncertainty_w, 'W')}")
+            net, random = self._net(self.idle)
+            above = with_interval(net, self._sigma(random), "J")
+            lines.append(f"above idle: {above}; idle {with_interval(self.idle.power_w, self.idle.uncertainty_w, 'W')}")
         if self.no_idle is not None:
             lines.append(f"above idle: missing: {self.no_idle}")
         if self.unsure is not None:
@@ -189,9 +197,11 @@ def printable(line: str) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
 
 
-def with_sigma(value: float, sigma: float, unit: str) -> str:
-    """Return a figure with its uncertainty, both to two digits of the uncertainty: `35.021 ± 0.012 J`."""
+def with_interval(value: float, sigma: float, unit: str) -> str:
+    """Return a figure with its 95 % interval, to two digits of what it reaches: `35.021 J [34.997, 35.045]`."""
     if not (math.isfinite(sigma) and sigma > 0):
         return f"{value:.6g} {unit}"
-    digits = max(0, min(9, 1 - math.floor(math.log10(sigma))))
-    return f"{value:.{digits}f} ± {sigma:.{digits}f} {unit}"
+    reach = _Z95 * sigma
+    digits = max(0, min(9, 1 - math.floor(math.log10(reach))))
+    shown, low, high = (f"{one:.{digits}f}" for one in (value, value - reach, value + reach))
+    return f"{shown} {unit} [{low}, {high}]"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-import sys
 import warnings
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebench_suites.errors import SuiteDataError
 from edgebench_suites.tasks import TASKS, networks
 from edgebench_suites.tasks.base import Task
+from edgebench_suites.vision import import_torchvision
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -92,32 +92,6 @@ MODELS: dict[str, ModelInfo] = {
         *_OTHER_TASKS,
     )
 }
-
-# The definition lives as long as this object; keeping it here keeps torchvision importable.
-_operators: list[Any] = []
-
-
-def import_torchvision() -> ModuleType:
-    """Import torchvision, also where its compiled operators do not fit a CPU build of torch.
-
-    There the import fails with "operator torchvision::nms does not exist" although the classifiers need no compiled
-    operator: the two missing schemas are declared and the import is tried again. Only then.
-    """
-    try:
-        import torchvision
-    except RuntimeError as error:
-        if "torchvision::" not in str(error):
-            raise
-        import torch
-
-        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        library = torch.library.Library("torchvision", "DEF")
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _operators.append(library)
-        import torchvision
-    return torchvision  # type: ignore[no-any-return]  # torchvision ships no types
 
 
 def architecture(name: str, *, num_classes: int, width_mult: float = 1.0) -> nn.Module:

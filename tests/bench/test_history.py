@@ -20,7 +20,7 @@ from edgebench.history.entry import Entry, Figure, Outcome, read_entry
 from edgebench.history.read import read_history
 from edgebench.history.store import add_entries
 from edgebench.render.site.build import build_site
-from edgebench.render.site.pages import Links
+from edgebench.render.site.parts import Links
 from tests.bench.conftest import Record
 from tests.golden.make_sample import SAMPLE
 

@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,7 +121,15 @@ class Sshd:
 
 @pytest.fixture(scope="session")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    folder = tmp_path_factory.mktemp("sshd")
+    # What the engine's client is told here, it is told there.
+    told = {name: os.environ[name] for name in ("DOCKER_API_VERSION", "DOCKER_HOST") if name in os.environ}
+    with sshd(tmp_path_factory.mktemp("sshd"), told) as found:
+        yield found
+
+
+@contextmanager
+def sshd(folder: Path, told: Mapping[str, str]) -> Iterator[Sshd]:
+    """An ssh server on loopback, whose programs have the variables that are told."""
     home = folder / "home"
     ssh = home / ".ssh"
     ssh.mkdir(parents=True, mode=0o700)
@@ -145,10 +154,8 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
         "MaxStartups": "200",
         "MaxSessions": "50",
     }
-    # What the engine's client is told here, it is told there.
-    told = [f"{name}={os.environ[name]}" for name in ("DOCKER_API_VERSION", "DOCKER_HOST") if name in os.environ]
     if told:
-        options["SetEnv"] = " ".join(told)
+        options["SetEnv"] = " ".join(f"{name}={value}" for name, value in told.items())
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     process = subprocess.Popen([server, "-D", "-e", "-f", "/dev/null", *words], stderr=subprocess.DEVNULL)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.container.conftest import IMAGE, TINY, command
+from tests.container.conftest import IMAGE, TINY, Sshd, command, sshd
 from tests.container.swarm import Node, SwarmOfTwo, run, swarm_of_two
 from tests.session.conftest import Outcome
 
@@ -26,6 +27,14 @@ LONG = SHORT.replace("processes = 1", "processes = 2")
 def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmOfTwo]:
     with swarm_of_two(tmp_path_factory.mktemp("swarm")) as two:
         yield two
+
+
+@pytest.fixture(scope="module")
+def manager(swarm: SwarmOfTwo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """An ssh server whose docker is the manager's, as on a board that manages others."""
+    told = {name: value for name, value in os.environ.items() if name == "DOCKER_API_VERSION"}
+    with sshd(tmp_path_factory.mktemp("manager"), {**told, "DOCKER_HOST": swarm.manager.url}) as found:
+        yield found
 
 
 @pytest.fixture
@@ -59,8 +68,8 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
 class Launcher:
     """`edgebench run n150 SUITE --swarm` in the background."""
 
-    def __init__(self, swarm: SwarmOfTwo, suite: Path, folder: Path, environment: dict[str, str]) -> None:
-        self._words = ("run", "n150", suite, "--swarm", swarm.manager.url, "--image", IMAGE, "-o", folder)
+    def __init__(self, url: str, suite: Path, folder: Path, environment: dict[str, str]) -> None:
+        self._words = ("run", "n150", suite, "--swarm", url, "--image", IMAGE, "-o", folder)
         self._environment = environment
         self.process: subprocess.Popen[str] | None = None
 
@@ -88,13 +97,15 @@ class Launcher:
 @pytest.fixture
 def launcher(
     swarm: SwarmOfTwo, reports: Path, tmp_path: Path, environment: dict[str, str]
-) -> Iterator[Callable[[str], Launcher]]:
+) -> Iterator[Callable[..., Launcher]]:
     made: list[Launcher] = []
 
-    def make(suite: str) -> Launcher:
+    def make(suite: str, over: Sshd | None = None) -> Launcher:
         path = tmp_path / "tiny.toml"
         path.write_text(suite, encoding="utf-8")
-        made.append(Launcher(swarm, path, reports, environment))
+        home = {} if over is None else {"HOME": str(over.home)}
+        url = swarm.manager.url if over is None else over.url
+        made.append(Launcher(url, path, reports, {**environment, **home}))
         return made[-1]
 
     yield make
@@ -114,9 +125,9 @@ def until_measuring(*nodes: Node) -> list[str]:
 
 
 def test_every_node_measures_with_least_rights_and_brings_joules(
-    swarm: SwarmOfTwo, launcher: Callable[[str], Launcher], reports: Path, seven_watts: Path
+    swarm: SwarmOfTwo, launcher: Callable[..., Launcher], manager: Sshd, reports: Path, seven_watts: Path
 ) -> None:
-    launched = launcher(LONG)
+    launched = launcher(LONG, over=manager)
     launched.start("--sysfs", seven_watts)
     container = until_measuring(*swarm.nodes)[1]
     host = json.loads(swarm.worker.docker("inspect", container))[0]["HostConfig"]
@@ -139,7 +150,7 @@ def test_every_node_measures_with_least_rights_and_brings_joules(
 
 
 def test_two_sessions_never_share_a_board_whoever_started_them(
-    swarm: SwarmOfTwo, launcher: Callable[[str], Launcher], reports: Path, environment: dict[str, str], tmp_path: Path
+    swarm: SwarmOfTwo, launcher: Callable[..., Launcher], reports: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     held = ("--volume", "edgebench-lock:/lock", "--network", "none", "--entrypoint", "flock", IMAGE, "/lock")
     holder = swarm.worker.docker("run", "--detach", "--init", *held, "sleep", 600)
@@ -161,7 +172,7 @@ def test_two_sessions_never_share_a_board_whoever_started_them(
 
 
 def test_a_node_that_is_cut_off_is_told_the_other_goes_on_and_resume_fetches_its_report(
-    swarm: SwarmOfTwo, launcher: Callable[[str], Launcher], reports: Path
+    swarm: SwarmOfTwo, launcher: Callable[..., Launcher], reports: Path
 ) -> None:
     launched = launcher(LONG)
     launched.start()
@@ -188,9 +199,9 @@ def test_a_node_that_is_cut_off_is_told_the_other_goes_on_and_resume_fetches_its
 
 
 def test_a_restarted_manager_loses_no_report_of_another_node_and_resume_measures_its_own(
-    swarm: SwarmOfTwo, launcher: Callable[[str], Launcher], reports: Path
+    swarm: SwarmOfTwo, launcher: Callable[..., Launcher], manager: Sshd, reports: Path
 ) -> None:
-    launched = launcher(LONG)
+    launched = launcher(LONG, over=manager)  # each of its connections ends with the engine
     launched.start("--node-timeout", 60)
     until_measuring(*swarm.nodes)
     swarm.manager.end()
@@ -210,7 +221,7 @@ def test_a_restarted_manager_loses_no_report_of_another_node_and_resume_measures
 
 
 def test_ctrl_c_brings_partial_reports_and_a_killed_launcher_is_gone_on_with(
-    swarm: SwarmOfTwo, launcher: Callable[[str], Launcher], reports: Path
+    swarm: SwarmOfTwo, launcher: Callable[..., Launcher], reports: Path
 ) -> None:
     launched = launcher(SHORT.replace("processes = 1", "processes = 30"))
     process = launched.start()
@@ -236,7 +247,7 @@ def test_ctrl_c_brings_partial_reports_and_a_killed_launcher_is_gone_on_with(
 
 
 def test_a_node_whose_container_dies_or_whose_disk_is_full_is_told_and_the_other_goes_on(
-    swarm: SwarmOfTwo, launcher: Callable[[str], Launcher], reports: Path, tmp_path: Path
+    swarm: SwarmOfTwo, launcher: Callable[..., Launcher], reports: Path, tmp_path: Path
 ) -> None:
     launched = launcher(LONG)
     launched.start()

@@ -21,7 +21,9 @@ from time import perf_counter
 import numpy as np
 
 from edgebench.backends.base import Layer, TensorSpec
-from edgebench.backends.row import BackendRow
+from edgebench.backends.families import Family
+from edgebench.backends.inputs import ModelInput
+from edgebench.backends.row import ANYWHERE, IN_THE_FILE, BackendRow
 from edgebench.errors import BackendError
 
 SUITE = Path(__file__).with_name("toy.toml")
@@ -38,7 +40,9 @@ class Toy:
         return {"numpy": np.__version__}
 
     def load(self, spec):
-        raise BackendError(f"toy-numpy opens no file ({spec.path}): measure operators with it")
+        if spec.format != "toy":
+            raise BackendError(f"toy-numpy opens no file ({spec.path}): measure operators with it")
+        return Opened(int(spec.path.with_suffix(".size").read_text()), name=spec.path.name)
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,53 @@ class Model:
         return {"device": "CPU"}
 
 
+@dataclass(frozen=True)
+class Opened(Model):
+    """A file of the family below; its operator is its size."""
+
+    name: str = ""
+
+    @property
+    def inputs(self):
+        return [TensorSpec("x", (1, self.operator), "float32")]
+
+    def effective(self):
+        return {"device": "CPU", "file": self.name}
+
+
+def inputs(path):
+    if path.read_text() != "toy":
+        raise BackendError(f"{path} is no toy: make it anew")
+    return [ModelInput("x", (None, int(path.with_suffix(".size").read_text())), "float32")]
+
+
+def precision(path):
+    return "int8"
+
+
+def others(path):
+    return (path.with_suffix(".size").name,)
+
+
+def too_many(asked):
+    return "toys are single: choose batch 1" if asked.batch > 1 else None
+
+
 def make(operator, precision, threads):
     return Model(operator)
 
 
 ROW = BackendRow(
     "toy-numpy", "NumPy", "toy_backend:Toy", family="onnx", formats=("onnx",), operators="toy_backend:make"
+)
+FAMILY = Family(
+    "toy", "model.toy", ("numpy",), links="toy_backend", own=("toy",), suffix=".toy", reader="toy_backend"
+)
+HALF = Family("half", "model.half", (), links="toy_backend", suffix=".half")
+ROBBER = Family("robber", "model.onnx", (), links="toy_backend", suffix=".onnx", reader="toy_backend")
+FILES = BackendRow(
+    "toy-files", "toy", "toy_backend:Toy", family="toy", formats=("toy",),
+    precisions={"fp32": ANYWHERE, "int8": IN_THE_FILE}, unable="toy_backend:too_many",
 )
 '''
 SUITE = """
@@ -94,6 +139,13 @@ toy-numpy = toy_backend:ROW
 torn = toy_backend:NOTHING
 \x1b[31mred = toy_backend:NOTHING
 openvino = toy_backend:ROW
+toy-files = toy_backend:FILES
+
+[edgebench.families]
+toy = toy_backend:FAMILY
+half = toy_backend:HALF
+robber = toy_backend:ROBBER
+onnx = toy_backend:FAMILY
 
 [edgebench.suites]
 toy-suite = toy_backend:SUITE
@@ -158,3 +210,39 @@ def test_a_broken_one_is_an_error_only_for_who_asks_for_it(environment: dict[str
     asks.write_text(SUITE.replace("toy-numpy", "openvino"), encoding="utf-8")
     told, _ = suite(environment, str(asks), "--dry-run")
     assert "copy-cache/openvino/fp32" in told
+
+
+def test_a_family_of_its_own_that_cannot_be_is_named(environment: dict[str, str]) -> None:
+    _, warned = suite(environment, "toy-suite", "--dry-run")
+    assert "'half' of toy-backend is skipped (its family has one of 'suffix' and 'reader' without the other)" in warned
+    assert "'robber' of toy-backend is skipped (files that end in .onnx are those of onnx)" in warned
+    assert "the plug-in 'onnx' of toy-backend is skipped (edgebench itself has one of that name)" in warned
+
+
+def test_a_file_of_its_format_chooses_the_backend(environment: dict[str, str], tmp_path: Path) -> None:
+    path, report = tmp_path / "mine.toy", tmp_path / "report.json"
+    path.write_text("toy", encoding="utf-8")
+    asked = ["smoke", "--model", str(path), "--processes", "1", "--passes", "20", "-o", str(report)]
+    _, error = suite(environment, *asked, code=2)
+    assert "mine.size: cannot be read" in error
+    path.with_suffix(".size").write_text("12", encoding="utf-8")
+    suite(environment, *asked)
+    cells = {cell["name"]: cell for cell in json.loads(report.read_text(encoding="utf-8"))["benchmarks"]}
+    done = cells.pop("mine/baseline/toy-files/int8")
+    # What it holds, its two parts and their names are those that the user gave.
+    assert (done["status"], done["settings"]["file"]) == ("ok", "mine.toy")
+    assert done["params"]["inputs"][0]["shape"] == [1, 12]
+    assert done["artifact"]["size_bytes"] == 5
+    assert {cell["params"]["backend"] for cell in cells.values()} <= {"toy-files"}
+    path.write_text("no toy", encoding="utf-8")
+    _, error = suite(environment, *asked, code=2)
+    assert "mine.toy is no toy: make it anew" in error
+
+
+def test_what_a_backend_cannot_run_is_skipped_with_its_reason(environment: dict[str, str], tmp_path: Path) -> None:
+    asks = tmp_path / "asks.toml"
+    text = 'name = "asks"\n[[benchmark]]\nmodel = ["mobilenet_v2"]\nbackend = ["toy-files"]\nbatch = [1, 2]\n'
+    asks.write_text(text, encoding="utf-8")
+    told, _ = suite(environment, str(asks), "--dry-run")
+    assert "toys are single: choose batch 1" in told
+    assert "skipped here (1)" in told

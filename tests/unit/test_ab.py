@@ -22,13 +22,14 @@ from edgebench.ab import runs as ab_runs
 from edgebench.ab.ab import run_ab
 from edgebench.ab.messages import PlanQuestion, RunQuestion, SideCell, SidePlan
 from edgebench.ab.request import Request
-from edgebench.ab.runs import Environment, Thermal, environment_of, run_sample
+from edgebench.ab.runs import Thermal, run_sample
+from edgebench.ab.sides import Environment, environment_of
 from edgebench.commands.main import main
 from edgebench.compare.policy import Policy
 from edgebench.compare.verdict import Comparison, Verdict
 from edgebench.errors import UsageError
 from edgebench.measure.messages import Job
-from edgebench.measure.results import Windows
+from edgebench.measure.results import Agreement, Quality, Windows
 from edgebench.session.jobs import JobResult
 
 SUITE = """
@@ -51,8 +52,13 @@ threads = [1]
 class Script:
     """Stands for the two environments' processes: `speed` gives the latency of a run by side, cell and number."""
 
-    def __init__(self, speed: Callable[[str, str, int], float | str], cells: int = 6) -> None:
-        self.speed, self.cells = speed, cells
+    def __init__(
+        self,
+        speed: Callable[[str, str, int], float | str],
+        cells: int = 6,
+        quality: Callable[[str, str], Quality | None] = lambda *_: None,
+    ) -> None:
+        self.speed, self.cells, self.quality = speed, cells, quality
         self.calls: list[tuple[str, str]] = []
 
     def __call__(self, side: Environment, question: Job, *_: Any, **__: Any) -> JobResult[Any]:
@@ -81,7 +87,7 @@ class Script:
         latency = self.speed(*call, len(self.calls))
         if isinstance(latency, str):
             return JobResult(None, latency, 0.0, 0.0, 0.0, None)
-        result = records.inference((latency,) * 3, versions={"runtime": side.label})
+        result = records.inference((latency,) * 3, versions={"runtime": side.label}, quality=self.quality(*call))
         return JobResult(result, None, 0.0, 0.0, 0.0, result.clock)
 
 
@@ -171,6 +177,30 @@ def test_a_side_that_cannot_run_a_cell_makes_it_incomparable(
     assert comparison.exit_code == 3
 
 
+@pytest.mark.parametrize("sides", ["b", "ab"])
+def test_a_gain_of_a_side_that_answers_otherwise_than_its_model_is_none(
+    judged: Callable[[Script], tuple[Comparison, Quiet]], sides: str
+) -> None:
+    """Of one side it cannot be compared, and is not measured; of both it is no improvement."""
+    bad = Quality(agreement=Agreement(cosine=0.2, top1=0.1, answers=32))
+    script = Script(
+        noisy(6, {"cell1": 0.8, "cell2": 0.8}),
+        quality=lambda side, cell: bad if side in sides and cell == "cell1" else None,
+    )
+    comparison, _ = judged(script)
+    assert [finding.cell for finding in comparison.findings if finding.verdict is Verdict.IMPROVED] == ["cell2"]
+    if sides == "ab":
+        (latency,) = [one for one in comparison.findings if (one.cell, one.metric) == ("cell1", "latency_s")]
+        assert latency.verdict is Verdict.PASS
+        assert latency.reason == "it answers otherwise than the model on both sides: no gain"
+        assert comparison.cautions == ("wrong answers of cell1 (a gain there is none) in base and head",)
+        return
+    (unable,) = [finding for finding in comparison.findings if finding.cell == "cell1"]
+    assert (unable.verdict, unable.metric) == (Verdict.INCOMPARABLE, "*")
+    assert (unable.reason or "").startswith("head answers otherwise than the model")
+    assert script.calls.count(("a", "cell1")) == 1
+
+
 def test_what_is_stopped_goes_on_and_ends_as_if_it_had_not_been(
     judged: Callable[..., tuple[Comparison, Quiet]], tmp_path: Path
 ) -> None:
@@ -230,6 +260,18 @@ def test_energy_of_a_run_is_that_of_the_widest_scope_or_the_one_that_was_asked_f
 def test_what_is_no_environment_is_refused(spec: str) -> None:
     with pytest.raises(UsageError, match="environment"):
         environment_of(spec, print)
+
+
+def test_images_without_an_engine_or_a_name_are_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    assert main(["ab", "image:a", "image:b", "smoke"]) == 2
+    assert "no container engine runs here" in capsys.readouterr().err
+    assert main(["ab", "image:", "image:b", "smoke"]) == 2
+    assert "image:: names no image" in capsys.readouterr().err
+    assert main(["ab", "image:a", "image:b", str(tmp_path / "none.toml")]) == 2
+    assert "none.toml" in capsys.readouterr().err
 
 
 def test_too_few_pairs_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

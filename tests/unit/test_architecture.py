@@ -9,7 +9,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -24,11 +24,14 @@ PACKAGES = {
     "edgebench_probes": ROOT / "probes" / "edgebench_probes",
     "edgebench_suites": ROOT / "suites" / "edgebench_suites",
 }
+# Distributions of their own that are kept here: nobody imports them, and each may import the rooms named.
+PLUGINS = {path.name: path for path in (ROOT / "bench" / "plugins").glob("*/edgebench_*") if path.is_dir()}
+FOR_PLUGINS = frozenset(["artifacts", "report", "measure", "backends", "machine", "compress", "suites", "errors"])
 # The rooms from the top floor down, each with the rooms that it may import: all of them stand below it.
 ARROWS = {
     "commands": "ab render session history compare launch artifacts report measure plan machine probes suites version "
     "errors",
-    "ab": "session compare artifacts report measure plan machine compress probes suites version errors",
+    "ab": "session compare launch artifacts report measure plan machine compress probes suites version errors",
     "render": "history compare artifacts report plan backends probes suites errors",
     "session": "artifacts report measure plan backends machine suites version errors",
     "history": "compare report machine errors",
@@ -76,6 +79,9 @@ RUNTIMES = frozenset(
         "gguf",
         "openvino_genai",
         "openvino_tokenizers",
+        "ncnn",
+        "pnnx",
+        "executorch",
     ]
 )
 SLOW_TO_IMPORT = RUNTIMES | frozenset(
@@ -106,21 +112,22 @@ class Import:
     typing: bool
 
 
-def modules() -> dict[str, Path]:
+def modules(packages: Mapping[str, Path]) -> dict[str, Path]:
     found = {}
-    for package, folder in PACKAGES.items():
+    for package, folder in packages.items():
         for path in folder.rglob("*.py"):
             parts = [package, *path.relative_to(folder).with_suffix("").parts]
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
 
 
-MODULES = modules()
+MODULES = modules(PACKAGES)
+PLUGIN_MODULES = modules(PLUGINS)
 
 
 @cache
 def tree(module: str) -> ast.Module:
-    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    return ast.parse((MODULES | PLUGIN_MODULES)[module].read_text(encoding="utf-8"))
 
 
 def imports(module: str) -> Iterator[Import]:
@@ -214,11 +221,24 @@ def test_a_late_import_of_our_own_buys_something() -> None:
 
 
 def test_a_file_is_read_without_scrolling_for_long() -> None:
-    lines = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
+    every = MODULES | PLUGIN_MODULES
+    lines = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in every.items()}
     assert {module for module, count in lines.items() if count > 300} == LONG
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
+@pytest.mark.parametrize("plugin", sorted(PLUGINS))
+def test_a_plugin_imports_what_plugins_may_and_nobody_imports_it(plugin: str) -> None:
+    own = {module for module in PLUGIN_MODULES if module.partition(".")[0] == plugin}
+    for module in own:
+        for found in imports(module):
+            unwanted = found.name in MODULES and room(found.name) not in FOR_PLUGINS
+            assert not unwanted, f"{module}:{found.line} imports {found.name}"
+    assert not circle({module: {found.name for found in imports(module)} & own for module in own})
+    for module in (MODULES | PLUGIN_MODULES).keys() - own:
+        assert plugin not in {found.name.partition(".")[0] for found in imports(module)}, f"{module} imports {plugin}"
+
+
+@pytest.mark.parametrize("module", sorted(MODULES | PLUGIN_MODULES))
 def test_no_module_imports_a_runtime_at_its_top(module: str) -> None:
     top = {found.name.partition(".")[0] for found in imports(module) if not found.late and not found.typing}
     assert not top & RUNTIMES
@@ -248,7 +268,7 @@ def test_a_process_starts_without_what_it_does_not_need(code: str, unwanted: fro
 
 
 def test_only_programs_exit_and_nothing_prints() -> None:
-    for module in MODULES:
+    for module in MODULES | PLUGIN_MODULES:
         for node in ast.walk(tree(module)):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)

@@ -30,7 +30,7 @@ PACKAGES = (ROOT / "bench/edgebench", ROOT / "probes/edgebench_probes", ROOT / "
 # A path is meant from the root, from a package, or from a package's folder; what starts otherwise is somebody else's.
 FROM = (ROOT, *PACKAGES, *(package.parent for package in PACKAGES))
 # A file of the user's, and groups of entry points: no modules.
-NO_MODULES = {"edgebench.toml", "edgebench.probes", "edgebench.suites"}
+NO_MODULES = {"edgebench.toml", "edgebench.families", "edgebench.probes", "edgebench.suites"}
 # Written by a build, and not there before.
 BUILT = {"edgebench/_version.py"}
 MODULE = re.compile(r"(?<![\w/.\-])((?:edgebench(?:_probes|_suites)?|tests)(?:\.\w+)+)(?![\w/\-])")

@@ -15,7 +15,8 @@ from edgebench.ab.ab import run_ab
 from edgebench.ab.kept import Kept
 from edgebench.ab.pairs import first_runs
 from edgebench.ab.request import Request, prepare
-from edgebench.ab.runs import Environment, Runner, check_protocol
+from edgebench.ab.runs import Runner
+from edgebench.ab.sides import Environment, check_protocol
 from edgebench.compare.policy import Policy
 from edgebench.compare.verdict import Verdict
 from edgebench.errors import UsageError

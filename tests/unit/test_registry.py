@@ -19,15 +19,15 @@ from edgebench.backends.fitness import Asked, can_hold, why_not
 from edgebench.backends.registry import BACKENDS, PLATFORMS, get_backend, resolve, row_of
 from edgebench.commands import export, judging
 from edgebench.commands.main import build_parser
-from edgebench.compress.steps import STEPS
+from edgebench.compress.steps import STEPS, parse_variant
 from edgebench.errors import BackendError
 from edgebench.machine.facts import ISA_ENVIRONMENT
-from edgebench.plan.estimate import measure_seconds, prepare_seconds, total_seconds
+from edgebench.plan.estimate import measure_seconds, prepare_seconds, total_seconds, work
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.load import load_plan
 from edgebench.plan.skips import skips
 from edgebench.plan.suitefile import Recipe
-from edgebench.plan.targets import carried, target_of, wanted
+from edgebench.plan.targets import carried, in_preparing_order, target_of, wanted
 from edgebench_suites.zoo import task_of
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
@@ -83,6 +83,17 @@ def test_every_combination_has_an_estimate_a_target_and_perhaps_a_reason(everyth
             assert {wanted(cell)[1], carried(cell)[1]} <= set(FAMILIES)
             assert target_of(cell)
     assert 0 < total_seconds(plan)[0] <= total_seconds(plan)[1]
+    assert {name for name in work(plan) if name.startswith("roofs ")} == {
+        f"roofs {cell.params.threads}" for cell in plan.benchmarks if cell.kind == "inference"
+    }
+    # What a longer chain makes on its way is there when a shorter one asks for it.
+    chains: dict[tuple[object, ...], list[int]] = {}
+    for cell in in_preparing_order(cell for cell in plan.benchmarks if cell.params.operator is None):
+        variant, family = wanted(cell)
+        key = (cell.params.model, cell.params.width, cell.recipe, family)
+        assert key not in chains or key == list(chains)[-1], "a model's chains of a family are made together"
+        chains.setdefault(key, []).append(len(parse_variant(variant)))
+    assert all(lengths == sorted(lengths, reverse=True) for lengths in chains.values())
     # What no machine can run is among them, whatever is installed here.
     never = {
         name

@@ -26,7 +26,7 @@ HOSTILE = '<script>document.title="run"</script>"&../../x'
 
 
 def release(index: int, board: str, **fields: Any) -> dict[str, Any]:
-    """A report of a board; its third benchmark becomes slower with the ninth release."""
+    """A report of a board; its third benchmark becomes slower with the ninth release, and failed in the second."""
     data = suite(
         100 * len(board) + index,
         slower={2: 1.2} if index >= 8 else None,
@@ -35,6 +35,8 @@ def release(index: int, board: str, **fields: Any) -> dict[str, Any]:
         commit=f"{index:02x}c0ffee",
         **fields,
     )
+    if index == 1:
+        data["benchmarks"][2] |= {"status": "failed", "reason": "it was not ready", "metrics": {}}
     data["machine"] = {"cpu": "Test CPU", "cores": 4, "board": board}
     return data
 
@@ -110,12 +112,17 @@ def test_people_find_their_way_with_no_network(shelf: Path, served: str, browser
     page.on("pageerror", lambda error: heard.append(str(error)))
     page.on("request", lambda request: None if request.url.startswith(base) else heard.append(request.url))
     page.goto(f"{base}index.html")
+    # One line of a report and its board, whatever it changed: here latency and energy.
+    assert page.locator("#newest-changes tbody tr", has_text="Pi 5").first.locator("td").nth(2).inner_text() == "2"
     page.get_by_role("link", name="Pi 5", exact=True).click()
     assert page.title().startswith("Pi 5 · test")
-    assert page.locator("svg .changed").count() >= 1  # where the third benchmark became slower
+    # Where the third benchmark became slower, and the report that a click on it leads to.
+    assert page.locator("svg .moment.worse").count() == 2
+    point = page.locator("svg .changed a").first.get_attribute("href")
     changes = page.locator("#changes tbody tr")
     assert "cell2" in changes.first.inner_text()
     assert changes.first.locator("a").nth(1).get_attribute("href") == "https://example.org/commit/08c0ffee"
+    assert changes.first.locator("a").first.get_attribute("href") == point
     changes.first.locator("a").first.click()
     assert "2026-01-09" in page.title()
     page.get_by_role("link", name="All boards").click()

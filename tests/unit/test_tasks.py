@@ -123,7 +123,7 @@ def test_suppression_keeps_the_best_and_nothing_that_overlaps_it(found: Any) -> 
 
 
 def test_decoding_and_suppressing_are_torchvisions() -> None:
-    from edgebench_suites.zoo import import_torchvision
+    from edgebench_suites.vision import import_torchvision
 
     import_torchvision()
     from torchvision.models.detection._utils import BoxCoder
@@ -200,7 +200,8 @@ def test_the_next_byte_is_scored_by_cross_entropy(logits: Any, following: Any) -
 
 
 def test_vit_tiny_is_torchvisions_size_and_takes_any_image() -> None:
-    from edgebench_suites.zoo import architecture, import_torchvision
+    from edgebench_suites.vision import import_torchvision
+    from edgebench_suites.zoo import architecture
 
     module: Any = architecture("vit_tiny", num_classes=10).eval()
     theirs = import_torchvision().models.VisionTransformer(224, 16, 12, 3, 192, 768, num_classes=10)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import subprocess
+import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,3 +122,17 @@ def test_unusable_weights_are_one_sentence_and_run_nothing(tmp_path: Path) -> No
 def test_what_does_not_exist_is_refused(name: str, width: float) -> None:
     with pytest.raises(SuiteDataError, match=name):
         architecture(name, num_classes=10, width_mult=width)
+
+
+def test_a_network_of_torchvision_loads_no_compiler_and_its_operators_ask_it_when_they_run() -> None:
+    code = (
+        "import sys, torch; from edgebench_suites.zoo import architecture; "
+        "module = architecture('mobilenet_v2', num_classes=10, width_mult=0.35).eval(); "
+        "print(tuple(module(torch.zeros(1, 3, 64, 64)).shape), 'torch._dynamo' in sys.modules); "
+        "from torchvision.ops import RoIAlign; "
+        "print(tuple(RoIAlign(2, 1.0, -1)(torch.ones(1, 1, 8, 8), torch.tensor([[0, 0, 0, 4, 4.0]])).shape)); "
+        "print(hasattr(sys.modules['torch._dynamo'], 'optimize'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[:1] == ["(1, 10) False"], done.stderr
+    assert done.stdout.splitlines()[1:] == ["(1, 1, 2, 2)", "True"], done.stderr

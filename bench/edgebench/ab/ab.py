@@ -1,4 +1,4 @@
-"""`edgebench ab`: two environments on this machine, alternating in random ABBA blocks, judged in two stages."""
+"""`edgebench ab`: two sides on this machine, alternating in random ABBA blocks, judged in two stages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import numpy as np
 from edgebench.ab.kept import Kept
 from edgebench.ab.pairs import AbCell, Taken, Watch, first_runs, take
 from edgebench.ab.request import Request, plan_text, prepare
-from edgebench.ab.runs import Environment, Runner
+from edgebench.ab.runs import Runner
+from edgebench.ab.sides import Environment
 from edgebench.artifacts.store import cache_folder
 from edgebench.compare.cells import Sample
 from edgebench.compare.fingerprint import differences
@@ -27,6 +28,7 @@ from edgebench.compare.paired import (
     flagged,
     judge_stages,
 )
+from edgebench.compare.pairing import unpraised, wrong_answers
 from edgebench.compare.policy import Policy, gauge_of
 from edgebench.compare.verdict import Comparison, Finding, Side
 from edgebench.errors import UsageError
@@ -46,7 +48,7 @@ def run_ab(
     result = _frame(sides, plans, allowed)
     if result.hard:
         return result
-    asked = [str(side.model) for side in sides], [side.label for side in sides], request.pairs, request.seed
+    asked = [side.identity for side in sides], [side.label for side in sides], request.pairs, request.seed
     with Kept.open(cache_folder() / "ab", plans, asked, resume=request.resume) as kept:
         if request.resume:
             watch.note(f"{kept.waiting} runs are there already" if kept.waiting else "no runs are kept: it starts anew")
@@ -84,14 +86,21 @@ def _measured(
     findings += unusable
     findings += [incomparable(cell.name, "*", cell.failed) for cell in cells if cell.failed is not None]
     findings += [finding for cell in cells for finding in _exact(cell, policy)]
+    # What is left of these is so on both sides.
+    wrong = [cell.name for cell in cells if cell.wrong[1]]
+    findings = [unpraised(finding, wrong=finding.cell in wrong) for finding in findings]
     place = {cell.name: index for index, cell in enumerate(plans[0].cells)}
     metrics = {name: index for index, name in enumerate(policy.metrics)}
     findings.sort(key=lambda finding: (place[finding.cell], metrics.get(finding.metric, -1)))
-    versions = [_versions(plan, [cell.first[index] for cell in cells]) for index, plan in enumerate(plans)]
+    versions = [
+        _versions(side, plan, [cell.first[index] for cell in cells])
+        for index, (side, plan) in enumerate(zip(sides, plans, strict=True))
+    ]
     return replace(
         result,
         findings=tuple(findings),
         soft=differences(*versions),
+        cautions=(f"{wrong_answers(wrong)} in base and head",) if wrong else (),
         assumptions=_assumptions(request, policy, seen=len(again), early=early),
         notes=tuple(_notes(runner)),
     )
@@ -219,8 +228,10 @@ def _exact(cell: AbCell, policy: Policy) -> list[Finding]:
     return findings
 
 
-def _versions(plan: SidePlan, results: Sequence[InferenceResult]) -> dict[str, str]:
+def _versions(side: Environment, plan: SidePlan, results: Sequence[InferenceResult]) -> dict[str, str]:
     found = {"edgebench": plan.edgebench, "python": plan.python}
+    if side.held is not None:
+        found["image"] = side.held.image
     for result in results:
         found |= result.versions
     return found
@@ -245,13 +256,18 @@ def _assumptions(request: Request, policy: Policy, *, seen: int, early: bool) ->
 def _notes(runner: Runner) -> list[str]:
     notes = []
     if runner.repeated:
-        notes.append(f"{runner.repeated} runs were disturbed by other programs and measured again")
+        notes.append(f"{_runs(runner.repeated)} disturbed by other programs and measured again")
     if runner.kept_disturbed:
-        notes.append(f"{runner.kept_disturbed} runs were disturbed each time and kept: the machine was not idle")
+        notes.append(f"{_runs(runner.kept_disturbed)} disturbed each time and kept: the machine was not idle")
     if runner.thermal.target_c is None:
         notes.append("this machine tells no temperature: nothing was waited for between runs")
     elif runner.thermal.waited_s:
         notes.append(f"waited {runner.thermal.waited_s:.0f} s in all for the processor to cool down")
     if runner.thermal.gave_up:
-        notes.append(f"{runner.thermal.gave_up} runs started warmer than the first: cooling down took too long")
+        runs = "1 run" if runner.thermal.gave_up == 1 else f"{runner.thermal.gave_up} runs"
+        notes.append(f"{runs} started warmer than the first: cooling down took too long")
     return notes
+
+
+def _runs(count: int) -> str:
+    return "1 run was" if count == 1 else f"{count} runs were"

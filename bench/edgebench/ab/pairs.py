@@ -11,10 +11,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from edgebench.ab.messages import RunQuestion
-from edgebench.ab.runs import Environment, Runner, run_sample
+from edgebench.ab.runs import Runner, run_sample
+from edgebench.ab.sides import Environment
 from edgebench.compare.cells import Sample
 from edgebench.compare.paired import detectable
+from edgebench.compare.pairing import one_answers_wrongly
 from edgebench.compare.policy import Policy
+from edgebench.compress.steps import BASELINE
+from edgebench.report.notices import answer_notices
+from edgebench.report.wrong import tell_of_wrong
 
 if TYPE_CHECKING:
     from edgebench.ab.messages import SideCell, SidePlan
@@ -47,6 +52,19 @@ class AbCell:
         """The benchmark's name."""
         return self.sides[0].name
 
+    @property
+    def wrong(self) -> tuple[bool, bool]:
+        """Whether each side answers otherwise than its model, as the warnings of its first run tell."""
+        base, head = (
+            tell_of_wrong(
+                answer_notices(
+                    result.quality, str(side.params.get("precision", "fp32")), str(side.params.get("variant", BASELINE))
+                )
+            )
+            for side, result in zip(self.sides, self.first, strict=True)
+        )
+        return base, head
+
 
 @dataclass(slots=True)
 class Taken:
@@ -78,6 +96,8 @@ def first_runs(
         found = _first(sides, (ours, theirs), plans[0].seed, runner)
         if isinstance(found, str):
             reasons[ours.name] = found
+        elif reason := one_answers_wrongly(*found.wrong):
+            reasons[ours.name] = reason
         else:
             cells.append(found)
     return cells, reasons

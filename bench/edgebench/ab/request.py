@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import msgspec
-
 from edgebench.ab.messages import PlanQuestion, SidePlan
 from edgebench.ab.pairs import Watch, minutes
-from edgebench.ab.runs import Environment, ask, check_protocol
+from edgebench.ab.sides import Environment, ask, check_protocol
 from edgebench.compare.paired import NOISY_SD, QUIET_SD, detectable
 from edgebench.errors import UsageError
 from edgebench.measure.messages import ProbeSettings
@@ -71,8 +68,7 @@ def prepare(sides: Sequence[Environment], request: Request, watch: Watch, *, art
     plans = []
     for side in sides:
         told = partial(_told_by, side, watch)
-        question = msgspec.structs.replace(question, model=None if side.model is None else str(side.model))
-        outcome = ask(side, question, SidePlan, os.environ, _PREPARE_LIMIT_S, on_line=told)
+        outcome = ask(side, side.asked(question), SidePlan, {}, _PREPARE_LIMIT_S, on_line=told)
         if outcome.answer is None:
             raise UsageError(f"{side.label}: {str(outcome.error).rstrip('.')}: correct it and start again")
         plans.append(outcome.answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from importlib.metadata import PackageNotFoundError, version
 
-from edgebench.backends.families import FAMILIES
+from edgebench.backends.families import FAMILIES, family_named
 
 # The file a backend opens, inside an artifact's folder; a torch checkpoint and a set of engines are the folder.
 FILES = {name: family.file for name, family in FAMILIES.items()}
@@ -17,7 +17,7 @@ EXPORTS = {name: family.export for name, family in FAMILIES.items() if family.ex
 def family_versions(family: str) -> dict[str, str]:
     """Return {package: version} of what changes the artifacts of a family."""
     found = {}
-    for name in FAMILIES[family].packages:
+    for name in family_named(family).packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -27,7 +27,7 @@ def family_versions(family: str) -> dict[str, str]:
 
 def preload(family: str, step: str | None) -> None:
     """Import what a phase will use, so that the phase measures its work and not the reading of libraries."""
-    modules = FAMILIES[family].preload
+    modules = family_named(family).preload
     for name in {*modules.get(None, ()), *modules.get(step, ())}:
         try:
             importlib.import_module(name)

@@ -23,7 +23,7 @@ from edgebench.artifacts.links.reading import reading
 from edgebench.artifacts.links.reference import reference
 from edgebench.artifacts.links.training import compressed
 from edgebench.artifacts.messages import BASE_MADE, Prepared, PrepareJob
-from edgebench.backends.families import FAMILIES
+from edgebench.backends.families import family_named
 from edgebench.backends.registry import resolve
 from edgebench.compress.steps import BASELINE, Step, parse_variant
 from edgebench.measure.messages import Clock
@@ -82,13 +82,13 @@ def _answers(chain: Chain, full_precision: ArtifactRecord) -> ArtifactRecord | N
 def _lowered(chain: Chain, current: ArtifactRecord, steps: Sequence[Step]) -> ArtifactRecord:
     """Export to what the runtime opens, then apply its own quantiser or converter where the last step is one."""
     family = chain.job.family
-    if module := FAMILIES[family].links:
+    if module := family_named(family).links:
         lowered: ArtifactRecord = import_module(module).lowered(chain, current, steps)
         return lowered
     last = steps[-1].kind if steps else None
     if family != "torch":
         current = runtimes.exported(chain, current, EXPORTS[family])
-    if FAMILIES[family].local:
+    if family_named(family).local:
         return runtimes.engine(chain, current, lowered_step(chain.job.variant))
     if last is not None and last.lowered:
         current = resolve(last.work)(chain, current, family)

@@ -6,13 +6,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgebench.backends.boundary import check_file, refusals
-from edgebench.backends.families import SUFFIXES
+from edgebench.backends.families import suffixes
 from edgebench.backends.inputs import ModelInput
 from edgebench.backends.litert import declared_inputs as litert_inputs
 from edgebench.backends.litert import open_file
 from edgebench.backends.onnxruntime import inputs_of_file
 from edgebench.backends.openvino import declared_inputs, read_model
 from edgebench.backends.pt2 import inputs_of, load_program
+from edgebench.backends.reader import reader_of
 from edgebench.backends.uses import uses_in_onnx, uses_in_openvino, uses_in_program, uses_in_tflite
 from edgebench.errors import BackendError
 from edgebench.machine.advice import extra
@@ -20,13 +21,13 @@ from edgebench.machine.advice import extra
 
 def format_of(path: Path) -> str:
     """Return the format of a model file by its suffix; raises BackendError for one that nothing opens."""
-    if (known := SUFFIXES.get(path.suffix.lower())) is None:
-        raise BackendError(f"{path} is no model that edgebench opens: give one of {', '.join(SUFFIXES)}")
+    if (known := suffixes().get(path.suffix.lower())) is None:
+        raise BackendError(f"{path} is no model that edgebench opens: give one of {', '.join(suffixes())}")
     return known
 
 
 def read_inputs(path: Path) -> list[ModelInput]:
-    """Return name, shape, dtype and use of every input of a .onnx, .xml, .tflite or .pt2 file; None: a free dimension.
+    """Return name, shape, dtype and use of every input of a model file (.onnx, .xml …); None: a free dimension.
 
     The names are those that every backend uses for this file. Raises BackendError with one sentence for files that
     are missing, truncated, of another kind, or (.pt2) would execute code. A hostile file may still take a native
@@ -34,6 +35,9 @@ def read_inputs(path: Path) -> list[ModelInput]:
     """
     kind = format_of(path)
     check_file(path)
+    if (reader := reader_of(kind)) is not None:
+        with refusals(kind, "to read", path, "export the model again"):
+            return reader.inputs(path)
     if kind == "pt2":
         if find_spec("torch") is None:
             raise BackendError(f"torch is needed to read {path}: {extra('torch')}")

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from edgebench.backends import plugins
+from edgebench.errors import BackendError, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +20,12 @@ class Family:
     that families share. `steps` are the compression steps that need a tool of the family's own.
 
     `export` is the family whose file the build starts from, None: there is no such phase to measure. `local` marks what
-    is compiled on the very machine and for fixed shapes, even in FP32, so that a bundle holds the export in its place;
-    `one_a_pass` what may take one image a pass only, so that quality is measured so.
+    is compiled on the very machine, even in FP32, so that a bundle holds the export in its place; `fixed` what is made
+    for the shapes that are measured; `one_a_pass` what may take one image a pass only, so that quality is measured so.
     `own` are the formats of users' files it can be made of, `preload` what each step imports before it is measured.
+
+    A plug-in's family has its `links`. Users' files of its format, which has its name, end in `suffix`; `reader` is the
+    module that reads them (backends/reader.py), empty: nobody brings any.
     """
 
     name: str
@@ -27,11 +35,15 @@ class Family:
     links: str | None = None
     export: str | None = None
     local: bool = False
+    fixed: bool = False
     one_a_pass: bool = False
     own: tuple[str, ...] = ()
     preload: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict)
+    suffix: str = ""
+    reader: str = ""
 
 
+# Those of edgebench itself; `families` has those of plug-ins too.
 FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
@@ -97,12 +109,67 @@ FAMILIES: Mapping[str, Family] = {
             steps=("fp16", "ptq-static"),
             export="onnx",
             local=True,
+            fixed=True,
             preload={None: ("onnx",)},
         ),
     )
 }
 
-# What users may bring with `--model`: a file's suffix → its format.
+# What users may bring with `--model`, but for the formats of plug-ins: a file's suffix → its format.
 SUFFIXES: Mapping[str, str] = {".onnx": "onnx", ".xml": "openvino", ".tflite": "tflite", ".pt2": "pt2", ".gguf": "gguf"}
 # A language model as OpenVINO GenAI has it is a folder, which no suffix tells.
 FOLDER_FORMAT = "genai"
+
+
+@cache
+def families() -> Mapping[str, Family]:
+    """Return every family by name, ours first; a plug-in's that cannot be used is in `broken`."""
+    return {**FAMILIES, **_from_plugins()[0]}
+
+
+def broken() -> Mapping[str, str]:
+    """Return {name: sentence} of the plug-ins' families that are skipped."""
+    return _from_plugins()[1]
+
+
+def family_named(name: str) -> Family:
+    """Return a family; raises BackendError for a name that nobody has, or whose plug-in is broken."""
+    # Most often it is one of ours: nobody shall look through every installed package first.
+    if (found := FAMILIES.get(name) or families().get(name)) is not None:
+        return found
+    raise BackendError(broken().get(name) or unknown("family", name, families()))
+
+
+@cache
+def suffixes() -> Mapping[str, str]:
+    """Return {suffix: format} of what users may bring, plug-ins' formats included."""
+    return {**SUFFIXES, **{found.suffix: found.name for found in families().values() if found.suffix}}
+
+
+@cache
+def _from_plugins() -> tuple[dict[str, Family], dict[str, str]]:
+    found: dict[str, Family] = {}
+    refused: dict[str, str] = {}
+    for offer in plugins.offers(plugins.FAMILIES, tuple(FAMILIES)):
+        row, reason = plugins.load(offer)
+        reason = reason or _unfit(offer.name, row, {other.suffix: other.name for other in found.values()})
+        if reason is None:
+            found[offer.name] = row
+        else:
+            refused[offer.name] = offer.refusal(reason)
+    return found, refused
+
+
+def _unfit(name: str, row: Any, taken: Mapping[str, str]) -> str | None:
+    """Say why what a plug-in names is no family, or None; `taken` are the suffixes of other plug-ins."""
+    if not isinstance(row, Family):
+        return f"it names a {type(row).__name__}, no edgebench.backends.families.Family"
+    if row.name != name:
+        return f"its family is called {row.name!r}"
+    if row.links is None:
+        return "its family has no 'links', the module that makes its files"
+    if bool(row.suffix) != bool(row.reader):
+        return "its family has one of 'suffix' and 'reader' without the other"
+    if (other := {**SUFFIXES, **taken}.get(row.suffix)) is not None:
+        return f"files that end in {row.suffix} are those of {other}"
+    return None

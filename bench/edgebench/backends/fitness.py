@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgebench.backends.families import FAMILIES
+from edgebench.backends.families import family_named
 from edgebench.backends.registry import get_backend, resolve, row_of, rows
 from edgebench.compress.steps import parse_variant
 from edgebench_suites.operators import OPERATORS, PRECISIONS
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 class Asked:
     """What a benchmark asks of a backend.
 
-    `holds` is the precision of its file's weights, None: FP32; `isa` is the ISA ceiling it is measured under.
+    `holds` is the precision of its file's weights, None: FP32; `isa` is the ISA ceiling it is measured under; `model`
+    is one of the zoo's, None: a user's file, or an operator.
     """
 
     precision: str
     holds: str | None = None
     operator: str | None = None
     isa: str = "none"
+    model: str | None = None
+    batch: int = 1
 
 
 def can_hold(name: str, variant: str) -> bool:
@@ -35,7 +38,7 @@ def can_hold(name: str, variant: str) -> bool:
     row = row_of(name)
     return all(
         step.kind.precision is None
-        or (step.kind.kind in FAMILIES[row.family].steps and step.kind.precision in row.precisions)
+        or (step.kind.kind in family_named(row.family).steps and step.kind.precision in row.precisions)
         for step in parse_variant(variant)
     )
 
@@ -53,7 +56,7 @@ def is_made(name: str, variant: str) -> bool:
     the file (qat) is no such making.
     """
     last = (parse_variant(variant) or (None,))[-1]
-    return FAMILIES[row_of(name).family].export is not None and (
+    return family_named(row_of(name).family).export is not None and (
         last is None or last.kind.precision is None or last.kind.lowered
     )
 
@@ -65,6 +68,8 @@ def why_not(name: str, asked: Asked) -> str | None:
     row = row_of(name)
     if (need := row.precisions.get(asked.precision)) is None:
         return f"{name} runs {', '.join(row.precisions)}, not {asked.precision}: choose one of these"
+    if row.unable and (reason := resolve(row.unable)(asked)) is not None:
+        return str(reason)
     if (reason := get_backend(name).unavailable()) is not None:
         return reason
     return _unmet(name, need, asked)

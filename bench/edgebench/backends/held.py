@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
 
+from edgebench.backends.flatbuffer import root
 from edgebench.backends.gguffile import read_gguf
 from edgebench.backends.onnxfile import read_facts
+from edgebench.backends.reader import reader_of
 
 # Exported programs (torch/_export/serde/schema.py): where the graph lies, what quantises, and types of weights.
 _PROGRAM = re.compile(r"(^|/)models/[^/]*\.json$")
@@ -30,12 +32,15 @@ def held_precision(path: Path, form: str) -> str:
     """Return ``int8``, ``int4``, ``fp16`` or ``fp32``; the last for a file that is damaged or tells nothing.
 
     An ONNX file, IR or exported program is int8 by its quantising operators, others by most of their weights; a .gguf
-    may be ``bf16`` as well. Raises OSError where the file cannot be read, BackendError for a damaged .gguf.
+    may be ``bf16`` as well, and a plug-in says what its format holds. Raises OSError where the file cannot be read,
+    BackendError for a damaged .gguf.
     """
     if form == "onnx":
         return read_facts(path).precision
     if form == "gguf":
         return read_gguf(path).precision
+    if (reader := reader_of(form)) is not None:
+        return reader.precision(path)
     try:
         return _READERS[form](path)
     except (struct.error, LookupError, ValueError, TypeError, AttributeError, RecursionError):
@@ -76,8 +81,7 @@ def _of_ir(path: Path) -> str:
 
 def _of_tflite(path: Path) -> str:
     """Compare the bytes of the constants by type: a flatbuffer is vectors of tables."""
-    data = path.read_bytes()
-    model = _Table(data, _at(data, 0))
+    model = root(path.read_bytes())
     # Model: subgraphs 2, buffers 4; SubGraph: tensors 0; Tensor: type 1, buffer 2; Buffer: data 0.
     buffers = [len(buffer.bytes_of(0)) for buffer in model.tables(4)]
     kept: Counter[str] = Counter()
@@ -90,46 +94,3 @@ def _of_tflite(path: Path) -> str:
 
 
 _READERS: Mapping[str, Callable[[Path], str]] = {"openvino": _of_ir, "tflite": _of_tflite, "pt2": _of_program}
-
-
-def _at(data: bytes, at: int) -> int:
-    offset: int = struct.unpack_from("<I", data, at)[0]
-    return at + offset
-
-
-class _Table:
-    """A table of a flatbuffer at `at`; fields by their number in the schema."""
-
-    def __init__(self, data: bytes, at: int) -> None:
-        self.data, self.at = data, at
-
-    def _field(self, number: int) -> int | None:
-        (back,) = struct.unpack_from("<i", self.data, self.at)
-        index = self.at - back
-        (size,) = struct.unpack_from("<H", self.data, index)
-        if 4 + 2 * number >= size:
-            return None
-        (offset,) = struct.unpack_from("<H", self.data, index + 4 + 2 * number)
-        return self.at + offset if offset else None
-
-    def number(self, number: int, form: str) -> int:
-        """Return a scalar; its default is 0."""
-        if (place := self._field(number)) is None:
-            return 0
-        value: int = struct.unpack_from(form, self.data, place)[0]
-        return value
-
-    def bytes_of(self, number: int) -> range:
-        """Return where the bytes of a vector lie."""
-        if (place := self._field(number)) is None:
-            return range(0)
-        start = _at(self.data, place)
-        (count,) = struct.unpack_from("<I", self.data, start)
-        return range(start + 4, start + 4 + count)
-
-    def tables(self, number: int) -> list[_Table]:
-        """Return the tables of a vector."""
-        start, count = (found := self.bytes_of(number)).start, len(found)
-        if start + 4 * count > len(self.data):
-            raise IndexError(start)
-        return [_Table(self.data, _at(self.data, start + 4 * index)) for index in range(count)]

@@ -1,4 +1,4 @@
-"""What other distributions add: entry points of the groups `edgebench.backends` and `edgebench.suites`.
+"""What other distributions add: entry points of the groups `edgebench.backends`, `.families` and `.suites`.
 
 Nothing of theirs is imported before it is loaded by name; one that is broken is a reason, never an exception.
 Probes have their own group, `edgebench.probes`, in edgebench_probes.
@@ -13,6 +13,7 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
 
 BACKENDS = "edgebench.backends"
+FAMILIES = "edgebench.families"
 SUITES = "edgebench.suites"
 _MAX_REASON = 200
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from edgebench.backends import plugins
-from edgebench.backends.families import FAMILIES
+from edgebench.backends.families import families
 from edgebench.backends.row import ANYWHERE, IN_THE_FILE, BackendRow, Need
 from edgebench.errors import BackendError, unknown
 
@@ -246,8 +246,8 @@ def _unfit(name: str, row: Any) -> str | None:
         return f"it names a {type(row).__name__}, no edgebench.backends.row.BackendRow"
     if row.name != name:
         return f"its row is called {row.name!r}"
-    if row.family not in FAMILIES:
-        return f"its family {row.family!r} is none of {', '.join(FAMILIES)}"
+    if row.family not in families():
+        return f"its family {row.family!r} is none of {', '.join(families())}"
     try:
         backend = resolve(row.source)()
     except Exception as error:  # noqa: BLE001  # code of others, of which nothing is known

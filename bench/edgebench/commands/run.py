@@ -150,7 +150,7 @@ def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
     """Return what a board is to run: the options of `suite` as its container is given them."""
     from edgebench.commands.commit import commit_asked
     from edgebench.launch.container import Limits
-    from edgebench.launch.order import Order
+    from edgebench.launch.order import Order, from_root
     from edgebench.launch.profile import find_profile
     from edgebench.plan.suites import builtin_suites, open_suite
 
@@ -187,7 +187,7 @@ def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
         suite=suite.head.name,
         arguments=tuple(words),
         inputs=tuple(inputs),
-        specs=tuple(map(_absolute, specs)),
+        specs=tuple(map(from_root, specs)),
         sysfs=str(Path(arguments.sysfs).absolute()),
         limits=Limits(arguments.cpus, arguments.cpuset_cpus, arguments.memory),
         user=arguments.user,
@@ -260,15 +260,6 @@ def _cache(given: str, *, remote: bool) -> str:
         except OSError as error:
             raise UsageError(f"--cache {given}: cannot be made ({error.strerror}): name another folder") from None
     return str(path)
-
-
-def _absolute(spec: str) -> str:
-    """Return a specification whose files are named from the root."""
-    from edgebench.launch.rights import own_files, parse
-
-    for file in own_files(parse(spec)):
-        spec = spec.replace(file, str(Path(file).absolute()))
-    return spec
 
 
 def _size(text: str) -> str:

@@ -33,7 +33,7 @@ def add(commands: Subparsers) -> None:
 def _site(arguments: argparse.Namespace) -> int:
     from edgebench.history.file import default_file
     from edgebench.render.site.build import build_site
-    from edgebench.render.site.pages import Links
+    from edgebench.render.site.parts import Links
 
     address: str = arguments.commit_url
     if address and not (address.startswith("https://") and "{commit}" in address):

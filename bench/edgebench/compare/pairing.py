@@ -53,9 +53,7 @@ def paired_up(base: Session, head: Session, policy: Policy) -> Paired:
             without.setdefault(f"{first.status} {both} ({first.why})", []).append(name)
         elif second.status != "ok":
             found.findings.append(incomparable(name, "*", f"{second.status} in head: {second.why}"))
-        elif first.wrong != second.wrong:
-            side = "base" if first.wrong else "head"
-            reason = f"{side} answers otherwise than the model (its report warns of it): its figures are no gain"
+        elif reason := one_answers_wrongly(first.wrong, second.wrong):
             found.findings.append(incomparable(name, "*", reason))
         elif different := differences(first.hard, second.hard):
             found.findings.append(incomparable(name, "*", "; ".join(map(_told, different[:3]))))
@@ -81,22 +79,35 @@ def cautions_about(cell: str, base: Session, head: Session) -> tuple[str, ...]:
     return tuple(dict.fromkeys(codes))
 
 
-def unpraised(finding: Finding, head: Session) -> Finding:
-    """Return the finding, PASS instead of IMPROVED where the benchmark does not answer as its model."""
-    if finding.verdict is not Verdict.IMPROVED or not head.cells[finding.cell].wrong:
+def one_answers_wrongly(*wrong: bool) -> str | None:
+    """Say that one of base and head does not answer as its model, None where both do, or neither."""
+    if len(set(wrong)) == 1:
+        return None
+    side = "base" if wrong[0] else "head"
+    return f"{side} answers otherwise than the model (its own warnings tell of it): its figures are no gain"
+
+
+def unpraised(finding: Finding, *, wrong: bool) -> Finding:
+    """Return the finding, PASS instead of IMPROVED where the benchmark does not answer as its model, `wrong`."""
+    if finding.verdict is not Verdict.IMPROVED or not wrong:
         return finding
     return replace(finding, verdict=Verdict.PASS, reason="it answers otherwise than the model on both sides: no gain")
 
 
 def _warned(session: Session) -> Iterator[str]:
     if wrong := [name for name, cell in session.cells.items() if cell.wrong]:
-        yield f"wrong answers of {_names(wrong)} (a gain there is none)"
+        yield wrong_answers(wrong)
     yield from (CAUTIONS[code] for code in session.cautions)
     cells: dict[str, int] = {}
     for cell in session.cells.values():
         for code in set(cell.cautions) - set(session.cautions):
             cells[code] = cells.get(code, 0) + 1
     yield from (f"{CAUTIONS[code]} of {count} benchmark{'s'[: count > 1]}" for code, count in sorted(cells.items()))
+
+
+def wrong_answers(names: Sequence[str]) -> str:
+    """Return the caution that benchmarks do not answer as their models."""
+    return f"wrong answers of {_names(names)} (a gain there is none)"
 
 
 def _metric(found: Paired, base: Cell, head: Cell, metric: str, policy: Policy) -> None:

@@ -82,7 +82,7 @@ def compare_stored(
     findings.sort(key=lambda finding: (order[finding.cell], place_of.get(finding.metric, -1)))
     return replace(
         result,
-        findings=tuple(unpraised(finding, head) for finding in findings),
+        findings=tuple(unpraised(finding, wrong=head.cells[finding.cell].wrong) for finding in findings),
         whole=tuple(whole),
         common=common_of([cell for name, cell in base.cells.items() if name in head.cells]),
         assumptions=tuple(assumptions),

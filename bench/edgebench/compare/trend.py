@@ -31,9 +31,10 @@ _LEAST_SIGMA = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A figure changed between two reports: `place` is the first of the new level; levels in the metric's unit.
+    """A figure changed between two reports: levels in the metric's unit.
 
-    `commit` is the first report's, None where it does not tell.
+    `place` is that of the new level's first figure among those of its series; `commit` is the first report's, None
+    where it does not tell.
     """
 
     place: int
@@ -62,6 +63,10 @@ class Series:
     values: tuple[float, ...]
     changes: tuple[Change, ...]
     absolute: bool = False
+
+    def improved(self, change: Change) -> bool:
+        """Tell whether a change is one for the better."""
+        return (change.after < change.before) == (self.better == "lower")
 
 
 @dataclass(frozen=True, slots=True)

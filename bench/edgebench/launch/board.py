@@ -94,7 +94,6 @@ class Board:
         engine = connect(self._host, self._context)
         try:
             self._reached(engine)
-            self._containers = Containers(engine, "look")
             image = checked_image(engine, self.order, tell)
             return self._settings(engine, image, tell, trial=False)
         finally:
@@ -116,7 +115,17 @@ class Board:
             )
 
     def _settings(self, engine: Engine, image: Image, tell: Tell, *, trial: bool = True) -> Settings:
+        rights, specs = self.granted(engine, image, tell, trial=trial)
+        return suite_settings(self.order, rights, image.name, image.digest, specs, local=engine.local)
+
+    def granted(self, engine: Engine, image: Image, tell: Tell, *, trial: bool = True) -> tuple[Rights, list[str]]:
+        """Return what the container is given on this board, and the probes that were asked for as it sees them.
+
+        With `trial` the ways to energy are tried in short containers, and the first that works is given.
+        """
         order = self.order
+        if self._containers is None:
+            self._containers = Containers(engine, "look")
         facts = self._facts(engine, image)
         if named := os.environ.get("EDGEBENCH_BOARD"):
             facts = replace(facts, board=named)
@@ -136,7 +145,7 @@ class Board:
                 tell(f"energy: nothing here that the profile knows ({names}); the report says what is missing")
         if engine.local:
             rights = _readable(rights, order)
-        return suite_settings(order, rights, image.name, image.digest, specs, local=engine.local)
+        return rights, specs
 
     def _facts(self, engine: Engine, image: Image) -> Facts:
         """Look at this machine directly, at another one through a short container."""

@@ -57,7 +57,7 @@ class Containers:
 
         Raises ContainerError, also when `stop` was called before the container could start.
         """
-        with boundary(self.engine.where, settings.image), self._made(settings) as made:
+        with boundary(self.engine.where, settings.image), self.made(settings) as made:
             if prepare is not None:
                 prepare(made)
             with self._lock:
@@ -78,7 +78,7 @@ class Containers:
     def accepts(self, settings: Settings) -> bool:
         """Whether the engine would make such a container: it refuses to bind a path that its machine lacks."""
         try:
-            with boundary(self.engine.where, settings.image), self._made(settings):
+            with boundary(self.engine.where, settings.image), self.made(settings):
                 return True
         except ContainerError:
             return False
@@ -93,10 +93,11 @@ class Containers:
                 current.stop(timeout=grace_s)
 
     @contextlib.contextmanager
-    def _made(self, settings: Settings) -> Iterator[Container]:
+    def made(self, settings: Settings, **more: Any) -> Iterator[Container]:
+        """Give a container that is made and not started, removed at the end; `more` goes to docker's SDK as it is."""
         labels = {LABEL: self._purpose}
         name = f"edgebench-{secrets.token_hex(6)}"
-        container = self.engine.client.containers.create(name=name, **create_arguments(settings, labels))
+        container = self.engine.client.containers.create(name=name, **create_arguments(settings, labels), **more)
         try:
             yield container
         finally:

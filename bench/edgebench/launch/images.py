@@ -35,8 +35,13 @@ class Image:
     @property
     def platform(self) -> str:
         """Return the platform that its name says."""
-        # [REGISTRY[:PORT]/][OWNER/]edgebench-PLATFORM[:TAG][@DIGEST]
-        return self.name.rpartition("/")[2].partition("@")[0].partition(":")[0].removeprefix(PREFIX)
+        return platform_of(self.name)
+
+
+def platform_of(name: str) -> str:
+    """Return the platform that an image's name says."""
+    # [REGISTRY[:PORT]/][OWNER/]edgebench-PLATFORM[:TAG][@DIGEST]
+    return name.rpartition("/")[2].partition("@")[0].partition(":")[0].removeprefix(PREFIX)
 
 
 def inspect(engine: Engine, name: str) -> Image | None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.launch.container import Limits, Settings
-from edgebench.launch.rights import Bind, Rights
+from edgebench.launch.rights import Bind, Rights, own_files, parse
 
 if TYPE_CHECKING:
     from edgebench.launch.profile import Profile
 
 CACHE = "/cache"
 INPUT = "/input"  # where a container finds the user's files
+EXCHANGE = "/exchange"  # where programs that are run in a waiting container find questions and leave answers
 DEFAULT_CACHE = "edgebench-cache"
 # A folder of the engine's that all sessions on a board lock: one at a time measures.
 LOCK, LOCK_VOLUME = "/lock", "edgebench-lock"
@@ -73,6 +74,13 @@ class Order:
         return hashlib.sha256(repr((*parts, self.cache, self.commit)).encode()).hexdigest()[:24]
 
 
+def from_root(spec: str) -> str:
+    """Return a probe's specification with its files named from the root."""
+    for file in own_files(parse(spec)):
+        spec = spec.replace(file, str(Path(file).absolute()))
+    return spec
+
+
 def suite_settings(
     order: Order, rights: Rights, image: str, digest: str, specs: Sequence[str], *, local: bool
 ) -> Settings:
@@ -103,6 +111,16 @@ def suite_settings(
             *([("EDGEBENCH_SUMMARY", "no")] if order.brief else []),
         ),
     )
+
+
+def waiting_settings(order: Order, rights: Rights, image: str, digest: str, exchange: Path) -> Settings:
+    """Return the container of an `order` of this machine that waits for programs to be run in it.
+
+    It waits for the end of its input, which comes when whoever is attached to it ends.
+    """
+    settings = suite_settings(order, rights, image, digest, (), local=True)
+    binds = (*settings.binds, Bind(str(exchange), EXCHANGE, writable=True))
+    return replace(settings, command=(), entrypoint="cat", binds=binds)
 
 
 def doctor_settings(order: Order, rights: Rights, image: str, probe: str) -> Settings:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.backends.families import FAMILIES
+from edgebench.backends.families import families
 from edgebench.measure.agreement import compared
 from edgebench.measure.messages import EvaluateJob
 from edgebench.measure.reference import read_reference
@@ -41,7 +41,7 @@ def evaluate(load: Load, asked: EvaluateJob, *, seed: int) -> Quality:
     import numpy as np
 
     data = load_data(Path(asked.data) if asked.data else None, seed=seed, choice=asked.choice)
-    family = FAMILIES.get(asked.format or "")
+    family = families().get(asked.format or "")
     batch = 1 if family is not None and family.one_a_pass else REFERENCE_IMAGES
     model = load(task.shapes(batch, asked.size))
     answers = partial(in_batches, model, batch=batch)

@@ -9,7 +9,7 @@ from edgebench.backends.registry import row_of
 from edgebench.compress.steps import parse_variant
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.skips import skips
-from edgebench.plan.targets import target_of
+from edgebench.plan.targets import in_preparing_order, target_of
 from edgebench_suites.zoo import MODELS
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Seconds on a 2-core x86 machine of 2023 (docs/evidence.md); those of each backend stand in its row.
 _EVALUATE_S = 4.0
 _PREPARE_S = 8.0
+_ROOFS_S = 3.0
 _MAKE_S = 10.0  # one run of kind compress: two processes that import torch and a converter
 _READ_PER_S, _GENERATED_PER_S = 4000.0, 800.0  # tokens of the zoo's small Llama; of one's own nobody knows
 _EPOCH_S = 4.5  # the digits at 64 pixels, width 1.0
@@ -109,16 +110,23 @@ def _head_epoch_seconds(cell: Benchmark) -> float:
     return _HEAD_SHARE * _epoch_seconds(cell, cell.recipe.train_size)
 
 
+def roof_threads(plan: Plan) -> set[int]:
+    """Return the thread counts for which a session measures what the machine can do at most."""
+    return {cell.params.threads for cell in plan.benchmarks if cell.kind in {"inference", "operator"}}
+
+
 def work(plan: Plan, *, prepared: bool = False) -> dict[str, float]:
     """Return the seconds of each unit that a session reports as done: a run by its benchmark's name, and the others.
 
-    Those are ``prepare NAME`` (with `prepared` artifacts, of a bundle, there are none), ``idle before`` and ``after``.
+    Those are ``prepare NAME`` (with `prepared` artifacts, of a bundle, there are none), ``idle before`` and ``after``,
+    and ``roofs THREADS``.
     """
     found = dict.fromkeys(("idle before", "idle after"), plan.idle_s)
+    found |= {f"roofs {threads}": _ROOFS_S for threads in sorted(roof_threads(plan))}
     skipped = skips(plan)
     targets = set()
     trained = set()
-    for cell in plan.benchmarks:
+    for cell in in_preparing_order(plan.benchmarks):
         if cell.name in skipped:
             found[cell.name] = 0.0
             continue
@@ -137,5 +145,5 @@ def total_seconds(plan: Plan, *, prepared: bool = False) -> tuple[float, float]:
     units, skipped = work(plan, prepared=prepared), skips(plan)
     fewest = sum(units[cell.name] * cell.measure.least_runs for cell in plan.benchmarks if cell.name not in skipped)
     most = sum(units[cell.name] * cell.measure.most_runs for cell in plan.benchmarks if cell.name not in skipped)
-    others = sum(seconds for name, seconds in units.items() if name.startswith(("prepare ", "idle ")))
+    others = sum(seconds for name, seconds in units.items() if name.startswith(("prepare ", "idle ", "roofs ")))
     return others + fewest, others + max(fewest, min(most, 60 * plan.max_minutes))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from edgebench.backends.families import FAMILIES
+from edgebench.backends.families import SUFFIXES, family_named
 from edgebench.backends.fitness import can_hold, can_serve, is_made
-from edgebench.backends.registry import row_of
+from edgebench.backends.registry import row_of, rows
 from edgebench.compress.steps import BASELINE, STEPS, parse_variant, precision_of
 from edgebench.errors import UsageError, unknown
 from edgebench.plan.kinds import KINDS
@@ -210,12 +210,15 @@ def _speaks(model: str) -> bool:
 
 
 def _of_own(backends: list[str], own: BringYourOwn) -> list[str]:
-    """Leave those that open a language model's form; add LiteRT beside OpenVINO for its own files.
+    """Return the backends that a user's model is tried in: the suite's, but where its form says who opens it.
 
-    Suites for x86 have no use for it with models of the zoo.
+    A language model goes to those that open it, a file of a plug-in's format to the plug-in's. LiteRT stands beside
+    OpenVINO for its own files: suites for x86 have no use for it with models of the zoo.
     """
     if own.generates:
-        return [name for name in backends if own.format in FAMILIES[row_of(name).family].own]
+        return [name for name in backends if own.format in family_named(row_of(name).family).own]
+    if own.format not in SUFFIXES.values():
+        return [row.name for row in rows().values() if own.format in row.formats]
     wanted = own.format == "tflite" and "openvino" in backends and "litert" not in backends
     return [*backends, "litert"] if wanted else backends
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.backends import registry
+from edgebench.backends import families, registry
 from edgebench.backends.decoder import too_long
 from edgebench.errors import UsageError
 from edgebench.plan.digest import digest_of
@@ -100,9 +100,10 @@ def _check_lengths(cells: Sequence[Benchmark], own: BringYourOwn | None) -> None
 
 
 def warn_of_plugins() -> None:
-    """Warn, on stderr, of every plug-in for backends and suites that is skipped."""
-    for reason in {**registry.broken(), **plugin_suites()[1]}.values():
-        _LOG.warning("edgebench: %s", reason)
+    """Warn, on stderr, of every plug-in for families, backends and suites that is skipped."""
+    for skipped in (families.broken(), registry.broken(), plugin_suites()[1]):
+        for reason in skipped.values():
+            _LOG.warning("edgebench: %s", reason)
 
 
 def _without_repeats(cells: list[Benchmark], path: Path) -> list[Benchmark]:

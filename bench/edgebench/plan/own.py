@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.backends.families import FAMILIES, FOLDER_FORMAT, SUFFIXES
+from edgebench.backends.families import FOLDER_FORMAT, family_named, suffixes
 from edgebench.backends.feeds import Calibration, Feed
 from edgebench.backends.genai import MODEL, context_of
 from edgebench.backends.gguffile import read_gguf
 from edgebench.backends.held import held_precision
 from edgebench.backends.inputs import shape_text
 from edgebench.backends.onnxfile import outside, read_facts
+from edgebench.backends.reader import reader_of
 from edgebench.compress.steps import precision_of
-from edgebench.errors import UsageError
+from edgebench.errors import BackendError, UsageError
 from edgebench.plan.feeding import calibration_of, feeds_of, split_name
 
 if TYPE_CHECKING:
@@ -95,10 +96,10 @@ class OwnOptions:
 
 def own_model(path: Path, asked: OwnOptions, look: Callable[[Path], Sequence[ModelInput]]) -> BringYourOwn:
     """Return the user's model; `look` tells the inputs that its file declares. UsageError says what is wrong."""
-    form = FOLDER_FORMAT if (path / MODEL).is_file() else SUFFIXES.get(path.suffix.lower())
+    form = FOLDER_FORMAT if (path / MODEL).is_file() else suffixes().get(path.suffix.lower())
     if form is None:
         raise UsageError(
-            f"--model {path}: give a file that ends in {', '.join(SUFFIXES)}, or a folder with {MODEL} in it"
+            f"--model {path}: give a file that ends in {', '.join(suffixes())}, or a folder with {MODEL} in it"
         )
     try:
         beside = _in_folder(path) if form == FOLDER_FORMAT else other_files(path)
@@ -113,6 +114,8 @@ def own_model(path: Path, asked: OwnOptions, look: Callable[[Path], Sequence[Mod
     except OSError as error:
         file = error.filename or path
         raise UsageError(f"--model {file}: cannot be read ({error.strerror}): check name and permissions") from None
+    except BackendError as error:
+        raise UsageError(str(error)) from None
     generates = form in ("gguf", FOLDER_FORMAT)
     if generates and (asked.shapes or asked.inputs or asked.calibration):
         raise UsageError(f"--model {path}: a language model is given a text (--text), no inputs")
@@ -178,12 +181,13 @@ def other_files(path: Path) -> tuple[str, ...]:
 
     Raises OSError where the file cannot be read, UsageError where it names one outside its folder.
     """
-    form = SUFFIXES.get(path.suffix.lower())
+    form = suffixes().get(path.suffix.lower(), "")
     if form == "openvino":
         return (path.with_suffix(".bin").name,)
-    if form != "onnx":
-        return ()
-    names = sorted(read_facts(path).external)
+    if (reader := reader_of(form)) is not None:
+        names = sorted(reader.others(path))
+    else:
+        names = sorted(read_facts(path).external) if form == "onnx" else []
     if found := next((name for name in names if outside(name)), None):
         raise UsageError(
             f"--model {path}: keeps weights in {found[:80]!r}, outside its folder: export it with its data beside it"
@@ -206,16 +210,25 @@ def _context(path: Path, form: str) -> int | None:
 
 def why_not_own(own: BringYourOwn, family: str, variant: str) -> str | None:
     """Say why a user's file cannot be measured so, or None."""
-    if own.format not in FAMILIES[family].own:
-        what = next((f"a {suffix} file" for suffix, known in SUFFIXES.items() if known == own.format), "such a folder")
-        return f"{what} does not run in this backend"
+    suffix = next((suffix for suffix, known in suffixes().items() if known == own.format), None)
+    if own.format not in family_named(family).own:
+        return f"{'such a folder' if suffix is None else f'a {suffix} file'} does not run in this backend"
     if own.generates:
         return _why_not_language(own, family, variant)
-    if variant not in ("baseline", "fp16", "ptq-static", *QUICK):
+    if variant == "baseline":
+        return None
+    if reader_of(own.format) is not None:
+        return f"a {suffix} file is measured as it is: give the model that it was made from"
+    return _why_not_made(own, family, variant)
+
+
+def _why_not_made(own: BringYourOwn, family: str, variant: str) -> str | None:
+    """Say why a form cannot be made of a file, or None."""
+    if variant not in ("fp16", "ptq-static", *QUICK):
         return f"{variant} needs a model that edgebench can train, not a file"
-    if variant != "baseline" and family == "torch":
+    if family == "torch":
         return "an exported program cannot be quantised or halved again in torch"
-    if variant != "baseline" and own.precision in ("int8", "int4", precision_of(variant)):
+    if own.precision in ("int8", "int4", precision_of(variant)):
         what = "is quantised already" if own.precision.startswith("int") else "holds FP16 weights already"
         return f"the file {what}: measure it as it is, or give the FP32 file that it was made from"
     return None
@@ -225,7 +238,7 @@ def _why_not_language(own: BringYourOwn, family: str, variant: str) -> str | Non
     """Say why a language model cannot be made into a format; only full precision is quantised, as its tools advise."""
     if variant == "baseline":
         return None
-    if variant not in FAMILIES[family].steps:
+    if variant not in family_named(family).steps:
         return f"{variant} needs a model that edgebench can train, not a file"
     if own.precision == precision_of(variant) or own.precision.startswith("int"):
         return f"it is in {own.precision} already: measure it as it is, or give the FP16 model that it was made from"

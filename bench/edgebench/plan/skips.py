@@ -21,7 +21,8 @@ def skip_reason(plan: Plan, cell: Benchmark) -> str | None:
         if reason := why_not_own(own, family_of(params.backend).name, params.variant):
             return reason
         holds = holds or own.precision
-    return why_not(params.backend, Asked(params.precision, holds, params.operator, params.isa))
+    model = None if own is not None or params.operator is not None else params.model
+    return why_not(params.backend, Asked(params.precision, holds, params.operator, params.isa, model, params.batch))
 
 
 def skips(plan: Plan) -> dict[str, str]:

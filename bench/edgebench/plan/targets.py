@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from edgebench.backends.families import FAMILIES
+from edgebench.backends.families import family_named
 from edgebench.backends.registry import row_of
 from edgebench.compress.steps import BASELINE, parse_variant
 from edgebench.plan.kinds import KINDS
@@ -32,9 +33,27 @@ def engine_shapes(cell: Benchmark) -> list[tuple[int, ...]]:
     return [(cell.params.batch, 3, pixels, pixels), (REFERENCE_IMAGES, 3, scored, scored)]
 
 
+def in_preparing_order(cells: Iterable[Benchmark]) -> list[Benchmark]:
+    """Return benchmarks in the order in which their artifacts are made: those of one model and family together.
+
+    The longest chain is made first: what it makes on the way is what the others are, and a process that finds its
+    artifact made has nothing to load.
+    """
+    places: dict[tuple[Any, ...], int] = {}
+
+    def place(cell: Benchmark) -> tuple[int, int]:
+        if cell.params.operator is not None:
+            return -1, 0
+        variant, family = wanted(cell)
+        chain = (cell.params.model, cell.params.width, cell.recipe, family)
+        return places.setdefault(chain, len(places)), -len(parse_variant(variant))
+
+    return sorted(cells, key=place)
+
+
 def family_of(backend: str) -> Family:
     """Return the artifact family that a backend measures: benchmarks that share it share the artifact."""
-    return FAMILIES[row_of(backend).family]
+    return family_named(row_of(backend).family)
 
 
 def target_of(cell: Benchmark) -> tuple[Any, ...]:
@@ -48,8 +67,8 @@ def carried_target_of(cell: Benchmark) -> tuple[Any, ...]:
 
 
 def _target(cell: Benchmark, variant: str, family: str) -> tuple[Any, ...]:
-    # An engine is made for the shapes that are measured; every other file serves all.
-    shapes = tuple(engine_shapes(cell)) if FAMILIES[family].local else ()
+    # Some files are made for the shapes that are measured; every other one serves all.
+    shapes = tuple(engine_shapes(cell)) if family_named(family).fixed else ()
     return cell.params.model, cell.params.width, variant, family, cell.recipe, shapes
 
 
@@ -63,5 +82,5 @@ def wanted(cell: Benchmark) -> tuple[str, str]:
 def carried(cell: Benchmark) -> tuple[str, str]:
     """Return the variant and family that a bundle holds: as `wanted`, or what the board builds that from."""
     variant, name = wanted(cell)
-    family = FAMILIES[name]
+    family = family_named(name)
     return (base_variant(variant), family.export) if family.local and family.export else (variant, name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -90,13 +89,6 @@ def _axis(axis: str, benchmark: Benchmark) -> str:
     return _WORDS.get(axis, "{}").format(value)
 
 
-def sigma(metric: Metric) -> float | None:
-    """Return the ± of an energy: one sigma, random and systematic together."""
-    if metric.uncertainty is None:
-        return None
-    return math.hypot(metric.uncertainty, metric.systematic or 0.0)
-
-
 def spread(metric: Metric) -> Spread | None:
     """Return how a metric's runs differ, with the systematic part of its measurement; None of a single value."""
     if not metric.runs or not all(metric.runs):
@@ -142,10 +134,17 @@ def figure_cell(metric: Metric, *, as_share: bool = False, unit: str | None = No
 
 def share_cell(value: float, images: int | None) -> str:
     """Return a share in per cent, with Wilson's 95 % interval over the images where their number is known."""
-    if not images or not 0 <= value <= 1:
+    if (ends := share_interval(value, images)) is None:
         return share(value)
+    return f"{share(value)}\n[{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"
+
+
+def share_interval(value: float, images: int | None) -> tuple[float, float] | None:
+    """Return Wilson's 95 % interval of a share of so many images, the share within it; None where nobody knows."""
+    if not images or not 0 <= value <= 1:
+        return None
     low, high = wilson(round(value * images), images)
-    return f"{share(value)}\n[{100 * low:.1f}, {100 * high:.1f}]"
+    return min(low, value), max(high, value)
 
 
 def is_share(name: str) -> bool:

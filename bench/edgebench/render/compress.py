@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from edgebench.plan.kinds import MAKING_PHASES
 from edgebench.render import cells
@@ -71,14 +71,13 @@ def compression_section(report: Report) -> Section | None:
     for benchmark in report.benchmarks:
         if benchmark.artifact is not None and benchmark.artifact.ledger:
             seen.setdefault(benchmark.artifact.digest, benchmark)
-    rows: list[tuple[Benchmark, LedgerPhase]] = []
-    told: set[tuple[str, float | None, int | None]] = set()
-    for row in seen.values():
-        for phase in row.artifact.ledger if row.artifact is not None else ():
-            key = (phase.phase, phase.seconds, phase.peak_memory_bytes)
-            if not (phase.cached and key in told):  # a phase that artifacts share is told once
-                rows.append((row, phase))
-            told.add(key)
+    phases = [(row, phase) for row in seen.values() if row.artifact is not None for phase in row.artifact.ledger]
+    # A phase that artifacts share is told once; it is from the cache only where none of them was made with it.
+    made = {_key(phase) for _, phase in phases if not phase.cached}
+    first: dict[tuple[str, float | None, int | None], tuple[Benchmark, LedgerPhase]] = {}
+    for row, phase in phases:
+        first.setdefault(_key(phase), (row, phase))
+    rows = list(first.values())
     if not rows:
         return None
     labels = cells.labels(list(seen.values()))
@@ -88,15 +87,19 @@ def compression_section(report: Report) -> Section | None:
         Column("time", tuple(NONE if p.seconds is None else duration(p.seconds) for _, p in rows)),
         Column("peak memory", tuple(quantity(phase.peak_memory_bytes, "B") for _, phase in rows)),
         Column("energy", tuple(_phase_energy(phase) for _, phase in rows)),
-        Column("", tuple(_origin(row, phase) for row, phase in rows), "left"),
+        Column("", tuple(_origin(row, phase, made) for row, phase in rows), "left"),
     ]
     return Section("Compression", (tuple(columns),), notes=common_note(labels))
 
 
-def _origin(row: Benchmark, phase: LedgerPhase) -> str:
+def _key(phase: LedgerPhase) -> tuple[str, float | None, int | None]:
+    return phase.phase, phase.seconds, phase.peak_memory_bytes
+
+
+def _origin(row: Benchmark, phase: LedgerPhase, made: Collection[tuple[str, float | None, int | None]]) -> str:
     if row.artifact is not None and row.artifact.prepared_on is not None:
         return "from the bundle"
-    return "from the cache" if phase.cached else ""
+    return "from the cache" if phase.cached and _key(phase) not in made else ""
 
 
 def _phase_energy(phase: LedgerPhase) -> str:

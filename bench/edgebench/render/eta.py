@@ -76,4 +76,4 @@ class Eta:
 
 def _stage(name: str) -> str:
     first = name.partition(" ")[0]
-    return first if first in {"prepare", "idle"} else "measure"
+    return first if first in {"prepare", "idle", "roofs"} else "measure"

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from edgebench.report.text import clean, clean_lines
 
@@ -23,8 +23,14 @@ def _environment() -> Environment:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(text_of)
     )
     environment.filters["clean"] = clean
+    environment.filters["breakable"] = breakable
     environment.filters["clean_lines"] = clean_lines
     return environment
+
+
+def breakable(text: str) -> Markup:
+    """Return the name of a benchmark, escaped, with places where a narrow column may break it."""
+    return escape(text).replace("/", Markup("/<wbr>"))
 
 
 def text_of(name: str) -> str:

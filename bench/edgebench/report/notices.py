@@ -31,11 +31,13 @@ def cell_notices(cell: Benchmark, runs: Sequence[RunRecord], artifact: ArtifactR
     yield from _of_spread([run.result.values for run in runs])
     # Throttling is a sustained run's finding, told by its verdict.
     if KINDS[cell.kind].repeated and (disturbed := [run.disturbed for run in runs if run.disturbed]):
-        text = f"{len(disturbed)} of {len(runs)} runs were disturbed, as {disturbed[0]}"
+        verb = "was" if len(disturbed) == 1 else "were"
+        text = f"{len(disturbed)} of {len(runs)} runs {verb} disturbed, as {disturbed[0]}"
         yield Notice(code="disturbed", text=text)
     discarded = sum(run.result.energy.discarded for run in runs if isinstance(run.result, InferenceResult))
     if discarded:
-        yield Notice(code="windows-discarded", text=f"{discarded} energy windows were invalid and measured again")
+        windows = "energy window was" if discarded == 1 else "energy windows were"
+        yield Notice(code="windows-discarded", text=f"{discarded} {windows} invalid and measured again")
     first = runs[0].result
     layers = first.layers if isinstance(first, ModelAnswer) else None
     if cell.params.precision == "int8" and cell.params.operator is None:
@@ -43,7 +45,7 @@ def cell_notices(cell: Benchmark, runs: Sequence[RunRecord], artifact: ArtifactR
     if cell.params.precision == "fp16" and layers and not layers.counts.get("fp16"):
         text = "half-precision weights only: no layer was executed in FP16 here, as the runtime tells it"
         yield Notice(code="fp16-not-executed", text=text)
-    yield from _answers(cell, first.quality)
+    yield from answer_notices(first.quality, cell.params.precision, cell.params.variant)
     if artifact is not None and "seeded" in (artifact.notes.weights or "") and not artifact.notes.trained:
         yield Notice(code="untrained", text="the weights are a seeded initialisation: its accuracy means nothing")
     if cell.params.isa != "none":
@@ -83,13 +85,14 @@ def imprecise(precision: Precision | None, runs: int) -> Iterator[Notice]:
         yield Notice(code="imprecise", text=told(precision, runs))
 
 
-def _answers(cell: Benchmark, quality: Quality | None) -> Iterator[Notice]:
+def answer_notices(quality: Quality | None, precision: str, variant: str) -> Iterator[Notice]:
+    """Yield what is wrong with the answers of a benchmark of this precision and variant."""
     if quality is None:
         return
     answers = quality.answers
     reference = "torch FP32" if answers is None else "the FP32 form of the same file"
     found = quality.agreement
-    if found and (short := shortfall(found, cell.params.precision, cell.params.variant, reference)):
+    if found and (short := shortfall(found, precision, variant, reference)):
         yield Notice(code="disagrees", text=short)
     if answers is None:
         return
@@ -140,14 +143,17 @@ def session_notices(report: Report, log: Log) -> Iterator[Notice]:
     timed = [cell.metrics.get("latency_s") or cell.metrics.get("compress_s") for cell in replicated]
     counts = [len(metric.runs) for metric in timed if metric is not None and metric.runs]
     if counts and (fewest := min(counts)) < 5:
-        text = f"{fewest} runs a benchmark: fewer than five give no interval; --processes 10 gives one"
+        text = (
+            f"{fewest} run{'s'[: fewest > 1]} a benchmark: fewer than five give no interval; --processes 10 gives one"
+        )
         yield Notice(code="few-runs", text=text)
     asked = [cell.precision for cell in report.benchmarks if cell.precision is not None]
     if any(one.stopped != "reached" for one in asked) and (text_of_all := summary(asked)):
         yield Notice(code="imprecise", text=text_of_all)
     busiest = [run.disturbed for run in log.runs() if run.disturbed]
     if busiest:
-        yield Notice(code="other-load", text=f"{len(busiest)} runs were disturbed even when repeated: {busiest[-1]}")
+        what = "run was" if len(busiest) == 1 else "runs were"
+        yield Notice(code="other-load", text=f"{len(busiest)} {what} disturbed even when repeated: {busiest[-1]}")
     elsewhere = {
         f"{made.cpu} ({made.architecture})"
         for cell in report.benchmarks

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgebench.artifacts.families import EXPORTS
 from edgebench.artifacts.messages import PhaseJob, PhaseMade
-from edgebench.backends.families import FAMILIES
+from edgebench.backends.families import family_named
 from edgebench.machine.claims import scratch
 from edgebench.machine.facts import cpus_for
 from edgebench.measure.ledger import CompressResult
@@ -26,7 +26,7 @@ def make_once(
     """Make the artifact of a cell from its torch checkpoint `artifact`, from nothing; the file is thrown away."""
     step = lowered_step(cell.params.variant)
     phases: list[Literal["export", "build"]] = ["export"]
-    if step is not None or FAMILIES[family].local:
+    if step is not None or family_named(family).local:
         phases.append("build")
     with scratch() as folder:
         outcomes: list[JobResult[PhaseMade]] = []

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar, cast
 
 import msgspec
 
-from edgebench.machine.child import run_child
+from edgebench.machine.child import Outcome, run_child
 from edgebench.machine.claims import scratch
 from edgebench.machine.facts import ISA_ENVIRONMENT
 from edgebench.measure.messages import Answer, Clock, Failure, Job, encode
@@ -44,10 +44,14 @@ class JobResult(Generic[T_co]):
 
 
 def child_environment(*, threads: int, isa: str, seed: int) -> dict[str, str]:
-    """Return the environment of a child: ours, with the thread counts and the ISA ceiling that runtimes read."""
+    """Return the environment of a child: ours, with what runtimes are told."""
+    return {**os.environ, **runtime_environment(threads=threads, isa=isa, seed=seed)}
+
+
+def runtime_environment(*, threads: int, isa: str, seed: int) -> dict[str, str]:
+    """Return the variables by which runtimes are told their thread counts, the ISA ceiling and the seed."""
     count = str(threads)
     return {
-        **os.environ,
         "OMP_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,
         "OPENBLAS_NUM_THREADS": count,
@@ -76,15 +80,34 @@ def run_job(
 
     `longer` says how the limit is raised. It never raises for what the child does.
     """
-    with scratch() as folder:
-        job_file, answer_file = Path(folder, "job.json"), Path(folder, "answer.json")
-        job_file.write_bytes(encode(job))
+
+    def run(job_file: Path, answer_file: Path) -> Outcome:
         argv = [python, "-m", module, *arguments, str(job_file), str(answer_file)]
-        outcome = run_child(argv, environment={**environment, "TMPDIR": str(folder)}, limit_s=limit_s, on_line=on_line)
-        error = outcome.failure(limit_s, longer)
-        found: Answer | None = None
-        if error is None:
-            found, error = _read(answer_file, kinds)
+        told = {**environment, "TMPDIR": str(job_file.parent)}
+        return run_child(argv, environment=told, limit_s=limit_s, on_line=on_line)
+
+    with scratch() as folder:
+        return answered(folder, job, kinds, run, limit_s=limit_s, longer=longer)
+
+
+def answered(
+    folder: Path,
+    job: Job,
+    kinds: tuple[type[T], ...],
+    run: Callable[[Path, Path], Outcome],
+    *,
+    limit_s: float,
+    longer: str = "",
+) -> JobResult[T]:
+    """Put a job into a file of `folder`, `run` what reads it and writes its answer to another, and read that."""
+    job_file, answer_file = folder / "job.json", folder / "answer.json"
+    answer_file.unlink(missing_ok=True)
+    job_file.write_bytes(encode(job))
+    outcome = run(job_file, answer_file)
+    error = outcome.failure(limit_s, longer)
+    found: Answer | None = None
+    if error is None:
+        found, error = _read(answer_file, kinds)
     clock = None if found is None else found.clock
     start_s = outcome.seconds if clock is None else max(0.0, outcome.seconds - clock.work_s)
     if isinstance(found, Failure):

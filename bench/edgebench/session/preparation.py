@@ -10,7 +10,7 @@ from edgebench.artifacts.messages import BASE_MADE, OwnModel, Prepared, PrepareJ
 from edgebench.plan.estimate import prepare_limit_s
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.skips import skips
-from edgebench.plan.targets import carried, engine_shapes, target_of, wanted
+from edgebench.plan.targets import carried, engine_shapes, in_preparing_order, target_of, wanted
 from edgebench.report.records import (
     ArtifactOfRecord,
     ArtifactRecord,
@@ -69,7 +69,7 @@ def prepare_all(plan: Plan, options: Options, log: Log, progress: Progress) -> A
     made: dict[tuple[Any, ...], ArtifactRecord | NotMade] = {}
     bases = Bases(lambda cell: make_artifact(plan, cell, options, log))
     skipped = skips(plan)
-    for cell in plan.benchmarks:
+    for cell in in_preparing_order(plan.benchmarks):
         if log.given_up(cell.name):
             artifacts[cell.name] = None
             continue

@@ -17,6 +17,7 @@ from edgebench.machine.facts import cpus_for
 from edgebench.measure.messages import RoofJob
 from edgebench.measure.results import RoofResult
 from edgebench.plan.digest import digest_of
+from edgebench.plan.estimate import roof_threads
 from edgebench.report.records import RoofRecord
 from edgebench.session.jobs import child_environment, run_job
 from edgebench_suites.operators import PRODUCT
@@ -40,9 +41,9 @@ def measure_roofs(plan: Plan, options: Options, log: Log, progress: Progress) ->
     """Put down the roofs for every thread count of the plan that runs operators or single passes."""
     if log.start is None:
         return
-    asked = {cell.params.threads for cell in plan.benchmarks if cell.kind in {"inference", "operator"}}
-    for threads in sorted(asked - {record.threads for record in log.roofs()}):
+    for threads in sorted(roof_threads(plan) - {record.threads for record in log.roofs()}):
         log.add(_roof(threads, plan, options, log.start.machine, progress))
+        progress.advance(f"roofs {threads}")
 
 
 def _roof(threads: int, plan: Plan, options: Options, machine: MachineFacts, progress: Progress) -> RoofRecord:
@@ -62,7 +63,8 @@ def _roof(threads: int, plan: Plan, options: Options, machine: MachineFacts, pro
     file = options.cache / "roofs" / f"{_key(machine, backend, cpus, threads)[:24]}.json"
     if (kept := _kept(file)) is not None:
         return kept
-    progress.step("measure", f"what this machine can do at most, {threads} thread{'s' if threads > 1 else ''}")
+    told = f"what this machine can do at most, {threads} thread{'s' if threads > 1 else ''}"
+    progress.step("measure", told, f"roofs {threads}")
     outcome = run_job(
         "edgebench.measure.roofs",
         RoofJob(backend=backend, threads=threads, cpus=cpus),

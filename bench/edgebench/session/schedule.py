@@ -76,6 +76,8 @@ def ahead(plan: Plan, log: Log, widths: Widths, *, prepared: bool) -> dict[str, 
         if name.startswith("idle "):
             probes = log.start is not None and log.start.probes
             left[name] = int(bool(probes) and all(f"idle {record.when}" != name for record in log.idle()))
+        elif name.startswith("roofs "):
+            left[name] = int(all(f"roofs {record.threads}" != name for record in log.roofs()))
         elif name.startswith("prepare "):
             made_for = name.removeprefix("prepare ")
             left[name] = int(log.artifact(made_for) is None and log.given_up(made_for) is None)

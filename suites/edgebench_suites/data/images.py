@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import platformdirs
 
 from edgebench_suites.data.dataset import Dataset, arrays_digest, limited_rows, stratified_subset
+from edgebench_suites.data.saved import cache_folder
 from edgebench_suites.errors import SuiteDataError
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def read_images(folder: Path, *, seed: int, tested: int = 0) -> Dataset:
     """
     listing = _listed(folder)
     key = _stamp(folder, listing, seed, tested)
-    root = Path(os.environ.get("EDGEBENCH_CACHE") or platformdirs.user_cache_dir("edgebench")) / "images"
+    root = cache_folder() / "images"
     if (found := _kept(root / key)) is not None:
         return found
     arrays = _split(listing, seed, tested)

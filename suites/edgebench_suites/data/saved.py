@@ -6,6 +6,7 @@ Arrays by the names of `Dataset`'s fields, the other fields as JSON text in the 
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 import zlib
 from dataclasses import fields
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 
 from edgebench_suites.data.dataset import Dataset, arrays_digest
 from edgebench_suites.errors import SuiteDataError
@@ -25,6 +27,11 @@ _FOREIGN = (
     ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError, zlib.error, zipfile.BadZipFile,
     RuntimeError, SyntaxError,
 )  # fmt: skip
+
+
+def cache_folder() -> Path:
+    """Return edgebench's cache folder: ``EDGEBENCH_CACHE``, else the user's cache folder."""
+    return Path(os.environ.get("EDGEBENCH_CACHE") or platformdirs.user_cache_dir("edgebench"))
 
 
 def save_data(data: Dataset, path: Path) -> None:

@@ -18,6 +18,7 @@ from edgebench.artifacts.links.gguf import own_gguf
 from edgebench.artifacts.store import META_FILE
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.boundary import refusals
+from edgebench.backends.families import family_named
 from edgebench.backends.openvino import read_model
 from edgebench.backends.pt2 import load_program
 from edgebench.backends.registry import get_backend
@@ -125,11 +126,13 @@ def _plain(chain: Chain, own: OwnModel) -> ArtifactRecord:
     shapes = shapes_of(own)
     family, path, form = chain.job.family, Path(own.path), own.format
     facts = {"file": own.digest, "shapes": shapes}
-    file = path.name if (form, family) == ("pt2", "torch") else None
+    # A program, and a file of a plug-in's format, whose parts know each other by name.
+    named = (form, family) == ("pt2", "torch") or bool(family_named(family).reader)
+    file = path.name if named else None
 
     def work(folder: Path, ledger: Ledger) -> Content:
         target = folder / (file or FILES[family])
-        if (form, family) in {("onnx", "onnx"), ("pt2", "torch"), ("tflite", "tflite")}:
+        if named or (form, family) in {("onnx", "onnx"), ("tflite", "tflite")}:
             _copy(path, own.beside, target)
         else:
             with phase("export", ledger, chain.probes), tempfile.TemporaryDirectory() as scratch:
@@ -141,7 +144,7 @@ def _plain(chain: Chain, own: OwnModel) -> ArtifactRecord:
                 _convert(source, form, family, target)
         return Content(notes=ArtifactNotes(weights=f"file {path.name}", trained=True, shapes=shapes))
 
-    return chain.link("own", family, None, facts, work, file=file, form="pt2" if file else None)
+    return chain.link("own", family, None, facts, work, file=file, form=form if named else None)
 
 
 def shapes_of(own: OwnModel) -> Shapes:

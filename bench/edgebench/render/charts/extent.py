@@ -7,7 +7,6 @@ from typing import Literal
 
 from edgebench.render import cells
 from edgebench.report.catalogue import METRICS
-from edgebench.report.intervals import wilson
 from edgebench.report.quantity import Metric
 
 Kind = Literal["interval", "range", "exact", "unknown"]
@@ -33,16 +32,15 @@ class Extent:
 
 
 def extent(name: str, metric: Metric) -> Extent:
-    """Return how far a metric of a report reaches; an accuracy by Wilson's interval of its test images."""
+    """Return how far a metric of a report reaches; a share as its table has it, by its test images."""
     value = cells.headline(metric)
     found = cells.spread(metric)
     if found is not None and found.ci95 is not None:
         return Extent(value, *found.ci95, "interval")
     if found is not None and found.runs > 1:
         return Extent(value, *found.range, "range")
-    if name == "accuracy_top1" and metric.images and 0 <= value <= 1:
-        low, high = wilson(round(value * metric.images), metric.images)
-        return Extent(value, min(low, value), max(high, value), "interval")
+    if cells.is_share(name) and (ends := cells.share_interval(value, metric.images)) is not None:
+        return Extent(value, *ends, "interval")
     info = METRICS.get(name.partition(".")[0])
     exact = found is None and info is not None and info.gauge is not None and info.gauge.exact
     return Extent(value, value, value, "exact" if exact else "unknown")

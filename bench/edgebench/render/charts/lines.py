@@ -20,12 +20,17 @@ _DOTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """One line: its name, the place of each figure among the moments, the figures, and the places of new levels."""
+    """One line: its name, the place of each figure among the moments, the figures, and the places of new levels.
+
+    `better` are those of the new levels that are so; `hrefs` says where each figure leads, where it leads anywhere.
+    """
 
     name: str
     places: tuple[int, ...]
     values: tuple[Extent, ...]
     changes: tuple[int, ...] = ()
+    better: tuple[int, ...] = ()
+    hrefs: tuple[str, ...] = ()
 
 
 def over_time(title: str, metric: str, moments: Sequence[str], courses: Sequence[Course], unit_note: str = "") -> Plot:
@@ -48,15 +53,17 @@ def over_time(title: str, metric: str, moments: Sequence[str], courses: Sequence
             for place, one in zip(course.places, course.values, strict=True)
         ]
         paths.append(Path(tuple(spots), kind))
-        for (x, y), place, one in zip(spots, course.places, course.values, strict=True):
+        hrefs = course.hrefs or ("",) * len(spots)
+        for (x, y), place, one, href in zip(spots, course.places, course.values, hrefs, strict=True):
             changed = place in course.changes
             if len(spots) > _DOTS and not changed and place not in {course.places[0], course.places[-1]}:
                 continue
             bars = (down(up, one.high, HEIGHT), down(up, one.low, HEIGHT)) if one.drawn else None
             said = f"{course.name}, {moments[place]}: {words(one.value)}"
-            dots.append(Dot(x, y, said, f"{kind}{' changed' if changed else ''}", y_ends=bars))
+            dots.append(Dot(x, y, said, f"{kind}{' changed' if changed else ''}", y_ends=bars, href=href))
             if changed:
-                paths.append(Path(((x, 0.0), (x, HEIGHT)), "moment"))
+                way = "better" if place in course.better else "worse"
+                paths.append(Path(((x, 0.0), (x, HEIGHT)), f"moment {way}"))
     summary = "; ".join(
         f"{course.name}: {words(course.values[0].value)} at first, {words(course.values[-1].value)} at last, "
         f"{len(course.changes)} change{'' if len(course.changes) == 1 else 's'}"
@@ -71,7 +78,8 @@ def over_time(title: str, metric: str, moments: Sequence[str], courses: Sequence
         height=HEIGHT,
         dots=tuple(dots),
         paths=tuple(paths),
-        keys=tuple(Key(f"l{number % COLOURS}", course.name) for number, course in enumerate(courses)),
+        # The title says what a single line is.
+        keys=tuple(Key(f"l{number % COLOURS}", one.name) for number, one in enumerate(courses) if len(courses) > 1),
     )
 
 
@@ -80,9 +88,9 @@ def _place(place: int, count: int) -> float:
 
 
 def _moments(moments: Sequence[str]) -> Scale:
-    """Return an axis with the words of a few moments, the first and the last among them."""
+    """Return an axis with the first word of a few moments, their days, the first and the last among them."""
     count = len(moments)
     most = min(count, _LABELS)
     shown = sorted({round(index * (count - 1) / max(1, most - 1)) for index in range(most)})
-    ticks = tuple(Tick(_place(index, count), moments[index]) for index in shown)
+    ticks = tuple(Tick(_place(index, count), moments[index].partition(" ")[0]) for index in shown)
     return Scale(low=0.0, high=float(max(1, count - 1)), log=False, ticks=ticks)

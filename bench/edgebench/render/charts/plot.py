@@ -13,7 +13,10 @@ _NEAR = (5.0, 13.0)
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A mark: a CSS class, a number beside it (at `text_y`), and the ends of its bars along either axis."""
+    """A mark: a CSS class, a number beside it (at `text_y`), and the ends of its bars along either axis.
+
+    `href` is where it leads, a relative address made by us.
+    """
 
     x: float
     y: float
@@ -23,6 +26,7 @@ class Dot:
     text_y: float = 0.0
     x_ends: tuple[float, float] | None = None
     y_ends: tuple[float, float] | None = None
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,11 @@ class Plot:
     keys: tuple[Key, ...] = ()
     listed: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def linked(self) -> bool:
+        """Whether a mark leads somewhere."""
+        return any(dot.href for dot in self.dots)
 
     def down(self, value: float) -> float:
         """Return the place of a value of the upright axis."""

@@ -28,6 +28,7 @@ def listing(
     *,
     right: Collection[int] = (),
     notes: Sequence[str] = (),
+    tools: bool = True,
 ) -> Markup:
-    """Return a table; `right` are the columns of figures. Every text in it is escaped."""
-    return filled_in("listing.html.j2", title=title, header=header, rows=rows, right=right, notes=notes)
+    """Return a table; `right` are the columns of figures, `tools` sort and filter rows. Every text in it is escaped."""
+    return filled_in("listing.html.j2", title=title, header=header, rows=rows, right=right, notes=notes, tools=tools)

@@ -35,7 +35,9 @@ for (const table of document.querySelectorAll("table.data")) {
 
   if (rows.length < 6) continue;
   const left = heads.map((head, column) => column).filter((column) => !heads[column].classList.contains("right"));
-  const wordsOf = (row) => new Set(left.flatMap((column) => row.cells[column].textContent.split(/[\s/]+/)).filter(Boolean));
+  // Names are made of words; what stands in another column is one.
+  const parts = (row, column) => (column ? [row.cells[column].textContent.trim()] : row.cells[0].textContent.split(/[\s/]+/));
+  const wordsOf = (row) => new Set(left.flatMap((column) => parts(row, column)).filter((word) => /\p{L}/u.test(word)));
   const words = new Map(rows.map((row) => [row, wordsOf(row)]));
   const counts = new Map();
   for (const found of words.values()) for (const word of found) counts.set(word, (counts.get(word) ?? 0) + 1);

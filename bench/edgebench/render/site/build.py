@@ -16,8 +16,10 @@ from edgebench.compare.trend import trend_of
 from edgebench.errors import UsageError
 from edgebench.history.condensed import Head, heads, reports
 from edgebench.history.read import read_history
-from edgebench.render.site.pages import Links, board_page, report_page, search_page, start_page
+from edgebench.render.site.pages import board_page, report_page
+from edgebench.render.site.parts import Links
 from edgebench.render.site.shelf import METRICS, Board, Turn, report_path, shelf, turns_of
+from edgebench.render.site.start import search_page, start_page
 from edgebench.render.templates import text_of
 
 # What the site's folder remembers of its last making; raise the number when pages change with the same reports.

@@ -1,9 +1,8 @@
-"""The pages of a site: the start, a board, a report, and what is found by words."""
+"""The pages of one board: the board itself over its releases, and each of its reports."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgebench.compare.cells import Session
@@ -19,13 +18,12 @@ from edgebench.render.head import head as facts_of
 from edgebench.render.page.document import Chapter, Page, html
 from edgebench.render.page.listing import Cell, listing
 from edgebench.render.page.section import section_markup
-from edgebench.render.several import several
+from edgebench.render.site.parts import START, Links, change_text, no_answer
 from edgebench.render.site.shelf import Board, Turn, report_path
 from edgebench.render.summary import summary
 from edgebench.render.templates import filled_in
-from edgebench.render.units import NONE, points, quantity, share, short, signed
+from edgebench.render.units import NONE, quantity, share, short
 from edgebench.render.verdicts.text import metric_title
-from edgebench.render.view import View
 from edgebench.report.intervals import interval
 from edgebench.report.model import Report
 
@@ -34,131 +32,53 @@ if TYPE_CHECKING:
 
 # Of a board's figures so many are drawn, those that changed first, and of each so many releases, the newest.
 _DRAWN, _RELEASES = 24, 120
-# So many changes stand on the start page; so many benchmarks of all boards are compared in one drawing.
-_TURNS, _COMPARED = 40, 300
-_START = ("All boards", "index.html")
+_READING = (
+    "Every point is a report, to which a click leads; its bar is the 95 % interval. A dashed line is where a new level "
+    "begins: green for the better, red for the worse."
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Links:
-    """Where commits are shown: an https address with ``{commit}`` in it, or nowhere."""
-
-    commit: str = ""
-
-    def of(self, revision: str | None) -> Cell:
-        """Return a commit as a cell."""
-        if not revision:
-            return Cell(NONE)
-        commit = revision.partition("-")[0]
-        plain = commit.isalnum() and commit.isascii()
-        return Cell(short(revision), self.commit.replace("{commit}", commit) if self.commit and plain else "")
-
-
-def start_page(boards: Sequence[Board], newest: Sequence[Report], turns: Sequence[Turn], links: Links) -> str:
-    """Return the start: every board, what changed lately, and boards side by side, suite by suite.
-
-    `newest` has the newest report of each board, in the order of `boards`.
-    """
-    total = sum(len(board.heads) for board in boards)
-    chapters = [Chapter("Boards", _boards(boards, turns))]
-    if turns:
-        chapters.append(Chapter("Newest changes", _turns(turns[:_TURNS], links, len(turns) - _TURNS, up="")))
-    for suite in sorted({board.suite for board in boards}):
-        own = [(board, report) for board, report in zip(boards, newest, strict=True) if board.suite == suite]
-        chapters += _side_by_side(suite, own)
-    dates = [head.created[:10] for board in boards for head in (board.heads[0], board.heads[-1])]
-    span = f"{total} reports of {len(boards)} boards and suites, {min(dates)} to {max(dates)}" if dates else "no report"
-    return html(
-        Page(
-            "Boards and releases", span, _empty(), chapters, up=(("Search boards, benchmarks, reports", "search.html"),)
-        )
-    )
-
-
-def _boards(boards: Sequence[Board], turns: Sequence[Turn]) -> Markup:
-    changes = {board.path: sum(turn.path == board.path for turn in turns) for board in boards}
-    rows = [
-        [
-            Cell(board.name, board.path),
-            Cell(board.suite),
-            Cell(board.platform),
-            Cell(str(len(board.heads)), key=len(board.heads)),
-            Cell(board.heads[-1].created[:10], report_path(board.heads[-1].id)),
-            Cell(board.heads[-1].version),
-            Cell(str(changes[board.path]), key=changes[board.path]),
-        ]
-        for board in boards
-    ]
-    header = ("board", "suite", "platform", "reports", "newest report", "edgebench", "changes")
-    return listing("Boards", header, rows, right={3, 6})
-
-
-def _turns(turns: Sequence[Turn], links: Links, more: int, *, up: str) -> Markup:
+def _turns(turns: Sequence[Turn], links: Links) -> Markup:
     rows = [
         [
             Cell(turn.benchmark),
             Cell(metric_title(turn.metric)),
-            Cell(_change(turn), key=turn.after - turn.before if turn.absolute else turn.after / turn.before - 1),
+            Cell(change_text(turn), key=turn.change),
             Cell("better" if turn.better else "worse"),
-            Cell(turn.created[:10], f"{up}{turn.report}"),
+            Cell(turn.created[:10], f"../{turn.report}"),
             links.of(turn.commit),
-            Cell(turn.board, f"{up}{turn.path}"),
         ]
         for turn in turns
     ]
-    header = ("benchmark", "metric", "change", "which is", "first report", "commit", "board")
-    notes = [f"and {more} earlier ones, on the boards' pages"] if more > 0 else []
-    return listing("Changes", header, rows, right={2}, notes=notes)
-
-
-def _change(turn: Turn) -> str:
-    if turn.absolute:
-        return f"{points(turn.after - turn.before)} points"
-    return f"{signed(100 * (turn.after / turn.before - 1), 1)} %"
-
-
-def _side_by_side(suite: str, own: Sequence[tuple[Board, Report]]) -> list[Chapter]:
-    """Return the newest reports of a suite's boards beside each other: figures, and quality against cost."""
-    names = [board.name for board, _ in own]
-    _, tables = several([report for _, report in own], names, View())
-    chapters = [
-        Chapter(f"{suite}: {table.title}", section_markup(table)) for table in tables if table.tables[0][0].cells
-    ]
-    rows = [
-        row.model_copy(update={"name": f"{board.name}: {row.name}"})
-        for board, report in own
-        for row in measured(report, "inference")
-    ]
-    plots = trade_offs(rows) if len(rows) <= _COMPARED else []
-    if plots:
-        figures = [drawn(plot) for plot in plots]
-        chapters.append(
-            Chapter(f"{suite}: quality against cost", filled_in("figures.html.j2", figures=figures, kind="plots"))
-        )
-    return chapters
+    header = ("benchmark", "metric", "change", "which is", "first report", "commit")
+    return listing("Changes", header, rows, right={2})
 
 
 def board_page(board: Board, trend: Trend, sessions: Sequence[Session], turns: Sequence[Turn], links: Links) -> str:
     """Return a board's page: what changed, figures over releases, every figure now, its reports."""
     chapters = []
     if turns:
-        chapters.append(Chapter("Changes", _turns(turns, links, 0, up="../")))
+        chapters.append(Chapter("Changes", _turns(turns, links)))
     shown = sorted(
         (one for one in trend.series if one.metric in {"latency_s", "energy_gross_j"} and len(one.values) > 1),
         key=lambda one: not one.changes,
     )
     figures = [drawn(_course(one, sessions, board)) for one in shown[:_DRAWN]]
     if figures:
-        chapters.append(Chapter("Over releases", filled_in("figures.html.j2", figures=figures, kind="courses")))
+        drawings = filled_in("figures.html.j2", figures=figures, kind="courses", note=_READING)
+        chapters.append(Chapter("Over releases", drawings))
     chapters.append(Chapter("Figures now", _now(trend, len(shown) - len(figures))))
     chapters.append(Chapter("Reports", _reports(board.heads, links)))
     return html(
         Page(
             board.title,
             f"{board.platform} · {len(board.heads)} reports",
-            _empty(),
+            no_answer(),
             chapters,
-            up=((_START[0], "../index.html"),),
+            up=(
+                (START[0], "../index.html"),
+                (f"newest report, {board.heads[-1].created[:10]}", f"../{report_path(board.heads[-1].id)}"),
+            ),
         )
     )
 
@@ -172,9 +92,15 @@ def _course(one: Series, sessions: Sequence[Session], board: Board) -> Plot:
         ends = interval(sessions[place].cells[one.cell].samples[one.metric].runs)
         extents.append(Extent(value, *(ends or (value, value)), "interval" if ends else "unknown"))
     first = len(one.places) - len(places)
-    order = {place: number for number, place in enumerate(places)}
-    changes = tuple(order[change.place] for change in one.changes if change.place in order)
-    course = Course(metric_title(one.metric), tuple(range(len(places))), tuple(extents), changes)
+    turned = [change for change in one.changes if change.place >= first]
+    course = Course(
+        metric_title(one.metric),
+        tuple(range(len(places))),
+        tuple(extents),
+        changes=tuple(change.place - first for change in turned),
+        better=tuple(change.place - first for change in turned if one.improved(change)),
+        hrefs=tuple(f"../{report_path(sessions[place].id)}" for place in places),
+    )
     earlier = f" (the newest {len(places)} of {first + len(places)})" if first else ""
     return over_time(f"{one.cell}: {metric_title(one.metric)}{earlier}", one.metric, moments, [course])
 
@@ -219,6 +145,9 @@ def _reports(heads: Sequence[Head], links: Links) -> Markup:
 
 def report_page(report: Report, board: Board, label: str, links: Links) -> str:
     """Return a report's page: its answer, its variants, quality against cost, what failed, and of what it is."""
+    # That it is condensed is said at the end of the page, of all of it.
+    warnings = tuple(notice for notice in report.warnings if notice.code != "condensed")
+    report = report.model_copy(update={"warnings": warnings})
     first = summary(report)
     chapters = [Chapter(one.title or "Variants", section_markup(one, "Variants"), one.tone) for one in first.tables]
     plots = [drawn(plot) for plot in trade_offs(measured(report, "inference"))]
@@ -232,7 +161,7 @@ def report_page(report: Report, board: Board, label: str, links: Links) -> str:
     facts = facts_of(report)
     told = [[Cell(name), links.of(report.commit) if name == "commit" else Cell(text)] for name, text in facts]
     told.append([Cell("file"), Cell(label)])
-    chapters.append(Chapter("This report", listing("Facts", ("fact", "of this report"), told)))
+    chapters.append(Chapter("This report", listing("Facts", ("fact", "of this report"), told, tools=False)))
     return html(
         Page(
             title=f"{board.title}, {report.created[:10]}",
@@ -240,29 +169,6 @@ def report_page(report: Report, board: Board, label: str, links: Links) -> str:
             answer=filled_in("answer.html.j2", groups=first.groups, notes=first.notes, tone=""),
             chapters=chapters,
             closing=f"Report {report.id}, from a history: passes, layers and resources stand in the file itself.",
-            up=((_START[0], "../index.html"), (board.title, f"../{board.path}")),
+            up=((START[0], "../index.html"), (board.title, f"../{board.path}")),
         )
     )
-
-
-def search_page(boards: Sequence[Board], names: Sequence[Sequence[str]]) -> str:
-    """Return one table of everything that has a page; words typed above it filter the rows.
-
-    `names` has the benchmarks of each board's newest report.
-    """
-    rows = [[Cell(board.title, board.path), Cell("board"), Cell(board.platform), Cell("")] for board in boards]
-    for board, own in zip(boards, names, strict=True):
-        rows += [[Cell(name, board.path), Cell("benchmark"), Cell(board.title), Cell("")] for name in own]
-    for board in boards:
-        rows += [
-            [Cell(head.label, report_path(head.id)), Cell("report"), Cell(board.title), Cell(head.created[:10])]
-            for head in reversed(board.heads)
-        ]
-    table = listing("Everything", ("name", "what", "where", "when"), rows)
-    return html(
-        Page("Search", f"{len(rows)} pages and benchmarks", _empty(), [Chapter("Everything", table)], up=(_START,))
-    )
-
-
-def _empty() -> Markup:
-    return filled_in("figures.html.j2", figures=(), kind="plots")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgebench.compare.cells import Session
-from edgebench.compare.trend import Series, Trend
+from edgebench.compare.trend import Trend
 from edgebench.history.condensed import Head
 
 # What a board's page follows over releases.
@@ -53,6 +53,29 @@ class Turn:
     label: str
     commit: str | None
 
+    @property
+    def change(self) -> float:
+        """What it changed by: after - before of a share, else after/before - 1."""
+        return self.after - self.before if self.absolute else self.after / self.before - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What changed on a board with one report: `turns`, all of that board and report, the largest change first.
+
+    A change for the worse is before all others.
+    """
+
+    turns: tuple[Turn, ...]
+
+
+def events_of(turns: Sequence[Turn]) -> list[Event]:
+    """Return changes by board and report, the newest first, as `turns` are."""
+    found: dict[tuple[str, str], list[Turn]] = {}
+    for turn in turns:
+        found.setdefault((turn.path, turn.report), []).append(turn)
+    return [Event(tuple(sorted(own, key=lambda turn: (turn.better, -abs(turn.change))))) for own in found.values()]
+
 
 def shelf(heads: Sequence[Head]) -> list[Board]:
     """Return the boards of reports that are ordered by time, in the order of their names."""
@@ -80,7 +103,7 @@ def turns_of(board: Board, trend: Trend, sessions: Sequence[Session]) -> list[Tu
     found = []
     for one in trend.series:
         for change in one.changes:
-            session = sessions[change.place]
+            session = sessions[one.places[change.place]]
             found.append(
                 Turn(
                     board=board.title,
@@ -90,7 +113,7 @@ def turns_of(board: Board, trend: Trend, sessions: Sequence[Session]) -> list[Tu
                     before=change.before,
                     after=change.after,
                     absolute=one.absolute,
-                    better=improved(one, change.before, change.after),
+                    better=one.improved(change),
                     created=change.created,
                     report=report_path(session.id),
                     label=change.label,
@@ -98,8 +121,3 @@ def turns_of(board: Board, trend: Trend, sessions: Sequence[Session]) -> list[Tu
                 )
             )
     return sorted(found, key=lambda turn: turn.created, reverse=True)
-
-
-def improved(series: Series, before: float, after: float) -> bool:
-    """Tell whether a change is one for the better."""
-    return (after < before) == (series.better == "lower")

@@ -119,7 +119,8 @@ def _courses(trend: Trend, series: Sequence[Series]) -> Chapter:
         values = tuple(Extent(value, value, value, "unknown") for value in one.values)
         changes = tuple(one.places[change.place] for change in one.changes)
         system = f", system {one.system + 1}" if len(trend.systems) > 1 else ""
-        course = Course(f"{one.cell}{system}", one.places, values, changes)
+        better = tuple(one.places[change.place] for change in one.changes if one.improved(change))
+        course = Course(f"{one.cell}{system}", one.places, values, changes, better)
         title = f"{one.cell}{system}: {metric_title(one.metric)}"
         figures.append(drawn(over_time(title, one.metric, moments, [course], f"{one.better} is better")))
     return Chapter("Report by report", filled_in("figures.html.j2", figures=figures, kind="plots"))

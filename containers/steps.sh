@@ -82,12 +82,16 @@ tools_of_builds() {
 # What no measurement reads: other packages' programs, own tests, headers and stubs.
 lean() {
   cd /opt/edgebench/lib
-  rm -rf bin torch/test torch/share onnx/backend/test/data numpy/distutils numpy/f2py openvino/include
+  rm -rf bin torch/test torch/share onnx/backend/test/data openvino/include
   find . -type d -name tests -prune -exec rm -rf {} +
-  find . -path ./torch -prune -o -type f -regex '.*\.\(h\|hpp\|a\|pyi\|pyx\|pxd\)' -exec rm {} +
+  find . -type f -regex '.*\.\(a\|pyi\|pyx\|pxd\)' -delete
   find torch/bin -type f ! -name torch_shm_manager -delete 2>/dev/null || true
-  # Without a compiler nobody reads them.
-  if ! command -v g++ >/dev/null; then rm -rf torch/include; fi
+  # Without a compiler nobody reads the headers. SciPy imports all of NumPy, also its part for Fortran.
+  if ! command -v g++ >/dev/null; then
+    rm -rf torch/include
+    find . -type f -regex '.*\.\(h\|hpp\)' -delete
+  fi
+  [ -e scipy ] || rm -rf numpy/f2py
   # The languages that Pygments can colour; ONNX Runtime's library for programs in C, which its module for Python has
   # within itself; graphics units and accelerators, which no backend here uses.
   find pygments/lexers -type f ! -name '__init__.*' ! -name '_mapping.*' -delete
@@ -131,7 +135,10 @@ prepare() {
 # The end of an image: the folder that takes a volume, and everything can be loaded.
 ready() {
   mkdir -m 1777 /cache
-  python3 -c "import numpy, pydantic_core, psutil, onnxruntime"
+  python3 -c "import numpy, pydantic_core, psutil, onnxruntime
+from importlib.util import find_spec
+for name in ('torch', 'nncf', 'openvino', 'ai_edge_litert.interpreter', 'onnx'):
+    find_spec(name.partition('.')[0]) and __import__(name)"
   edgebench --version
 }
 

@@ -202,24 +202,6 @@ def test_resizing_agrees_with_torchvision(images: npt.NDArray[np.uint8], size: i
     np.testing.assert_allclose(preprocess(images, size), expected, atol=2e-5)
 
 
-def test_digits_that_were_split_once_are_kept_and_made_again_where_they_are_damaged(
-    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EDGEBENCH_CACHE", str(tmp_path))
-    assert load_data(None, seed=42).digest == digits.digest
-    (file,) = (tmp_path / "digits").iterdir()
-    code = (
-        "import sys; from edgebench_suites.data.load import load_data; data = load_data(None, seed=42); "
-        "assert not {'sklearn', 'scipy'} & set(sys.modules); print(data.digest, end='')"
-    )
-    again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
-    assert again.stdout == digits.digest
-    file.write_bytes(file.read_bytes()[:-100])
-    assert load_data(None, seed=42).digest == digits.digest
-    monkeypatch.setenv("EDGEBENCH_CACHE", "/proc/none")
-    assert load_data(None, seed=42).digest == digits.digest
-
-
 def test_the_studys_pillow_path_differs_by_rounding_only(digits: Dataset) -> None:
     pytest.importorskip("torch")
     from edgebench_suites.vision import import_torchvision

@@ -78,7 +78,11 @@ def main() -> int:
     parser.add_argument("image")
     parser.add_argument("--least", metavar="MB", type=float, default=5.0)
     options = parser.parse_args()
-    total = parts(files_of(options.image))
+    try:
+        total = parts(files_of(options.image))
+    except (subprocess.CalledProcessError, OSError) as error:
+        sys.stderr.write(f"sizes.py: {options.image} cannot be read ({error}): see `docker images`\n")
+        return 2
     shown = [(name, size / 1e6) for name, size in total.most_common() if size / 1e6 >= options.least]
     rest = sum(total.values()) / 1e6 - sum(size for _, size in shown)
     rows = [*shown, (f"{len(total) - len(shown)} others", rest), ("**all**", sum(total.values()) / 1e6)]

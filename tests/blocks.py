@@ -34,6 +34,8 @@ ELSEWHERE = {
     "scp": "it needs another machine",
     "ls": "it looks at a board's hardware",
     "openssl": "it is somebody else's",
+    "sed": "it is somebody else's",
+    ".": "it changes the reader's shell",
     "cd": "it stands for the reader's own folder",
     "tox": "it takes long: .ci/run",
     "pytest": "it takes long: .ci/run",

@@ -20,7 +20,8 @@ from edgebench.report.io import parse_report
 from tests.blocks import ROOT, blocks
 from tests.simulators.vcio import REST_W, vcgencmd
 
-pytestmark = pytest.mark.container
+# Alone: a run that shares its processors is measured again.
+pytestmark = [pytest.mark.container, pytest.mark.quiet, pytest.mark.timeout(900)]
 
 BOARD = "Raspberry Pi 5 Model B Rev 1.0"
 CORE_W = 4.0
@@ -67,7 +68,7 @@ def test_a_pi_5_comes_from_the_image_to_joules(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=580,
+            timeout=800,
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
@@ -96,7 +97,7 @@ def test_a_pi_5_comes_from_the_image_to_joules(tmp_path: Path) -> None:
         assert cell["metrics"]["accuracy_top1"]["mean"] > 0.9
         energy = cell["metrics"]["energy_gross_j"]
         assert (energy["probe"], energy["scope"], energy["unit"]) == ("pmic", "module", "J")
-        assert energy["median"] / cell["metrics"]["pass_s"]["median"] == pytest.approx(REST_W + CORE_W, rel=0.02)
+        assert energy["median"] / energy["pass_s"][0][0] == pytest.approx(REST_W + CORE_W, rel=0.02)
     assert cells["mobilenet_v2-0.35/ptq-static/onnxruntime/int8"]["layers"]["int8"] > 50
     # What this image does not hold is skipped with the reason, not failed.
     skipped = [cell for cell in cells.values() if cell["status"] == "skipped"]

@@ -15,6 +15,7 @@ from tests.unit.reports import benchmark, report
 from tests.unit.test_data import write_binary
 
 from edgebench import __version__
+from edgebench.artifacts.convert.genai import write_genai
 from edgebench.artifacts.manifest import Manifest
 from edgebench.history.entry import read_entry
 from edgebench.history.store import add_entries
@@ -77,6 +78,8 @@ def _models(folder: Path) -> None:
     shapes |= {"fp32.onnx": [1, 3, 64, 64], "pruned.onnx": [1, 3, 64, 64]}
     for name, shape in shapes.items():
         save(folder / name, nodes, [value("x", TensorProto.FLOAT, shape)], {"w": weights})
+    (folder / "TinyLlama-1.1B-fp16-ov").mkdir()
+    write_genai(gguf_files.weights(width=64), folder / "TinyLlama-1.1B-fp16-ov")
     for name in ("model.gguf", "model-F16.gguf"):
         gguf_files.write_small(folder / name, context=2048)
 

@@ -23,6 +23,8 @@ import itertools
 import json
 import os
 import re
+import runpy
+import shutil
 import sys
 import time
 import tomllib
@@ -36,6 +38,7 @@ from tests.simulators.powercap import Options, powercap, unavailable
 from tests.unit.reader import furnish
 
 import edgebench_probes
+from edgebench.backends import plugins
 from edgebench.commands.main import build_parser
 from edgebench.commands.run import order_asked
 from edgebench.launch.benchfile import chosen, of_platform, read_bench
@@ -71,12 +74,13 @@ AUTHOR = (
 @pytest.fixture(scope="module")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Return the folder of a page's reader, furnished when it is first asked for."""
+    model = tmp_path_factory.mktemp("reader")
+    furnish(model)
     folders: dict[str, Path] = {}
 
     def folder_of(page: str) -> Path:
         if page not in folders:
-            folders[page] = tmp_path_factory.mktemp(Path(page).stem)
-            furnish(folders[page])
+            folders[page] = shutil.copytree(model, tmp_path_factory.mktemp(Path(page).stem), dirs_exist_ok=True)
         return folders[page]
 
     return folder_of
@@ -226,13 +230,9 @@ def _docker(words: list[str]) -> None:
 
 
 def _install(words: list[str]) -> None:
-    spec = importlib.util.spec_from_file_location("install", ROOT / "install.py")
-    assert spec is not None
-    assert spec.loader is not None
-    install = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(install)
+    parser = runpy.run_path(str(ROOT / "install.py"))["make_parser"]()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = install.make_parser().parse_args(words).extras
+    asked = parser.parse_args(words).extras
     unknown = {extra for extra in asked.split(",") if extra} - set(project["optional-dependencies"])
     assert not unknown, f"pyproject.toml has no extra {unknown}"
 
@@ -270,7 +270,7 @@ def _toml(block: Block) -> None:
         assert arguments.command(arguments) in CODES["compare"]
     else:
         groups = set(found["project"].get("entry-points", {}))
-        assert groups <= {f"edgebench.{what}" for what in ("probes", "backends", "suites")}, groups
+        assert groups <= {"edgebench.probes", plugins.BACKENDS, plugins.FAMILIES, plugins.SUITES}, groups
 
 
 TOML = {

@@ -139,3 +139,15 @@ def test_what_takes_the_room_is_told_by_package() -> None:
     assert rows.pop("all") == pytest.approx(whole, rel=0.02)
     assert sum(rows.values()) == pytest.approx(whole, rel=0.03)
     assert {"numpy", "onnxruntime", "ai-edge-litert", "base"} <= set(rows)
+
+
+def test_files_do_not_tell_when_they_were_made() -> None:
+    """Byte code neither: its header names no time (PEP 552), so that two builds of one source give the same files."""
+    script = (
+        "from pathlib import Path; files = [file for name in ('lib', 'own', 'bin') "
+        "for file in Path('/opt/edgebench', name).rglob('*')]; "
+        "print({file.stat().st_mtime for file in files}, "
+        "{file.read_bytes()[4] for file in files if file.suffix == '.pyc'})"
+    )
+    done = docker("run", "--rm", "--entrypoint=python3", N150, "-c", script)
+    assert done.stdout.strip() == "{315532800.0} {1}"

@@ -88,8 +88,8 @@ def test_public_bases_are_pinned_by_what_their_registry_says(tmp_path: Path) -> 
     for digest in ("sha256:" + "a" * 64, "sha256:" + "b" * 64):
         docker.write_text(f"#!/bin/sh\n[ $# = 6 ] && echo {digest}\n", encoding="utf-8")
         docker.chmod(0o755)
-        command = [sys.executable, tmp_path / "containers/lock.py", "bases"]
-        subprocess.run(command, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=True)
+        program = str(tmp_path / "containers/lock.py")
+        subprocess.run([sys.executable, program, "bases"], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=True)
         after = (tmp_path / "containers/jetson/Dockerfile").read_text(encoding="utf-8")
         assert re.findall(r"^ARG (?:BASE|BUILD)_IMAGE=\S+@(\S+)$", after, re.MULTILINE) == [digest, digest]
         assert re.sub(r"@sha256:\w+", "", after) == re.sub(r"@sha256:\w+", "", before)

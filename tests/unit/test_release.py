@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 import edgebench
 
@@ -127,6 +128,15 @@ def test_a_tree_without_git_is_what_the_build_is_told_or_its_series(tmp_path: Pa
         tree.run(sys.executable, "-c", code, extra={"PYTHONPATH": str(tree.folder / "bench")}).stdout.strip()
         == FALLBACK
     )
+
+
+def test_a_plug_in_of_ours_takes_the_edgebench_beside_it() -> None:
+    """Between two releases as well: of the series that the tree belongs to, the first development version."""
+    asked = [Requirement(text) for path in ROOT.glob("bench/plugins/*/pyproject.toml")
+             for text in tomllib.loads(path.read_text(encoding="utf-8"))["project"]["dependencies"]]  # fmt: skip
+    ours = [requirement for requirement in asked if requirement.name == "edgebench"]
+    assert ours
+    assert all(requirement.specifier.contains(FALLBACK, prereleases=True) for requirement in ours), ours
 
 
 def test_the_installed_package_tells_its_version() -> None:

@@ -45,6 +45,8 @@ ELSEWHERE = {
     ".ci/release/prepare": "it changes the checkout: tests/unit/test_release.py",
     ".ci/release/latest": "it needs a registry",
     "gh": "it needs a network",
+    "pipx": "it installs for a user",
+    "uv": "it installs for a user",
 }
 OURS = ("edgebench", "python3")
 

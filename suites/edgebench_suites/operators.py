@@ -13,6 +13,8 @@ from typing import Literal
 PRECISIONS = ("fp32", "int8")
 # The two that say what a machine can do at most.
 PRODUCT, STREAM = "matmul-large", "triad"
+# The memory stream of a runtime that has no triad of one kernel: STREAM's copy.
+COPY = "copy-memory"
 _BYTES = {"fp32": 4, "int8": 1}
 
 
@@ -107,7 +109,7 @@ _ALL = (
     # N150 has 2 MiB a cluster). 16 Mi elements: 128 MiB in FP32 and 32 MiB in INT8, above an N150's L2 and its L3 of
     # 6 MiB; a server's L3 may hold it, so its figure there is that cache's bandwidth.
     _copy("copy-cache", "memory copy of 65,536 elements (inside L2)", 1 << 16),
-    _copy("copy-memory", "memory copy of 16,777,216 elements (beyond L2)", 1 << 24),
+    _copy(COPY, "memory copy of 16,777,216 elements (beyond L2)", 1 << 24),
     # The two that bound what a machine can do, for its roofline: a product large enough to fill every unit, and
     # STREAM's triad a = b + 3 c over 192 MiB (McCalpin 1995; two operations an element, three elements moved).
     Operator(

@@ -174,6 +174,7 @@ def test_two_names_of_one_board_never_measure_each_other_and_one_that_is_not_the
     # The second finds the board taken, or measures after the first has ended.
     assert {report["status"] for report in found} == {"complete"}, done.stderr
     assert len(found) + done.stderr.count("another session measures on this board") == 2, done.stderr
+    assert "are one engine: sessions on one board refuse each other" in done.stderr
 
 
 def test_a_board_over_ssh_gives_energy_and_takes_files_of_this_machine(

@@ -382,7 +382,8 @@ def _terminal(renderable: RenderableType, width: int, lines: int | None = None) 
 def outline(html: str) -> str:
     """Return an HTML page as one line a text, after the elements that hold it; no style, no script, shapes counted."""
     parser = _Outline()
-    parser.feed(html)
+    # Where a line may break is no part of a text.
+    parser.feed(html.replace("<wbr>", ""))
     parser.close()
     shapes = [f"{count} {tag}" for tag, count in sorted(parser.shapes.items())]
     return "\n".join([*parser.lines, *shapes]) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -107,8 +108,27 @@ def test_the_same_tokens_and_perplexity_in_every_run_and_across_resume(
     assert 0.5 < quantised["metrics"]["agreement_top1"]["value"] <= 1
     assert [phase["phase"] for phase in quantised["artifact"]["ledger"]] == ["quantise"]
     assert edgebench("compare", target, tmp_path / "fresh.json", "--metric", "perplexity").code in (0, 4)
-    shown = edgebench("show", target)
-    assert "tokens/s" in shown.stdout
+    page = tmp_path / "page.html"
+    assert "tokens/s" in edgebench("show", target).stdout
+    assert edgebench("show", target, "--html", page).code == 0
+    assert "Language models" in page.read_text(encoding="utf-8")
+    told = {
+        "pyperf": "/generate",
+        "bencher": "decode_tokens_per_s",
+        "github-action-benchmark": "time_to_first_token_s",
+        "openmetrics": "decode_tokens",
+    }
+    for form, word in told.items():
+        exported = edgebench("export", target, "--format", form)
+        assert exported.code == 0, exported.stderr
+        assert word in exported.stdout
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    for path in (target, tmp_path / "fresh.json"):
+        shutil.copy(path, folder)
+    trend = edgebench("trend", folder, "--metric", "decode_tokens_per_s", "--format", "json")
+    assert trend.code == 0, trend.stderr
+    assert "q8_0" in trend.stdout
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -77,6 +77,7 @@ RUNTIMES = frozenset(
         "litert_torch",
         "llama_cpp",
         "gguf",
+        "onnxruntime_genai",
         "openvino_genai",
         "openvino_tokenizers",
         "ncnn",

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from tests.extras import extras, rows
 
 ROOT = Path(__file__).parents[2]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
@@ -44,7 +45,15 @@ def test_what_pip_is_asked_to_install(tmp_path: Path, options: list[str], target
 
 def test_nobody_is_told_to_get_from_an_index_what_no_index_has() -> None:
     """Until there is a release; docs/releasing.md says what has been published."""
-    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.*"), *ROOT.glob("bench/**/*.py"), *ROOT.glob("probes/**/*.py")]
-    telling = re.compile(r"(pipx?|uv tool|uv pip) install [^`\n]*\bedgebench\b")
-    wrong = [str(path) for path in pages if path.is_file() and telling.search(path.read_text(encoding="utf-8"))]
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.*"), *ROOT.glob("bench/**/*.*"), *ROOT.glob("probes/**/*.py")]
+    pages = [path for path in pages if path.suffix in {".md", ".py", ".yml", ".toml"}]
+    # A path to it is another matter.
+    telling = re.compile(r"\b(pipx?|uv tool|uv pip|uvx) install [^`\n#]*(?<![\w/])edgebench\b")
+    wrong = [str(path) for path in pages if telling.search(path.read_text(encoding="utf-8"))]
     assert wrong == []
+
+
+def test_the_docs_say_of_every_extra_what_it_takes() -> None:
+    """`python -m tests.extras NAME` measures one."""
+    assert set(rows()) == set(extras())
+    assert {name for name, size in rows().items() if not re.fullmatch(r"\d\d+ MB|\d\.\d GB", size)} == set()

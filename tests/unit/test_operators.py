@@ -12,7 +12,9 @@ pytest.importorskip("openvino")
 from edgebench.backends.executed import is_compute
 from edgebench.backends.operators.grid import ACTIVATION_SCALE, OUTPUT_SCALE
 from edgebench.backends.operators.operators import make
+from edgebench.backends.registry import row_of
 
+BACKENDS = ("torch", "openvino", "onnxruntime")
 ARITHMETIC = [name for name, operator in OPERATORS.items() if operator.kind in {"conv", "matmul", "pool"}]
 
 
@@ -26,7 +28,7 @@ def results(name: str) -> dict[tuple[str, str], np.ndarray]:
     grid = grid_input(OPERATORS[name].shape)
     real = grid.astype(np.float32) * np.float32(ACTIVATION_SCALE)
     found = {}
-    for backend in ("torch", "openvino"):
+    for backend in BACKENDS:
         found[backend, "fp32"] = make(name, backend, "fp32", 1).run({"x": real})[0]
         model = make(name, backend, "int8", 1)
         (output,) = model.run({"x": grid if model.inputs[0].dtype == "uint8" else real})
@@ -42,17 +44,22 @@ def test_every_runtime_and_precision_computes_the_same_operator(name: str) -> No
     expected = found["torch", "fp32"]
     assert expected.shape == OPERATORS[name].output
     assert float(expected.std()) > 0.05
-    np.testing.assert_allclose(found["openvino", "fp32"], expected, rtol=1e-4, atol=1e-4)
+    for backend in BACKENDS[1:]:
+        np.testing.assert_allclose(found[backend, "fp32"], expected, rtol=1e-4, atol=1e-4)
     top = 255 * (ACTIVATION_SCALE if "pool" in name else OUTPUT_SCALE)
     step = ACTIVATION_SCALE if "pool" in name else OUTPUT_SCALE
-    for backend in ("torch", "openvino"):
+    for backend in BACKENDS:
         # Inputs and weights are exact in 8 bits: only the output's rounding (and a tie broken the other way) differs.
         np.testing.assert_allclose(found[backend, "int8"], np.clip(expected, 0, top), atol=0.51 * step)
 
 
-@pytest.mark.parametrize("backend", ["torch", "openvino"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", OPERATORS)
 def test_each_precision_is_executed_in_that_precision(name: str, backend: str) -> None:
+    if name in row_of(backend).without:
+        with pytest.raises(BackendError, match=f"{name} runs through torch, openvino, not {backend}: choose"):
+            make(name, backend, "fp32", 1)
+        return
     wide = make(name, backend, "fp32", 1).layers()
     assert wide
     assert {layer.precision for layer in wide} == {"fp32"}
@@ -80,7 +87,7 @@ def test_quantise_rounds_to_the_grid_and_comes_back(backend: str) -> None:
         np.testing.assert_allclose(back, stored * ACTIVATION_SCALE, rtol=1e-5)
 
 
-@pytest.mark.parametrize("backend", ["torch", "openvino"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_copy_copies(backend: str) -> None:
     model = make("copy-cache", backend, "int8", 1)
     feeds = {spec.name: np.full(spec.shape, index + 5, spec.dtype) for index, spec in enumerate(model.inputs)}
@@ -121,7 +128,7 @@ def test_bytes_are_those_of_the_tensors() -> None:
     ("name", "backend", "precision"),
     [
         ("softmax", "torch", "fp32"),
-        ("matmul", "onnxruntime", "fp32"),
+        ("matmul", "litert", "fp32"),
         ("matmul", "torch", "int4"),
         ("triad", "torch", "int8"),
     ],

@@ -7,11 +7,13 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
+from tests.golden import make_layout
 from tests.golden.make_sample import SAMPLE
 from tests.golden.many import many
 from tests.unit.reports import suite
@@ -251,3 +253,25 @@ def test_reports_side_by_side_have_a_page(browser: Browser, files: dict[str, Pat
     heads = opened.page.locator("section#latency thead th").all_inner_texts()
     assert [head.split()[0] for head in heads[1:]] == ["2026-02-01", "2026-02-09"]
     assert opened.page.locator("section#quality-against-cost figure").count() == 3
+
+
+@pytest.mark.parametrize("width", make_layout.WIDTHS)
+def test_blocks_stand_where_they_stood(browser: Browser, files: dict[str, Path], width: int) -> None:
+    """Not by pixels, as fonts differ: the same blocks, as wide and nearly as high, one below the other, none cut."""
+    golden = {name: tuple(box) for name, *box in json.loads(make_layout.FILE.read_text(encoding="utf-8"))[str(width)]}
+    blocks = make_layout.blocks_of(browser, files["sample"], width)
+    assert [name for name, *_ in blocks] == list(golden), "run `python -m tests.golden.make_layout` and look at it"
+    for name, left, _, wide, high in blocks:
+        then = golden[name]
+        assert (left, wide) == pytest.approx((then[0], then[2]), abs=8), name
+        assert high == pytest.approx(then[3], rel=0.3, abs=12), name
+        assert left >= 0, f"{name} is cut at the left"
+        assert left + wide <= width + 1, f"{name} is cut at the right"
+    for (name, *one), (other, *two) in combinations(blocks, 2):
+        across = min(one[0] + one[2], two[0] + two[2]) - max(one[0], two[0])
+        down = min(one[1] + one[3], two[1] + two[3]) - max(one[1], two[1])
+        inside = any(
+            a[0] <= b[0] + 1 and a[1] <= b[1] + 1 and a[0] + a[2] >= b[0] + b[2] - 1 and a[1] + a[3] >= b[1] + b[3] - 1
+            for a, b in ((one, two), (two, one))
+        )
+        assert inside or across <= 1 or down <= 1, f"{name} and {other} overlap"

@@ -67,6 +67,14 @@ def reads(read: Callable[[Path], object], path: Path) -> None:
         read(path)
 
 
+def test_an_artifact_has_a_graph_for_each_size_or_one_for_all(tmp_path: Path) -> None:
+    ncnn.graph_for(tmp_path, 64).touch()
+    assert ncnn.graph_of(tmp_path, 224) == tmp_path / "model-64.ncnn.param"
+    ncnn.graph_for(tmp_path, 224).touch()
+    assert ncnn.graph_of(tmp_path, 224) == tmp_path / "model-224.ncnn.param"
+    assert not ncnn.graph_of(tmp_path, 96).exists()
+
+
 @settings(deadline=None, max_examples=200)
 @given(st.data())
 def test_whatever_the_bytes_are_it_is_read_or_refused(

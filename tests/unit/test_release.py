@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 import edgebench
 
@@ -127,6 +128,15 @@ def test_a_tree_without_git_is_what_the_build_is_told_or_its_series(tmp_path: Pa
         tree.run(sys.executable, "-c", code, extra={"PYTHONPATH": str(tree.folder / "bench")}).stdout.strip()
         == FALLBACK
     )
+
+
+def test_a_plug_in_of_ours_takes_the_edgebench_beside_it() -> None:
+    """Between two releases as well: of the series that the tree belongs to, the first development version."""
+    asked = [Requirement(text) for path in ROOT.glob("bench/plugins/*/pyproject.toml")
+             for text in tomllib.loads(path.read_text(encoding="utf-8"))["project"]["dependencies"]]  # fmt: skip
+    ours = [requirement for requirement in asked if requirement.name == "edgebench"]
+    assert ours
+    assert all(requirement.specifier.contains(FALLBACK, prereleases=True) for requirement in ours), ours
 
 
 def test_the_installed_package_tells_its_version() -> None:
@@ -266,6 +276,40 @@ IMAGES = [
     {"image": "ghcr.io/o/edgebench-n150:7.8.0", "name": "ghcr.io/o/edgebench-n150", "digest": "sha256:aa"},
     {"image": "ghcr.io/o/edgebench-pi:7.8.0-torch", "name": "ghcr.io/o/edgebench-pi", "digest": "sha256:bb"},
 ]
+
+
+# An engine that builds nothing: it writes down what it is asked, and answers as bake does.
+BAKE = """#!{python}
+import json, os, sys
+words = sys.argv[1:]
+with open("{calls}", "w") as file:
+    json.dump({{"words": words, **{{name: os.environ.get(name) for name in ("PREFIX", "VERSION", "REVISION")}}}}, file)
+targets = words[words.index("--metadata-file") + 2:]
+built = {{name: {{"image.name": f"{{os.environ['PREFIX']}}{{name}}:{{os.environ['TAG']}}",
+                 "containerimage.digest": f"sha256:{{name}}"}} for name in targets}}
+with open(words[words.index("--metadata-file") + 1], "w") as file:
+    json.dump(built | {{"buildx.build.warnings": [], "n150-nothing": {{}}}}, file)
+"""
+
+
+def test_every_image_is_published_under_its_version_and_told_of(tree: Tree, tmp_path: Path) -> None:
+    (tree.folder / "containers").mkdir()
+    shutil.copy(ROOT / "containers/docker-bake.hcl", tree.folder / "containers")
+    tree.commit("v7.8.0")
+    program, calls = tmp_path / "docker", tmp_path / "calls"
+    program.write_text(BAKE.format(python=sys.executable, calls=calls), encoding="utf-8")
+    program.chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{ENVIRONMENT['PATH']}"}
+    told = json.loads(tree.script("publish-images", "ghcr.io/o/", "7.8.0", extra=path)[1])
+    asked = json.loads(calls.read_text(encoding="utf-8"))
+    assert asked["words"][:4] == ["buildx", "bake", "--file", "containers/docker-bake.hcl"]
+    assert {"--push", "--provenance=mode=max", "--sbom=true"} <= set(asked["words"])
+    assert (asked["PREFIX"], asked["VERSION"]) == ("ghcr.io/o/", "7.8.0")
+    assert asked["REVISION"] == tree.run("git", "rev-parse", "HEAD").stdout.strip()
+    published = {of["name"].removeprefix("ghcr.io/o/"): of for of in told}
+    assert {"n150", "pi", "jetson"} <= set(published)
+    assert not {name for name in published if name.startswith("_")}
+    assert published["pi"] == {"image": "ghcr.io/o/pi:7.8.0", "name": "ghcr.io/o/pi", "digest": "sha256:pi"}
 
 
 def calling(tmp_path: Path, program: str, script: str, *words: str | Path) -> list[str]:

@@ -11,8 +11,9 @@ import pytest
 from tests.unit.records import MACHINE, inference, start
 
 from edgebench.backends.base import TensorSpec
-from edgebench.measure.messages import Clock
+from edgebench.measure.messages import Clock, RoofJob
 from edgebench.measure.results import Layers, OperatorWork, Peak, RoofResult
+from edgebench.measure.roofs import roofs as roofs_of
 from edgebench.plan.plan import Benchmark, Plan
 from edgebench.report.figures.given import Given
 from edgebench.report.figures.roofline import roofline
@@ -109,6 +110,13 @@ def test_an_operator_brings_its_own_bytes() -> None:
     found: Metrics = {"operations_per_s": single_value("operations_per_s", 140_000)}
     work = share(found, {}, operator=OperatorWork(operations=70_000, bytes_moved=7_000))
     assert (work.bytes, found["operational_intensity"].median) == (7_000, 10)
+
+
+def test_a_board_that_has_onnx_runtime_alone_has_a_roof() -> None:
+    found = roofs_of(RoofJob(backend="onnxruntime", threads=1, cpus=(0,), rounds=2, round_s=0.01), 0.0)
+    assert {"fp32", "int8"} == set(found.operations_per_s), found.missing
+    assert 1e8 < found.operations_per_s["fp32"].value < 1e14
+    assert 1e8 < found.bytes_per_s.value < 1e13
 
 
 def test_the_roofs_are_measured_once_and_then_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

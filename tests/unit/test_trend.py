@@ -65,7 +65,8 @@ def test_a_sparkline_has_at_most_its_width(values: list[float]) -> None:
 
 def write(folder: Path, count: int) -> None:
     for index in range(count):
-        data = suite(index, slower={1: 1.1} if index >= 8 else None, created=f"2026-02-{index + 1:02}T00:00:00Z")
+        created, commit = f"2026-02-{index + 1:02}T00:00:00Z", f"{index:02x}c0ffee"
+        data = suite(index, slower={1: 1.1} if index >= 8 else None, created=created, commit=commit)
         if index >= 10:
             data["benchmarks"][0]["metrics"]["size_bytes"]["value"] = 2_000_000
         (folder / f"r{index}.json").write_text(json.dumps(data), encoding="utf-8")
@@ -89,10 +90,13 @@ def test_a_folder_of_releases(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         ("cell0", "size_bytes", 1): [(10, "r10.json")],
     }
     assert "noise.json" in data["notes"][0]
+    steps = (step for one in data["series"] for step in one["changes"])
+    assert {step["commit"] for step in steps} == {"08c0ffee", "0ac0ffee"}
     assert main(["trend", str(tmp_path), "--only", "cell1", "--metric", "latency_s"]) == 0
     shown = capsys.readouterr().out
     assert "1 of 2 series changed" in shown
     assert "2026-02-09" in shown
+    assert "08c0ffee" in shown
 
 
 def test_what_cannot_be_shown_is_said_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

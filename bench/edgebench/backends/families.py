@@ -103,6 +103,13 @@ FAMILIES: Mapping[str, Family] = {
             own=("genai",),
         ),
         Family(
+            "ort-genai",
+            ".",
+            ("torch", "onnx", "onnxruntime"),
+            steps=("weights-int8",),
+            links="edgebench.artifacts.links.ortgenai",
+        ),
+        Family(
             "tensorrt",
             ".",
             ("torch", "onnx", "onnxruntime", "tensorrt"),

@@ -87,9 +87,13 @@ def _unmet(name: str, need: Need, asked: Asked) -> str | None:
 
 
 def _no_operator(name: str, operator: str, precision: str) -> str | None:
-    if not row_of(name).operators:
-        able = " and ".join(row.name for row in rows().values() if row.operators)
+    row = row_of(name)
+    if not row.operators:
+        able = ", ".join(other.name for other in rows().values() if other.operators)
         return f"operators run through {able}, not {name}: choose one of these"
+    if operator in row.without:
+        able = ", ".join(other.name for other in rows().values() if other.operators and operator not in other.without)
+        return f"{operator} runs through {able}, not {name}: choose one of these"
     able_in = OPERATORS[operator].precisions if operator in OPERATORS else PRECISIONS
     if precision not in able_in:
         return f"{operator} runs in {' and '.join(able_in)}, not {precision}: choose one of these"

@@ -35,22 +35,29 @@ def _compare(arguments: argparse.Namespace) -> int:
     """Judge stored reports; the exit code is the verdict's."""
     from dataclasses import replace
 
-    from edgebench.compare.sessions import read_session
+    from edgebench.compare.cells import session_of
+    from edgebench.compare.sessions import label_of, read_session
     from edgebench.compare.stored import compare_stored
+    from edgebench.render.verdicts.answers import answers_of
+    from edgebench.report.io import read_report
 
     policy, allowed = policy_asked(arguments)
     if [arguments.base, arguments.head, *arguments.more].count("-") > 1:
         raise UsageError("standard input can be one report only: name files for the others")
-    base, head, *more = (
-        read_session(path, policy.metrics) for path in (arguments.base, arguments.head, *arguments.more)
+    reports = [read_report(path) for path in (arguments.base, arguments.head)]
+    base, head = (
+        session_of(report, label_of(path), policy.metrics)
+        for report, path in zip(reports, (arguments.base, arguments.head), strict=True)
     )
+    more = [read_session(path, policy.metrics) for path in arguments.more]
     history, refused = (
         ((), ())
         if arguments.history is None
         else earlier(arguments.history, policy.metrics, lambda name: name in base.cells)
     )
     comparison = compare_stored(base, head, [*more, *history], policy, allowed)
-    comparison = replace(comparison, notes=(*comparison.notes, *left_out(refused)))
+    notes = (*comparison.notes, *left_out(refused))
+    comparison = replace(comparison, notes=notes, answers=answers_of(*reports))
     write_page(comparison, arguments.html)
     write_text(rendered(comparison, arguments.format, everything=arguments.all), arguments.output)
     return comparison.exit_code

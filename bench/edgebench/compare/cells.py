@@ -33,6 +33,7 @@ CAUTIONS: Mapping[str, str] = {
 _WINDOWED = ("energy_", "power_")
 # What repeats to the last digit was not measured; bytes may repeat, as memory comes in pages.
 _NEVER_EQUAL = ("s", "J", "W", "1/s")
+_NO_RUNS = "the report holds no runs of it"
 # What single precision holds; no time, energy or size of this world is beyond.
 _LEAST, _MOST = 1e-30, 1e30
 
@@ -189,8 +190,9 @@ def sample_in(metrics: Mapping[str, Metric], name: str) -> Sample | None:
         if metric is None or metric.passes is None:
             return None
         quantiles: tuple[float, ...] = getattr(metric.passes, suffix)
-        found = sample_of(name, metric.unit, metric.better, [(value,) for value in quantiles])
-        return found if found.fault is not None else replace(found, value=median(found.runs))
+        told = _unfit(quantiles, metric.unit) if quantiles else _NO_RUNS
+        singles = () if told else tuple(array("f", quantiles))
+        return Sample(metric.unit, metric.better, singles, median(singles) if singles else 0.0, fault=told)
     if metric is None:
         return None
     if gauge_of(name).exact:
@@ -215,7 +217,7 @@ def sample_of(
         return Sample(unit, better, scope=scope, probe=probe, fault=text)
 
     if not lengths:
-        return fault("the report holds no runs of it")
+        return fault(_NO_RUNS)
     if lengths[0] == 0:
         return fault("a run holds no value")
     if len(lengths) > 1 and not windowed:

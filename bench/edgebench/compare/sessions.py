@@ -40,8 +40,12 @@ class Read:
 
 def read_session(path: Path | str, metrics: Sequence[str]) -> Session:
     """Read and fully validate one report; return what comparing needs of it. Raises ReportError."""
-    label = "standard input" if str(path) == "-" else Path(path).name
-    return session_of(read_report(path), label, metrics)
+    return session_of(read_report(path), label_of(path), metrics)
+
+
+def label_of(path: Path | str) -> str:
+    """Return what people call the report at a path."""
+    return "standard input" if str(path) == "-" else Path(path).name
 
 
 def read_folder(folder: Path, metrics: Sequence[str], *, parallel: bool = True) -> Read:

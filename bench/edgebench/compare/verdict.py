@@ -82,7 +82,7 @@ class Comparison:
     """Everything a comparison found. `assumptions` are the sentences that the verdicts rest on.
 
     `whole` has a finding a metric over the geometric mean of all cells, of stored reports. `cautions` are what the
-    reports themselves warn of.
+    reports themselves warn of, `answers` sentences about who wins in them.
     """
 
     mode: Literal["stored", "ab"]
@@ -96,6 +96,7 @@ class Comparison:
     removed: tuple[str, ...] = ()
     common: tuple[tuple[str, str], ...] = ()
     cautions: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     allowed: tuple[str, ...] = field(default=())

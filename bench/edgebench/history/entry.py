@@ -80,6 +80,7 @@ class Entry:
     outcomes: tuple[Outcome, ...]
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _METRIC = create_model(
     "KeptMetric",
     __base__=part(Metric, "unit better median value runs scope probe systematic"),
@@ -145,7 +146,7 @@ def entry_of(report: Report, label: str, digest: str) -> Entry:
 
 def text_of(value: Mapping[str, Any]) -> str:
     """Return a table as JSON in its own order: the history shows fingerprints as the report has them."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _JSON.encode(value)
 
 
 def _outcome(benchmark: Benchmark) -> Outcome:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from edgebench.compare.cells import Cell, Sample, Session, cautions_of_codes, cell_of
+from edgebench.compare.lean import uncollected
 from edgebench.compare.policy import PERCENTILES, gauge_of
 from edgebench.compare.sessions import by_time
 from edgebench.history.file import opened
@@ -44,10 +45,27 @@ class _Known:
     cells: dict[int, tuple[str, str, dict[str, Any]]] = field(default_factory=dict)
     series: dict[int, dict[int, _Series]] = field(default_factory=dict)
     ranges: dict[int, range] = field(default_factory=dict)
+    chosen: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    bare: dict[tuple[int, str | None], Cell] = field(default_factory=dict)
+
+    def cells_of(self, layout: Layout) -> tuple[int, ...]:
+        """Return the wanted benchmarks of a report in its order."""
+        key = id(layout)  # kept by `texts` as long as this is
+        if key not in self.chosen:
+            self.chosen[key] = tuple(number for number in layout.cells if number in self.cells)
+        return self.chosen[key]
+
+    def cell(self, number: int, data: str | None) -> Cell:
+        """Return a benchmark without anything that was measured; `data` is the digest of the session's data set."""
+        key = (number, data)
+        if key not in self.bare:
+            name, kind, params = self.cells[number]
+            self.bare[key] = cell_of(name, kind, "", None, params, {}, {}, (), data)
+        return self.bare[key]
 
     def numbers(self, content: bytes, layout: Layout) -> tuple[int, NDArray[np.float32]]:
         """Return the stretch of a report's runs that the wanted series lie in, and where it begins."""
-        key = id(layout)  # kept by `texts` as long as this is
+        key = id(layout)
         if key not in self.ranges:
             found = [layout.places[number] for own in self.series.values() for number in own if number in layout.places]
             ends = [begin + count for begin, count in found]
@@ -63,7 +81,7 @@ def read_history(
     Without `runs` their samples have the figure alone, where it is there without them: enough for a trend, and faster.
     Raises HistoryError.
     """
-    with opened(path) as history:
+    with uncollected(), opened(path) as history:
         history.execute("BEGIN")
         known = _known(history, metrics, wanted)
         rows = history.execute(
@@ -152,18 +170,26 @@ def _session(
     places = layout.places
     digest = None if data is None else data["digest"]
     cells: dict[str, Cell] = {}
-    for number in layout.cells:
+    for number in known.cells_of(layout):
         if number not in outcomes:
             continue
-        name, kind, params = known.cells[number]
+        bare = known.cell(number, digest)
         ended, note = outcomes[number]
         samples = _samples(known, number, note, values, places, numbers)
         told = note.get("missing", {})
         missing = {metric: told[metric][0] for metric in known.metrics if metric in told}
         warned = [code for code, _ in note.get("warnings", ())]
-        cautions = cautions_of_codes(warned)
-        cell = cell_of(name, kind, ended, note.get("why"), params, samples, missing, cautions, digest)
-        cells[name] = replace(cell, wrong=not CODES.isdisjoint(warned))
+        cells[bare.name] = Cell(
+            bare.name,
+            ended,
+            note.get("why"),
+            bare.hard,
+            samples,
+            missing,
+            bare.evaluated_on,
+            cautions_of_codes(warned),
+            not CODES.isdisjoint(warned),
+        )
     codes = [code for code, _ in remarks["warnings"]]
     cautions = cautions_of_codes([*codes, *(("throttled",) if remarks["machine"].get("throttled") else ())])
     commit = None if row[10] is None else str(row[10])

@@ -1,8 +1,8 @@
 """What this machine can do at most: `python -m edgebench.measure.roofs JOB ANSWER` runs two operators in turns.
 
-A large matrix product gives operations a second, STREAM's triad bytes a second: the two roofs of a roofline (Williams,
-Waterman and Patterson 2009, Communications of the ACM 52(4):65). They are what the runtime's own kernels reach, not
-what a data sheet promises.
+A large matrix product gives operations a second, STREAM's triad (else its copy) bytes a second: the two roofs of a
+roofline (Williams, Waterman and Patterson 2009, Communications of the ACM 52(4):65). They are what the runtime's own
+kernels reach, not what a data sheet promises.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edgebench.errors import BackendError
 from edgebench.measure.messages import Clock, RoofJob
 from edgebench.measure.process import answer_job
 from edgebench.measure.results import Peak, RoofResult
-from edgebench_suites.operators import OPERATORS, PRECISIONS, PRODUCT, STREAM
+from edgebench_suites.operators import COPY, OPERATORS, PRECISIONS, PRODUCT, STREAM
 
 _WARM = 2
 
@@ -31,7 +31,9 @@ def roofs(job: RoofJob, started_s: float) -> RoofResult:
     """Measure both roofs, round by round so that a slow moment hits all alike."""
     passes: dict[tuple[str, str], Callable[[], object]] = {}
     missing: dict[str, str] = {}
-    for operator, precision in [*((PRODUCT, one) for one in PRECISIONS), (STREAM, "fp32")]:
+    able = (name for name in (STREAM, COPY) if why_not(job.backend, Asked("fp32", operator=name)) is None)
+    stream = next(able, STREAM)
+    for operator, precision in [*((PRODUCT, one) for one in PRECISIONS), (stream, "fp32")]:
         if reason := why_not(job.backend, Asked(precision, operator=operator)):
             missing[precision] = reason
             continue
@@ -45,7 +47,7 @@ def roofs(job: RoofJob, started_s: float) -> RoofResult:
         for _ in range(_WARM):
             run()
         passes[operator, precision] = run
-    if (STREAM, "fp32") not in passes:
+    if (stream, "fp32") not in passes:
         raise BackendError(f"{job.backend} does not run the memory stream: {missing.get('fp32', '')}")
     rates: dict[tuple[str, str], list[float]] = {key: [] for key in passes}
     for _ in range(job.rounds):
@@ -58,7 +60,7 @@ def roofs(job: RoofJob, started_s: float) -> RoofResult:
         operations_per_s={
             precision: _peak(found) for (operator, precision), found in rates.items() if operator == PRODUCT
         },
-        bytes_per_s=_peak(rates[STREAM, "fp32"]),
+        bytes_per_s=_peak(rates[stream, "fp32"]),
         missing=missing,
         versions=get_backend(job.backend).versions(),
     )
@@ -66,7 +68,7 @@ def roofs(job: RoofJob, started_s: float) -> RoofResult:
 
 def _amount(operator: str, precision: str) -> float:
     found = OPERATORS[operator]
-    return float(found.bytes_moved(precision) if operator == STREAM else found.operations or 0)
+    return float(found.operations or 0 if operator == PRODUCT else found.bytes_moved(precision))
 
 
 def _a_second(run: Callable[[], object], least_s: float) -> float:

@@ -73,8 +73,10 @@ def _inference(kind: str, benchmarks: Sequence[Benchmark], *, rest: bool) -> Sec
     """Return every figure of a kind's benchmarks, or the `rest` of them: those that a summary does not have."""
     if not benchmarks:
         return None
-    labels = cells.labels(benchmarks, without=("precision",))
+    # Beside the name a column of its own would leave 80 columns no room for the last.
+    labels = cells.labels(benchmarks, without=() if rest else ("precision",))
     leading = [
+        column("precision", benchmarks, lambda row: str(row.params.get("precision", "")), justify="left"),
         column("latency\nmedian", benchmarks, lambda row: cells.metric_cell(row, "latency_s")),
         energy_column("energy_gross_j", benchmarks),
         column("size", benchmarks, cells.size_cell),
@@ -82,7 +84,6 @@ def _inference(kind: str, benchmarks: Sequence[Benchmark], *, rest: bool) -> Sec
     ]
     columns = [
         name_column(benchmarks, labels),
-        column("precision", benchmarks, lambda row: str(row.params.get("precision", "")), justify="left"),
         *([] if rest else leading),
         column("latency\np95", benchmarks, cells.tail_cell),
         energy_column("energy_net_j", benchmarks),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from edgebench.compare.verdict import Finding, Verdict
 from edgebench.render.verdicts.text import (
     ORDER,
+    answer_lines,
     budget_text,
     by_severity,
     change_text,
@@ -55,7 +56,7 @@ def markdown(comparison: Comparison) -> str:
     told = f"\nbase {_plain(comparison.base.label, 200)}, head {_plain(comparison.head.label, 200)}"
     common = ", ".join(f"{key} {value}" for key, value in comparison.common)
     parts.append(told + (f"; all cells: {_plain(common)}\n" if common else "\n"))
-    parts += [f"- {_plain(line)}\n" for line in whole_lines(comparison)]
+    parts += [f"- {_plain(line)}\n" for line in (*whole_lines(comparison), *answer_lines(comparison))]
     if comparison.hard:
         rows = [(entry.field, entry.base, entry.head) for entry in comparison.hard[:40]]
         parts.append("\n| must be equal | base | head |\n|---|---|---|\n" + "".join(_row(row) for row in rows))

@@ -17,6 +17,7 @@ from edgebench.render.tables import Column, Section
 from edgebench.render.templates import filled_in
 from edgebench.render.verdicts.table import finding_columns, hard_columns
 from edgebench.render.verdicts.text import (
+    answer_lines,
     by_severity,
     headline,
     in_words,
@@ -42,7 +43,7 @@ class _Told:
 def verdict_page(comparison: Comparison) -> str:
     """Return a verdict as one HTML document; every text from a report is escaped."""
     common = [f"all: {', '.join(f'{key} {value}' for key, value in comparison.common)}"] if comparison.common else []
-    told = _Told("", (headline(comparison), *whole_lines(comparison)))
+    told = _Told("", (headline(comparison), *whole_lines(comparison), *answer_lines(comparison)))
     chapters = [*_changes(comparison), *_findings(comparison)]
     for title, lines in (
         ("Beside it", remarks(comparison)),

@@ -12,6 +12,7 @@ from edgebench.compare.verdict import Comparison, Finding, Verdict
 from edgebench.render.tables import Column, FittingTable
 from edgebench.render.units import NONE
 from edgebench.render.verdicts.text import (
+    answer_lines,
     budget_text,
     by_severity,
     change_text,
@@ -51,7 +52,7 @@ def verdict_table(comparison: Comparison, *, everything: bool = False) -> Render
     parts.append(Text(clean(f"base {comparison.base.label}, head {comparison.head.label}"), style="dim"))
     if comparison.common:
         parts.append(Text("all: " + clean(", ".join(f"{k} {v}" for k, v in comparison.common)), style="dim"))
-    parts += [Text(clean(line)) for line in whole_lines(comparison)]
+    parts += [Text(clean(line)) for line in (*whole_lines(comparison), *answer_lines(comparison))]
     parts += [Text(), FittingTable(hard_columns(comparison.hard))] if comparison.hard else []
     found = by_severity(comparison.findings)
     folded = [] if everything else [finding for finding in found if _passed(finding)]

@@ -149,6 +149,11 @@ def whole_lines(comparison: Comparison) -> list[str]:
     return lines
 
 
+def answer_lines(comparison: Comparison) -> list[str]:
+    """Return who wins in the reports, a line a group of benchmarks."""
+    return [f"Answer: {line}" for line in comparison.answers]
+
+
 def _failed(comparison: Comparison) -> list[Finding]:
     """Return the lines of all benchmarks that are as bad as the verdict."""
     bad = {Verdict.REGRESSED, Verdict.INCONCLUSIVE} & {comparison.verdict}

@@ -7,10 +7,11 @@ from edgebench.backends.row import ANYWHERE, IN_THE_FILE, BackendRow, Need
 
 FAMILY = Family(
     "ncnn",
-    "model.ncnn.param",
+    ".",
     ("torch", "pnnx"),
     steps=("fp16",),
     links="edgebench_ncnn.links",
+    fixed=True,
     own=("ncnn",),
     suffix=".param",
     reader="edgebench_ncnn.files",

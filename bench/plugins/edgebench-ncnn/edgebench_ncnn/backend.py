@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebench.backends.base import Layer, LoadSpec, TensorSpec
@@ -19,7 +20,7 @@ from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
 from edgebench.machine.advice import install
 from edgebench.machine.working import working_threads
-from edgebench_ncnn.files import inputs, read_graph, weights_of
+from edgebench_ncnn.files import graph_of, inputs, read_graph, weights_of
 from edgebench_suites.zoo import task_of
 
 if TYPE_CHECKING:
@@ -71,22 +72,26 @@ class NcnnBackend:
         if (reason := self.unavailable()) is not None:
             raise BackendError(reason)
         check_spec(self.name, spec)
-        check_file(spec.path)
-        check_file(weights_of(spec.path))
-        declared = [item._replace(shape=(None, *item.shape[1:])) for item in inputs(spec.path)]
-        fixed = fix_shapes(declared, spec.shapes, spec.path, may_change=True)
+        path = spec.path
+        if path.is_dir():
+            (shape,) = spec.shapes.values()
+            path = graph_of(path, shape[2])
+        check_file(path)
+        check_file(weights_of(path))
+        declared = [item._replace(shape=(None, *item.shape[1:])) for item in inputs(path)]
+        fixed = fix_shapes(declared, spec.shapes, path, may_change=True)
         import ncnn
 
         net = ncnn.Net()
         net.opt = _options(ncnn, spec)
-        with refusals("ncnn", "to read", spec.path):
+        with refusals("ncnn", "to read", path):
             begun = time.perf_counter()
-            if net.load_param(str(spec.path)):
-                raise BackendError(f"ncnn refuses to read {spec.path}: it has a layer that ncnn does not know")
+            if net.load_param(str(path)):
+                raise BackendError(f"ncnn refuses to read {path}: it has a layer that ncnn does not know")
             read = time.perf_counter()
-            if net.load_model(str(weights_of(spec.path))):
-                raise BackendError(f"ncnn refuses the weights of {spec.path}: export the model again, both files")
-        return NcnnModel(fixed, read - begun, time.perf_counter() - read, net, spec)
+            if net.load_model(str(weights_of(path))):
+                raise BackendError(f"ncnn refuses the weights of {path}: export the model again, both files")
+        return NcnnModel(fixed, read - begun, time.perf_counter() - read, net, path)
 
 
 def _options(ncnn: Any, spec: LoadSpec) -> Any:
@@ -109,7 +114,7 @@ class NcnnModel:
     load_s: float
     compile_s: float
     net: Any = field(repr=False)
-    spec: LoadSpec
+    path: Path
     # What was bound last: what shows the threads at work.
     bound: list[Callable[[], object]] = field(default_factory=list, repr=False)
 
@@ -142,7 +147,7 @@ class NcnnModel:
         import ncnn
 
         arithmetic = self.net.opt.use_fp16_arithmetic and ncnn.cpu_support_arm_asimdhp()
-        graph = {layer.name: layer for layer in read_graph(self.spec.path)}
+        graph = {layer.name: layer for layer in read_graph(self.path)}
         found = []
         for layer in self.net.layers():
             holds, computes = "fp32", "fp32"

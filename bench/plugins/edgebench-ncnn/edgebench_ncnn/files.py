@@ -46,6 +46,17 @@ def weights_of(path: Path) -> Path:
     return path.with_suffix(".bin")
 
 
+def graph_for(folder: Path, size: int) -> Path:
+    """Return where an artifact keeps the graph that was converted at images of so many pixels."""
+    return folder / f"model-{size}.ncnn.param"
+
+
+def graph_of(folder: Path, size: int) -> Path:
+    """Return the graph of an artifact that takes images of so many pixels: one that stands alone takes all."""
+    only = list(folder.glob("*.param"))
+    return only[0] if len(only) == 1 else graph_for(folder, size)
+
+
 def read_graph(path: Path) -> list[LayerLine]:
     """Return the layers of a `.param` file; raises OSError, BackendError where it is none."""
     if path.stat().st_size > _MOST_BYTES:

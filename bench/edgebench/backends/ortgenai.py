@@ -1,0 +1,144 @@
+"""ONNX Runtime GenAI: folders of an ONNX decoder and its `genai_config.json`, led token by token on the processor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from edgebench.backends.boundary import check_file, refusals
+from edgebench.backends.decoder import Generation
+from edgebench.backends.packages import installed_versions
+from edgebench.backends.registry import check_spec
+from edgebench.errors import BackendError
+from edgebench.machine.advice import extra
+from edgebench_suites.tasks.material import BYTES
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgebench.backends.base import LoadedModel, LoadSpec
+
+    F32 = npt.NDArray[np.float32]
+
+CONFIG, MODEL = "genai_config.json", "model.onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class OrtGenaiBackend:
+    """Opens folders that edgebench made, in the precision that their weights hold."""
+
+    name: ClassVar[str] = "onnxruntime-genai"
+
+    def unavailable(self) -> str | None:
+        """Say whether the package is missing."""
+        if find_spec("onnxruntime_genai") is None:
+            return f"onnxruntime-genai is not installed: {extra('ort-genai')}"
+        return None
+
+    def versions(self) -> dict[str, str]:
+        """Return the installed versions of the packages."""
+        return installed_versions("onnxruntime", "onnxruntime-genai")
+
+    def load(self, spec: LoadSpec) -> LoadedModel:
+        """Refuse: such a folder generates text, and single passes over arrays are no use of it."""
+        check_spec(self.name, spec)
+        raise BackendError(f"{self.name} generates text from {spec.path}: measure it with a suite of kind generate")
+
+
+def decoder(spec: LoadSpec, context: int) -> OrtGenaiDecoder:
+    """Open a folder with room for `context` tokens; raises BackendError with one sentence where that cannot be."""
+    backend = OrtGenaiBackend()
+    if (reason := backend.unavailable()) is not None:
+        raise BackendError(reason)
+    check_spec(backend.name, spec)
+    for name in (CONFIG, MODEL):
+        check_file(spec.path / name)
+    import onnxruntime_genai
+
+    # It would tell Microsoft what is run here, from threads beside the measurement.
+    onnxruntime_genai.disable_telemetry_events()
+    begun = time.perf_counter()
+    with refusals(backend.name, "to load", spec.path):
+        config = onnxruntime_genai.Config(str(spec.path))
+        config.overlay(f'{{"model": {{"decoder": {{"session_options": {{"intra_op_num_threads": {spec.threads}}}}}}}}}')
+        model = onnxruntime_genai.Model(config)
+    load_s, begun = time.perf_counter() - begun, time.perf_counter()
+    with refusals(backend.name, f"a context of {context} tokens of", spec.path):
+        asked = onnxruntime_genai.GeneratorParams(model)
+        # Least and most: the token that ends a text is never chosen, so that every answer has the length asked for.
+        asked.set_search_options(max_length=context, min_length=context, do_sample=False)
+        generator = onnxruntime_genai.Generator(model, asked)
+    return OrtGenaiDecoder(model, generator, spec.threads, load_s, time.perf_counter() - begun)
+
+
+class OrtGenaiDecoder:
+    """A generator and its model; see `decoder.Decoder`."""
+
+    vocabulary: int = BYTES
+    begin: int | None = None
+    # It tells nothing of it.
+    cache_bytes: int | None = None
+
+    def __init__(self, model: Any, generator: Any, threads: int, load_s: float, compile_s: float) -> None:
+        # The generator does not keep its model alive.
+        self._model, self._generator, self._threads = model, generator, threads
+        self.load_s, self.compile_s = load_s, compile_s
+        # The token that was chosen last, which the generator itself reads next.
+        self._chosen: int | None = None
+
+    def request(self, prompt: tuple[int, ...], count: int) -> Generation:
+        """Return a request that is led token by token."""
+        return Generation(self, prompt, count)
+
+    def prefill(self, tokens: Sequence[int]) -> int:
+        """Forget all and read the prompt; return the most likely token after it."""
+        self._forget(0)
+        self._read(tokens)
+        return self._next()
+
+    def step(self, token: int) -> int:
+        """Read one more token; return the most likely one after it."""
+        if token != self._chosen:
+            self._read([token])
+        return self._next()
+
+    def rewind(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+        self._forget(length)
+
+    def logits(self, tokens: Sequence[int], first: int) -> F32:
+        """Forget all, read the tokens at once, and return the logits after each from `first` on."""
+        import numpy as np
+
+        self._forget(0)
+        self._read(tokens)
+        found: F32 = np.array(self._generator.get_output("logits")[0, first:], np.float32)
+        return found
+
+    def tokens_of(self, text: bytes) -> list[int]:
+        """Return the bytes of a text: what these folders read."""
+        return list(text)
+
+    def effective(self) -> dict[str, Any]:
+        """Return what was asked for; it tells nothing of itself."""
+        return {"device": "CPU", "threads": self._threads, "cache": "kept by the generator"}
+
+    def _forget(self, length: int) -> None:
+        self._chosen = None
+        with refusals("onnxruntime-genai", "to go back"):
+            self._generator.rewind_to(length)
+
+    def _read(self, tokens: Sequence[int]) -> None:
+        import numpy as np
+
+        with refusals("onnxruntime-genai", "to read tokens"):
+            self._generator.append_tokens(np.array(tokens, np.int32))
+
+    def _next(self) -> int:
+        self._generator.generate_next_token()
+        self._chosen = int(self._generator.get_next_tokens()[0])
+        return self._chosen

@@ -62,7 +62,7 @@ def judge(folder: Path, number: int) -> Judged:
 
 def changes(said: dict[str, Any]) -> list[float]:
     """Return the change of every latency of a verdict."""
-    found = [row for row in said["comparisons"] if row["metric"] == "latency_s"]
+    found = [row for row in said.get("findings", []) if row["metric"] == "latency_s"]
     return [row["change"] for row in found if row.get("change") is not None]
 
 

@@ -37,6 +37,12 @@ def outliers(share: float, *, both: bool = False) -> World:
     return world
 
 
+def disturbed(rng: np.random.Generator, size: tuple[int, ...]) -> Array:
+    """Return outlier runs that come together: one session in ten has 20 % of them, the others 2 %."""
+    share = np.where(rng.random((size[0], *(1 for _ in size[1:]))) < 0.1, 0.2, 0.02)
+    return plain(rng, size) + rng.uniform(0.1, 0.7, size) * (rng.random(size) < share)
+
+
 def bimodal(share: float) -> World:
     """Return a world where a share of the runs is 28 % slower, in every cell."""
 
@@ -56,6 +62,7 @@ WORLDS: Mapping[str, World] = {
     "1 % outlier runs": outliers(0.01),
     "5 % outlier runs": outliers(0.05),
     "5 % outlier runs, slow and fast": outliers(0.05, both=True),
+    "outlier runs, 20 % of one session in ten": disturbed,
     "two speeds, 20/80": bimodal(0.2),
     "two speeds, 50/50": bimodal(0.5),
     "random walk between runs": walk,
@@ -83,13 +90,13 @@ def stats_of(logs: Array) -> RunStats:
 
 def jumps_in(sessions: Array) -> Jumps:
     """Return what `jumps_of` returns of sessions x cells x runs."""
-    cells, runs = sessions.shape[1:]
+    count, cells, runs = sessions.shape
     if runs < 2:
-        return jumps_from(np.empty((cells, 0)), np.empty((cells, 0)))
+        return jumps_from(np.empty((count, cells, 0)), np.empty((count, cells, 0)))
     if runs == 2:
         apart = np.abs(sessions[..., 1] - sessions[..., 0])[..., None]
         up = down = np.concatenate([np.zeros_like(apart), apart], axis=2)
     else:
         up = sessions - np.median(sessions, axis=2, keepdims=True)
         down = -up
-    return jumps_from(*(side.transpose(1, 0, 2).reshape(cells, -1) for side in (up, down)))
+    return jumps_from(up, down)

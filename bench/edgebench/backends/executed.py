@@ -37,7 +37,7 @@ _PRECISIONS = {
 
 # Layers that multiply and accumulate: where precision decides the time. Names of OpenVINO, ONNX, TFLite, ATen, oneDNN.
 _COMPUTE = re.compile(
-    r"(conv|(?<!q)linear|matmul|gemm|addmm|bmm|(^|\.)mm(\.|$)|fully_?connected|inner_product|rnnseq|lstm|gru|attention)",
+    r"(conv|(?<!q)linear|matmul|gemm|addmm|bmm|(^|\.)mm(\.|$)|fully_?connected|inner_?product|rnnseq|lstm|gru|attention)",
     re.IGNORECASE,
 )
 _NOT_COMPUTE = re.compile(r"(quantizelinear|dequantizelinear|convert|prepack|nonlinear)", re.IGNORECASE)

@@ -80,8 +80,8 @@ class Doubts:
         """
         usable = np.where(np.isfinite(change), change, 0.0)
         alone = np.isfinite(self.base_runs)
-        found = explained(self.jumps, usable, self.head_runs, way)
-        of_base = explained(self.jumps, usable, np.where(alone, self.base_runs, 1.0), -way)
+        found = explained(self.jumps, usable, self.head_runs, way, self.jumps.head)
+        of_base = explained(self.jumps, usable, np.where(alone, self.base_runs, 1.0), -way, self.jumps.base)
         found = found + np.where(alone, of_base, 0.0)
         return np.minimum(found, 1.0)
 

@@ -59,10 +59,11 @@ def whole_of(
     if not history:
         if not np.isfinite(of_runs[usable]).any():
             return None
-        differences = (head.middle - base.middle)[usable]
+        differences = [(side - base.middle)[usable] for side in (head.low, head.middle, head.high)]
         return _alone(differences, of_runs[usable], sign, margin, prior_sd, max(sd, prior_sd), doubt)
     middles = np.array([base.middle, *(entry.middle for entry in history)])[:, usable]
-    return _among(middles, head.middle[usable], np.array([0, *groups]), sign, margin, prior_sd, sd)
+    heads = [side[usable] for side in (head.low, head.middle, head.high)]
+    return _among(middles, heads, np.array([0, *groups]), sign, margin, prior_sd, sd)
 
 
 def drawn_in(values: Array) -> Array:
@@ -92,24 +93,32 @@ def apart_from(
 
 
 def _alone(
-    differences: Array, of_runs: Array, sign: float, margin: float, prior_sd: float, sd: float, doubt: float
+    differences: Sequence[Array], of_runs: Array, sign: float, margin: float, prior_sd: float, sd: float, doubt: float
 ) -> Whole:
     """Judge two sessions: nothing tells the machine's drift from the release's, so the stated spread is all there is.
 
-    What cells add to the error of their mean is what they scatter by, or their runs do, whichever is more.
+    `differences` are those of the head's lower middle runs, of its medians, and of its upper middle runs. What cells
+    add to the error of their mean is what they scatter by, or their runs do, whichever is more.
     """
-    count = len(differences)
-    scatter = _MAD * float(np.median(np.abs(differences - np.median(differences)))) if count >= CELLS_NEEDED else 0.0
+    medians = differences[1]
+    count = len(medians)
+    scatter = _MAD * float(np.median(np.abs(medians - np.median(medians)))) if count >= CELLS_NEEDED else 0.0
     of_cells = max(scatter**2, float(np.nanmean(of_runs)), 1e-12) / count
     variance = 2 * prior_sd**2 + of_cells
     df = min(MOST_DF, count * (variance / of_cells) ** 2)
     strict = doubt * math.sqrt(2 * sd**2 + of_cells)
-    one = (float(drawn_in(differences)), math.sqrt(variance), strict, df, 1)
+    means = [float(drawn_in(side)) for side in differences]
+    one = (means, math.sqrt(variance), strict, df, 1)
     return _whole(*one, departed=False, spread=math.sqrt(variance), sign=sign, margin=margin)
 
 
-def _among(middles: Array, head: Array, groups: Array, sign: float, margin: float, prior_sd: float, sd: float) -> Whole:
-    """Judge the head among the sessions of a history; of few sessions, what a proof has to stand counts as well."""
+def _among(
+    middles: Array, heads: Sequence[Array], groups: Array, sign: float, margin: float, prior_sd: float, sd: float
+) -> Whole:
+    """Judge the head among the sessions of a history; of few sessions, what a proof has to stand counts as well.
+
+    `heads` are its lower middle runs, its medians, and its upper middle runs.
+    """
     level = np.nanmedian(middles[groups == 0], axis=0)
     means = np.empty(len(middles))
     for group in np.unique(groups):
@@ -123,14 +132,14 @@ def _among(middles: Array, head: Array, groups: Array, sign: float, margin: floa
         gap = abs(own[0] - own[1:].mean()) / math.sqrt(rest * (1 + 1 / (known - 1)))
         if 2 * float(upper_tail(np.asarray(gap), np.asarray(rest_df))) < _DEPARTED_P:
             centre, known, departed, variance, df = float(own[0]), 1, True, rest, rest_df
-    log_ratio = float(drawn_in(head - level)) - centre
+    of_head = [float(drawn_in(side - level)) - centre for side in heads]
     se = math.sqrt(variance * (1 + 1 / known))
     sessions = float(len(means) - len(np.unique(groups)))
     unknown = max(0.0, PRIOR_DF - sessions)
     cautious = (sessions * variance + unknown * _SHARED * sd**2) / max(PRIOR_DF, sessions)
     strict = math.sqrt(max(variance, cautious) * (1 + 1 / known))
     spread = math.sqrt(2 * variance)
-    return _whole(log_ratio, se, strict, df, known, departed=departed, spread=spread, sign=sign, margin=margin)
+    return _whole(of_head, se, strict, df, known, departed=departed, spread=spread, sign=sign, margin=margin)
 
 
 def _spread(means: Array, groups: Array, prior_sd: float) -> tuple[float, float]:
@@ -150,7 +159,7 @@ def _spread(means: Array, groups: Array, prior_sd: float) -> tuple[float, float]
 
 
 def _whole(
-    log_ratio: float,
+    means: Sequence[float],
     se: float,
     strict: float,
     df: float,
@@ -161,9 +170,14 @@ def _whole(
     sign: float,
     margin: float,
 ) -> Whole:
+    """Return the whole of what the head's lower middle runs, its medians and its upper ones say.
+
+    As in a single cell, of an even number of runs the middle one counts that speaks against the change.
+    """
+    low, log_ratio, high = means
     one = np.ones(1)
     freedom = df * one
     estimates = Estimates(log_ratio * one, se * one, freedom, sessions * one, np.array([departed]), spread * one)
-    worse = sign * log_ratio * one
-    p_values = [upper_tail((side - margin) / strict, freedom) for side in (worse, -worse)]
+    worse, better = (low, -high) if sign > 0 else (-high, low)
+    p_values = [upper_tail((side - margin) / strict * one, freedom) for side in (worse, better)]
     return Whole(estimates, Evidence(p_values[0], p_values[1], strict * one, freedom, ((1, None),)))

@@ -44,8 +44,8 @@ def torch_index(python: str, version: str) -> list[str]:
 
 def pip_install(python: str, arguments: Sequence[str]) -> int:
     """Run `pip install` with the torch index; return its exit code."""
-    version = TORCH[1] if TORCH else ""
-    command = [python, "-m", "pip", "install", *torch_index(python, version), *arguments]
+    index = torch_index(python, TORCH[1]) if TORCH else []
+    command = [python, "-m", "pip", "install", *index, *arguments]
     return subprocess.run(command, check=False).returncode  # our own interpreter
 
 

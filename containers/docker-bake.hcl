@@ -1,7 +1,8 @@
-# docker buildx bake -f containers/docker-bake.hcl [n150 | pi | pi-torch | jetson]
+# docker buildx bake -f containers/docker-bake.hcl [n150 | n150-slim | pi | pi-torch | jetson | edgebench]
 # Without buildx: docker build -f containers/PLATFORM/Dockerfile -t edgebench-PLATFORM .
-variable "VERSION" { default = "" }
-variable "REVISION" { default = "" }
+# Without them the Dockerfiles' own words. REVISION=$(git rev-parse HEAD) docker buildx bake …
+variable "VERSION" { default = null }
+variable "REVISION" { default = null }
 variable "TAG" { default = "latest" }
 # Of a registry, as in ghcr.io/edgebench/
 variable "PREFIX" { default = "" }
@@ -29,6 +30,13 @@ target "n150" {
   tags = ["${PREFIX}edgebench-n150:${TAG}"]
 }
 
+# Without torch: for bundles that were prepared elsewhere.
+target "n150-slim" {
+  inherits = ["n150"]
+  args = { PACKAGES = "constraints-slim.txt" }
+  tags = ["${PREFIX}edgebench-n150:${TAG}-slim"]
+}
+
 # What trains the models that the boards' images bring along is the n150 image of the same build.
 target "_board" {
   inherits = ["_common"]
@@ -52,4 +60,16 @@ target "jetson" {
   inherits = ["_board"]
   dockerfile = "containers/jetson/Dockerfile"
   tags = ["${PREFIX}edgebench-jetson:${TAG}"]
+}
+
+# One name for both processors: a list of the two images above.
+target "edgebench" {
+  inherits = ["_common"]
+  dockerfile = "containers/edgebench/Dockerfile"
+  contexts = {
+    edgebench-n150 = "target:n150"
+    edgebench-pi = "target:pi"
+  }
+  platforms = ["linux/amd64", "linux/arm64"]
+  tags = ["${PREFIX}edgebench:${TAG}"]
 }

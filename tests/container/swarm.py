@@ -168,7 +168,7 @@ def _export(target: Path) -> None:
 
 def _import(node: Node, rootfs: Path) -> None:
     config = json.loads(run("docker", "image", "inspect", "--format", "{{json .Config}}", IMAGE))
-    changes = [f"ENV {' '.join(config['Env'])}", 'ENTRYPOINT ["edgebench"]', 'VOLUME ["/cache", "/tmp"]']
+    changes = [f"ENV {' '.join(config['Env'])}", 'ENTRYPOINT ["edgebench"]']
     changes += [f"LABEL {name}={json.dumps(value)}" for name, value in (config["Labels"] or {}).items()]
     node.docker("import", *(word for change in changes for word in ("--change", change)), rootfs, IMAGE)
 

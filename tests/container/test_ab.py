@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ def test_an_image_against_itself_goes_on_after_a_kill_and_does_not_regress(
     assert len(containers) == 2
     for container in containers:
         host = container["HostConfig"]
-        assert (host["CapDrop"], host["CapAdd"], host["Privileged"]) == (["ALL"], None, False)
+        assert (host["CapDrop"], host["CapAdd"] or [], host["Privileged"]) == (["ALL"], [], False)
         assert (host["ReadonlyRootfs"], host["NetworkMode"], host["Init"]) == (True, "none", True)
         assert not host["Devices"]
         writable = {mount["Destination"] for mount in container["Mounts"] if mount["RW"]}
@@ -63,7 +64,8 @@ def test_an_image_against_itself_goes_on_after_a_kill_and_does_not_regress(
     )
     assert done.returncode in {0, 4}, done.stderr
     assert "energy: rapl" in done.stderr
-    assert "6 runs are there already" in done.stderr
+    # A first run a side and a block; one more may have ended before the kill.
+    assert re.search("[67] runs are there already", done.stderr), done.stderr
     found = json.loads(done.stdout)
     judged = {finding["metric"]: finding["verdict"] for finding in found["findings"]}
     assert {"latency_s", "energy_gross_j"} <= set(judged)

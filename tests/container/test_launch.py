@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import pty
 import signal
 import subprocess
 import time
@@ -247,3 +249,30 @@ def test_an_image_of_another_version_is_a_warning_and_one_of_newer_reports_is_re
         assert "writes reports of the schema edgebench.report/2" in refused.stderr
     finally:
         subprocess.run(["docker", "image", "rm", "--force", tag], capture_output=True, check=False)
+
+
+def test_a_missing_image_is_built_when_a_person_says_so(
+    environment: dict[str, str], volume: str, tiny: Path, tmp_path: Path
+) -> None:
+    """On a terminal, from the source tree of the working folder; whoever says no is told what is missing."""
+    containers = tmp_path / "containers" / "n150"
+    containers.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "9.8.7"\n', encoding="utf-8")
+    text = f'FROM {IMAGE}\nARG VERSION="" REVISION=""\nRUN echo built > /tmp/built\n'
+    (containers / "Dockerfile").write_text(text, encoding="utf-8")
+    tag = f"edgebench-test-offered:{volume[-8:]}"
+    words = command("run", "n150", tiny, "--image", tag, "--cache", volume, "--dry-run")
+    for answer, code, said in (("n", 2, f"there is no image {tag} on this machine: build it"), ("y", 0, "")):
+        main, side = pty.openpty()
+        try:
+            os.write(main, f"{answer}\n".encode())
+            done = subprocess.run(
+                words, stdin=side, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False
+            )
+        finally:
+            os.close(main)
+            os.close(side)
+        assert f"build it from {tmp_path} now" in done.stderr + done.stdout
+        assert done.returncode == code, done.stderr
+        assert said in done.stderr
+    docker("image", "rm", tag)

@@ -15,7 +15,10 @@ from tests.simulators import powercap as simulator
 
 pytestmark = [pytest.mark.container, pytest.mark.quiet]
 
-NO_RIGHTS = ("--read-only", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+NO_RIGHTS = (
+    *("--read-only", "--tmpfs=/tmp:exec", "--tmpfs=/cache:mode=1777"),
+    *("--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges"),
+)
 
 
 @pytest.fixture

@@ -85,6 +85,19 @@ def test_an_image_comes_back_by_its_digest_and_is_held_to_its_release(pushed: tu
     assert verify(name, digest, "9.8.7") == (1, f"{name}@{digest} is not edgebench 9.8.7: its label says {version}")
 
 
+def test_run_pulls_what_is_in_a_registry_and_says_what_is_not(edgebench: Edgebench, pushed: tuple[str, str]) -> None:
+    name = f"{pushed[0]}:1"
+    try:
+        done = edgebench("run", "pi", "smoke", "--image", name, "--dry-run")
+        assert done.code == 0, done.stderr
+        assert f"pulling {name} to this machine" in done.stderr
+    finally:
+        docker("image", "rm", name, check=False)
+    refused = edgebench("run", "pi", "smoke", "--image", f"{pushed[0]}:9", "--dry-run")
+    assert refused.code == 2
+    assert f"{pushed[0]}:9 cannot be pulled to this machine" in refused.stderr
+
+
 def test_an_image_of_a_registry_is_listed_and_run_under_its_full_name(edgebench: Edgebench, tiny: Path) -> None:
     full = "ghcr.io/edgebench/edgebench-n150:0.0.0-test"
     docker("tag", N150, full)

@@ -120,7 +120,7 @@ def sample() -> Report:
                 "classes": 10,
                 "train_images": 1437,
                 "test_images": 360,
-                "note": "scikit-learn's bundled handwritten digits",
+                "note": "handwritten digits that ship",
             },
             "session": {
                 "seconds": 912.0,

@@ -47,7 +47,6 @@ SPEC = CheckpointSpec("mobilenet_v2", 10, 0.35)
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    pytest.importorskip("sklearn")
     full = load_data(None, seed=42)
     return replace(
         full,

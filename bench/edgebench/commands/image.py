@@ -11,7 +11,10 @@ from edgebench.errors import EXIT_OK
 if TYPE_CHECKING:
     import argparse
 
+    from rich.console import Console
+
     from edgebench.commands.console import Subparsers
+    from edgebench.launch.build import BuildRequest
 
 # A table that goes to a file or a pipe is as wide as its rows.
 _PIPED_WIDTH = 240
@@ -40,12 +43,10 @@ def _build(arguments: argparse.Namespace) -> int:
     """Build an image, then list its layers by size."""
     from rich.table import Table
 
-    from edgebench.launch.build import BuildRequest, build, layers
+    from edgebench.launch.build import BuildRequest, layers
     from edgebench.launch.profile import find_profile
     from edgebench.launch.source import find_source
-    from edgebench.machine.claims import scratch, sweep_scratch
 
-    progress = stderr()
     profile = find_profile(arguments.platform)
     request = BuildRequest(
         profile=profile,
@@ -56,14 +57,22 @@ def _build(arguments: argparse.Namespace) -> int:
         secrets=tuple(arguments.secret),
         context=arguments.context,
     )
-    sweep_scratch()
-    with scratch() as secrets:
-        build(request, secrets, lambda line: plain(progress, line))
+    build_with_progress(request, stderr())
     table = Table("size", "made by", box=None, pad_edge=False)
     for layer in layers(request.tag, request.context):
         table.add_row(layer.size, layer.short())
     stdout().print(table)
     return EXIT_OK
+
+
+def build_with_progress(request: BuildRequest, console: Console) -> None:
+    """Build an image; docker's progress goes to the console. Raises ContainerError."""
+    from edgebench.launch.build import build
+    from edgebench.machine.claims import scratch, sweep_scratch
+
+    sweep_scratch()
+    with scratch() as secrets:
+        build(request, secrets, lambda line: plain(console, line))
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.commands.boards import add_boards_file
 from edgebench.commands.console import EPILOG, plain, probe_specs, stderr, stdout
+from edgebench.commands.missing import offer_to_build
 from edgebench.commands.options import add_suite_options, number, seconds
 from edgebench.errors import EXIT_OK, UsageError
 
@@ -95,6 +96,8 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         known: dict[str, Board] = {}
         boards = [Board(order, host, arguments.context, known=known) for host in arguments.host or [None]]
+        if not arguments.host and arguments.printed is None:
+            offer_to_build(order, arguments.context)
     if arguments.printed is not None:
         return _print(boards)
     return measure(boards, order, arguments.output, stderr(), several=len(boards) > 1 or bool(arguments.board))

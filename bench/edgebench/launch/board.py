@@ -16,7 +16,7 @@ from edgebench.launch import peek as peeking
 from edgebench.launch.container import Settings
 from edgebench.launch.engine import Engine, boundary, connect, missing_image
 from edgebench.launch.follow import Containers
-from edgebench.launch.images import Image, inspect, mismatch
+from edgebench.launch.images import Image, in_registry, inspect, mismatch, pull
 from edgebench.launch.order import INPUT, Order, peek_settings, suite_settings
 from edgebench.launch.outcome import Outcome, Tell, first_usable, outcome_of, why_not_started
 from edgebench.launch.rights import (
@@ -195,7 +195,10 @@ def checked_image(engine: Engine, order: Order, tell: Tell) -> Image:
     with boundary(engine.where, order.image):
         found = inspect(engine, order.image)
     if found is None:
-        raise ContainerError(missing_image(order.image, engine.where, order.profile.platform))
+        if not in_registry(order.image):
+            raise ContainerError(missing_image(order.image, engine.where, order.profile.platform))
+        tell(f"pulling {order.image} to {engine.where}")
+        found = pull(engine, order.image, order.profile.architecture)
     if (problem := mismatch(found)) is not None:
         raise ContainerError(f"{engine.where}: {problem}")
     if found.version and found.version != __version__:

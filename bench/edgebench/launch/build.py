@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebench.errors import ContainerDiedError, ContainerError
-from edgebench.launch.images import REPORT_LABEL
 from edgebench.launch.profile import Profile
 from edgebench.launch.source import source_facts
-from edgebench.report.migrate import CURRENT
 
 # Of docker's last words, to find the reason in.
 _TAIL_LINES = 100
@@ -57,7 +55,6 @@ def build_line(request: BuildRequest, secrets: Sequence[str], facts: Mapping[str
     words = ["docker", *(["--context", request.context] if request.context else []), "build"]
     words += ["--platform", f"linux/{profile.architecture}", "--tag", request.tag]
     words += ["--file", f"{request.source}/containers/{profile.platform}/Dockerfile"]
-    words += ["--label", f"{REPORT_LABEL}={CURRENT}"]
     if request.base is not None:
         words += ["--build-arg", f"BASE_IMAGE={request.base}"]
     for name, value in facts.items():

@@ -116,7 +116,7 @@ def create_arguments(settings: Settings, labels: dict[str, str]) -> dict[str, An
         "mem_limit": limits.memory,
         "memswap_limit": limits.memory,
         "labels": labels,
-        # It would run beside the measurement; whoever starts the container watches it.
+        # One of an image of one's own would run beside the measurement.
         "healthcheck": {"test": ["NONE"]},
         # The report is read from the engine's log, whatever its default keeps of one.
         "log_config": LogConfig(type="json-file"),

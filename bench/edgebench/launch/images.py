@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgebench import __version__
+from edgebench.errors import ContainerError
 from edgebench.launch.engine import Engine, boundary
 from edgebench.report.migrate import CURRENT
 
@@ -51,6 +52,27 @@ def inspect(engine: Engine, name: str) -> Image | None:
         return _image(engine.client.images.get(name), name)
     except ImageNotFound:
         return None
+
+
+def in_registry(name: str) -> bool:
+    """Whether a name says which registry the image is in, as docker reads it: ``ghcr.io/…``, ``localhost:5000/…``."""
+    first, slash, _ = name.partition("/")
+    return bool(slash) and (first == "localhost" or "." in first or ":" in first)
+
+
+def pull(engine: Engine, name: str, architecture: str) -> Image:
+    """Fetch an image from its registry. Raises ContainerError."""
+    from docker.errors import APIError
+
+    with boundary(engine.where, name):
+        try:
+            found = engine.client.images.pull(name, platform=f"linux/{architecture}")
+        except APIError as error:
+            said = " ".join(str(error.explanation or error).split())[:200]
+            raise ContainerError(
+                f"{name} cannot be pulled to {engine.where} ({said}): correct the name, or `docker login` first"
+            ) from None
+    return _image(found, name)
 
 
 def all_images(engine: Engine) -> list[Image]:

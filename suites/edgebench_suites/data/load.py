@@ -5,10 +5,7 @@ A measuring process that runs OpenVINO or ONNX Runtime evaluates accuracy withou
 
 from __future__ import annotations
 
-import contextlib
-import os
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +13,9 @@ import numpy as np
 
 from edgebench_suites.data.cifar import read_cifar10
 from edgebench_suites.data.dataset import DataChoice, Dataset, arrays_digest, limited_rows, stratified_subset
+from edgebench_suites.data.digits import NOTE, read_digits, stratified_split
 from edgebench_suites.data.images import holds_images, read_images
-from edgebench_suites.data.saved import cache_folder, read_data, save_data
+from edgebench_suites.data.saved import read_data
 from edgebench_suites.errors import SuiteDataError
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ DIGITS_TEST_IMAGES = 360
 
 
 def load_data(folder: Path | None, *, seed: int, choice: DataChoice | None = None) -> Dataset:
-    """Load CIFAR-10 or a folder of images from `folder`, or without one scikit-learn's digits.
+    """Load CIFAR-10 or a folder of images from `folder`, or without one the digits that ship.
 
     All ten digits have 1,437 images for training and 360 for testing. `seed` decides every split and choice;
     CIFAR-10 comes split. A `.npz` file in place of a folder is a data set that was saved before (see saved.py), chosen
@@ -72,48 +70,18 @@ def _limited(data: Dataset, count: int, seed: int) -> Dataset:
 
 
 def _digits(seed: int, choice: DataChoice) -> Dataset:
-    """Return the embedded digits; what was split once is kept, as importing scikit-learn takes a process a second."""
-    try:
-        release = version("scikit-learn")
-    except PackageNotFoundError:
-        raise SuiteDataError(
-            "the embedded digits need scikit-learn, which is not installed: install edgebench[torch], or give --data"
-        ) from None
-    taken = "".join(map(str, choice.digits)) or "all"
-    file = cache_folder() / "digits" / f"{release}-{seed}-{taken}-{choice.test_images}.npz"
-    with contextlib.suppress(SuiteDataError):
-        return read_data(file)
-    made = _split_digits(seed, choice)
-    # A cache that cannot be written costs the next process that second.
-    with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # Beside it and renamed: another process never reads half of it.
-        half = file.with_suffix(f".{os.getpid()}.part")
-        save_data(made, half)
-        half.replace(file)
-    return made
-
-
-def _split_digits(seed: int, choice: DataChoice) -> Dataset:
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    bunch = load_digits()
-    # 8 x 8 counts of 0..16 set pixels; 0..255 is what every image reader gives.
-    images = np.rint(bunch.images * (255.0 / 16.0)).astype(np.uint8)[:, np.newaxis]
-    labels = bunch.target.astype(np.int64)
+    images, labels = read_digits()
     taken = choice.digits or tuple(range(10))
     rows = np.flatnonzero(np.isin(labels, taken))
+    tested = choice.test_images or round(len(rows) * DIGITS_TEST_IMAGES / len(labels))
     images, labels = images[rows], np.searchsorted(np.asarray(taken), labels[rows]).astype(np.int64)
-    tested = choice.test_images or round(len(rows) * DIGITS_TEST_IMAGES / 1797)
     if tested > len(rows) // 2:
         raise SuiteDataError(f"{tested} test images are more than half of the {len(rows)} digits there are: ask fewer")
-    train, test = train_test_split(np.arange(len(labels)), test_size=tested, stratify=labels, random_state=seed)
-    note = "scikit-learn's bundled handwritten digits (UCI Optical Recognition of Handwritten Digits, 8 x 8 grey)"
-    if choice.digits:
-        note += f", only {', '.join(map(str, taken))}"
-    name = choice.name_of("digits")
-    return _dataset(name, len(taken), images[train], labels[train], images[test], labels[test], note)
+    train, test = stratified_split(labels, tested, seed)
+    note = f"{NOTE}, only {', '.join(map(str, taken))}" if choice.digits else NOTE
+    return _dataset(
+        choice.name_of("digits"), len(taken), images[train], labels[train], images[test], labels[test], note
+    )
 
 
 def _dataset(

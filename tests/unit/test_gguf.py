@@ -92,7 +92,7 @@ def test_the_command_line_refuses_a_file_that_is_none(tmp_path: Path, content: b
     file = tmp_path / "none.gguf"
     file.write_bytes(content)
     done = edgebench("suite", "llm-own", "--model", str(file), "--dry-run")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
 

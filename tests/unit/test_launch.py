@@ -263,7 +263,8 @@ def test_what_is_wrong_in_a_profile_is_said_with_file_and_line(
 
 def test_each_image_has_a_profile_of_its_platform() -> None:
     # In tox this is the wheel: the profiles are part of it.
-    assert set(platforms()) == {file.parent.name for file in (ROOT / "containers").glob("*/Dockerfile")}
+    images = {file.parent.name for file in (ROOT / "containers").glob("*/Dockerfile")}
+    assert set(platforms()) == images - {"edgebench"}, "the last is two of the others under one name"
     for platform, file in platforms().items():
         profile = read_profile(file)
         assert (profile.platform, profile.image) == (platform, f"edgebench-{platform}")

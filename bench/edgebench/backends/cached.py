@@ -19,7 +19,7 @@ from edgebench.backends.onnxruntime import open_session
 from edgebench.backends.openvino import precision_hint, read_model
 from edgebench.backends.registry import check_spec
 from edgebench.backends.torch import read_module
-from edgebench_suites.tasks.material import BYTES
+from edgebench_suites.data.text import BYTES
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -14,7 +14,7 @@ from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
 from edgebench.machine.advice import extra
-from edgebench_suites.tasks.material import BYTES
+from edgebench_suites.data.text import BYTES
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,6 +11,9 @@ from hashlib import sha256
 from importlib import resources
 from pathlib import Path
 
+# A language model of bytes has so many tokens.
+BYTES = 256
+
 NAME = "alice"
 NOTE = "Alice's Adventures in Wonderland (1865, public domain; Canterbury corpus), its last tenth"
 

@@ -30,7 +30,6 @@ TRAIN_SCENES = 256
 TEST_SCENES = 40
 # Whole outputs of dense tasks are large; this many images of them are kept in a reference.
 REFERENCE_SCENES = 8
-BYTES = 256
 TEST_WINDOWS = 32
 _TEST_SEED_OFFSET = 1_000_003
 
@@ -94,7 +93,7 @@ class TextData:
     seed: int
     decode: bool
     name: str = "python-topics"
-    classes: int = BYTES
+    classes: int = book.BYTES
 
     @cached_property
     def text(self) -> I64:
@@ -159,7 +158,7 @@ class BookData:
     size: int
     seed: int
     name: str = book.NAME
-    classes: int = BYTES
+    classes: int = book.BYTES
 
     @property
     def digest(self) -> str:

@@ -34,6 +34,9 @@ WEIRD: tuple[Any, ...] = (
     {"a": 1},
 )
 
+# Nodes of one document.
+_MOST = 100_000
+
 
 def changed(data: bytes, rng: random.Random) -> bytes | None:
     """Return JSON, or one of its lines, with a few nodes changed; None for what is none."""
@@ -85,7 +88,10 @@ def _change(root: Any, rng: random.Random) -> Any:
 
 
 def _place(root: Any, rng: random.Random) -> tuple[Any, Any]:
-    """Return a container and a key in it, any one of all; (None, None) where there is none."""
+    """Return a container and a key in it, any one of all; (None, None) where there is none.
+
+    Raises OverflowError for what repetitions of repetitions have made too large.
+    """
     places: list[tuple[Any, Any]] = []
     stack = [root]
     while stack:
@@ -93,5 +99,7 @@ def _place(root: Any, rng: random.Random) -> tuple[Any, Any]:
         if isinstance(node, dict | list):
             keys = list(node) if isinstance(node, dict) else range(len(node))
             places += [(node, key) for key in keys]
+            if len(places) > _MOST:
+                raise OverflowError
             stack += [node[key] for key in keys]
     return rng.choice(places) if places else (None, None)

@@ -69,5 +69,6 @@ def test_the_fuzzer_finds_nothing(group: str, seconds: int, tmp_path: Path) -> N
         timeout=seconds + 90,
     )
     told = [line for line in done.stderr.splitlines() if not line.startswith(("#", "INFO: Instrumenting"))]
-    assert done.returncode == 0, "\n".join(told[-60:])
+    # What broke is on stdout, the input's path on stderr.
+    assert done.returncode == 0, "\n".join([*done.stdout.splitlines()[-40:], *told[-60:]])
     assert "Done " in done.stderr, "it fuzzed to its end"

@@ -70,8 +70,9 @@ def test_an_image_against_itself_goes_on_after_a_kill_and_does_not_regress(
     judged = {finding["metric"]: finding["verdict"] for finding in found["findings"]}
     assert {"latency_s", "energy_gross_j"} <= set(judged)
     assert not {"REGRESSED", "INCOMPARABLE"} & set(judged.values())
-    # Runs of a container are this command's own: they are no other load.
-    assert not any("kept: the machine was not idle" in note for note in found["notes"]), found["notes"]
+    # Runs of a container are this command's own: they are no other load, or all 22 would be disturbed.
+    disturbed = [re.match(r"(\d+) runs? (?:was|were) disturbed each time", note) for note in found["notes"]]
+    assert sum(int(note[1]) for note in disturbed if note) < 11, found["notes"]
     assert ended()
 
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from edgebench.artifacts.families import family_versions
+from edgebench.artifacts.families import family_versions, file_of
 from edgebench.artifacts.store import Store, content_digest, folder_bytes, recipe_key
-from edgebench.backends.families import family_named
 from edgebench.backends.macs import count_macs
 from edgebench.compress.checkpoint import WEIGHTS_FILE, save_checkpoint
 from edgebench.compress.prune import sparsity
@@ -106,7 +105,7 @@ class Chain:
                 ArtifactRecord(
                     key=key,
                     folder=str(folder),
-                    file=file or family_named(family).file,
+                    file=file or file_of(family),
                     format=form or family,
                     digest=content_digest(folder),
                     size_bytes=folder_bytes(folder) if made.size_bytes is None else made.size_bytes,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.artifacts.convert.build import Build, build_file, export_file, measured_bytes
-from edgebench.artifacts.families import EXPORTS, FILES, preload
+from edgebench.artifacts.families import export_of, file_of, preload
 from edgebench.artifacts.messages import MadeFile, PhaseJob, PhaseMade
 from edgebench.artifacts.store import content_digest
 from edgebench.backends.registry import get_backend
@@ -43,7 +43,7 @@ def make(job: PhaseJob, started_s: float) -> PhaseMade:
 
 
 def _export(job: PhaseJob, probes: Sequence[Probe]) -> MadePhase:
-    family = EXPORTS[job.family]
+    family = export_of(job.family)
     preload(family, None)
     module, _ = load_checkpoint(Path(job.base))
     target = _exported(job)
@@ -88,11 +88,11 @@ def _finished(job: PhaseJob, folder: Path) -> MadeFile:
 
 
 def _exported(job: PhaseJob) -> Path:
-    return Path(job.scratch, "export", FILES[EXPORTS[job.family]])
+    return Path(job.scratch, "export", file_of(export_of(job.family)))
 
 
 def _built(job: PhaseJob) -> Path:
-    return Path(job.scratch, "build", FILES[job.family])
+    return Path(job.scratch, "build", file_of(job.family))
 
 
 if __name__ == "__main__":

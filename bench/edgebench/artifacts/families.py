@@ -5,13 +5,20 @@ from __future__ import annotations
 import importlib
 from importlib.metadata import PackageNotFoundError, version
 
-from edgebench.backends.families import FAMILIES, family_named
+from edgebench.backends.families import family_named
+from edgebench.errors import CompressionError
 
-# The file a backend opens, inside an artifact's folder; a torch checkpoint and a set of engines are the folder.
-FILES = {name: family.file for name, family in FAMILIES.items()}
 
-# The family that a family's build starts from, made by the export.
-EXPORTS = {name: family.export for name, family in FAMILIES.items() if family.export is not None}
+def file_of(family: str) -> str:
+    """Return the file a backend opens, inside an artifact's folder; empty where it opens the folder itself."""
+    return family_named(family).file
+
+
+def export_of(family: str) -> str:
+    """Return the family that a family's build starts from, made by the export; raises CompressionError for none."""
+    if (found := family_named(family).export) is None:
+        raise CompressionError(f"{family} is made in one step, not from an export: choose another backend")
+    return found
 
 
 def family_versions(family: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from importlib import import_module
 from msgspec.structs import replace
 
 from edgebench.artifacts.chain import Chain
-from edgebench.artifacts.families import EXPORTS
+from edgebench.artifacts.families import export_of
 from edgebench.artifacts.links import runtimes
 from edgebench.artifacts.links.baseline import baseline
 from edgebench.artifacts.links.own import make_own
@@ -87,7 +87,7 @@ def _lowered(chain: Chain, current: ArtifactRecord, steps: Sequence[Step]) -> Ar
         return lowered
     last = steps[-1].kind if steps else None
     if family != "torch":
-        current = runtimes.exported(chain, current, EXPORTS[family])
+        current = runtimes.exported(chain, current, export_of(family))
     if family_named(family).local:
         return runtimes.engine(chain, current, lowered_step(chain.job.variant))
     if last is not None and last.lowered:

@@ -17,8 +17,6 @@ from edgebench.compare.shrink import Array
 
 # What all cells together say of jumps counts as this many runs of each cell.
 _WEIGHT = 20.0
-# A session without runs that could jump is divided by no less than this.
-_LEAST = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +56,8 @@ class Jumps:
         blended = (seen + _WEIGHT * pooled) / (self.count + _WEIGHT)
         surely = (seen - 2 * np.sqrt(seen)) / np.maximum(self.count, 1.0)
         here = _reaching(session, sizes)
-        usual = pooled * len(session)
-        disturbed = np.where(here - np.sqrt(here) > usual, here / np.maximum(usual, _LEAST), 1.0)
+        more = here / max(len(session), 1) / pooled
+        disturbed = np.where(here - np.sqrt(here) > pooled * len(session), more, 1.0)
         found: Array = disturbed * np.maximum(np.minimum(blended, pooled), surely)
         return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgebench.artifacts.families import EXPORTS
+from edgebench.artifacts.families import export_of
 from edgebench.artifacts.messages import PhaseJob, PhaseMade
 from edgebench.backends.families import family_named
 from edgebench.machine.claims import scratch
@@ -86,7 +86,7 @@ def evaluation_job(
 
 
 def _settings(cell: Benchmark, family: str, step: str | None) -> dict[str, Any]:
-    found: dict[str, Any] = {"export": EXPORTS[family], "threads": cell.params.threads}
+    found: dict[str, Any] = {"export": export_of(family), "threads": cell.params.threads}
     found |= {"step": step} if step else {}
     if step == "ptq-static":
         found |= {"calibration_images": cell.recipe.calibration_images, "calibration_size": cell.recipe.train_size}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.artifacts.chain import Chain, Content
-from edgebench.artifacts.families import FILES
+from edgebench.artifacts.families import file_of
 from edgebench.artifacts.links.reading import reading_in
 from edgebench.backends.gguffile import read_gguf
 from edgebench.compress.checkpoint import load_checkpoint
@@ -49,7 +49,7 @@ def exported(chain: Chain, parent: ArtifactRecord) -> ArtifactRecord:
         module, _ = load_checkpoint(parent.path)
         with phase("export", ledger, chain.probes):
             weights = {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
-            write_llama(weights, folder / FILES[FAMILY])
+            write_llama(weights, folder / file_of(FAMILY))
         return Content(sparsity=parent.sparsity)
 
     return chain.link("export", FAMILY, parent, {"task": chain.task.name}, work)
@@ -60,7 +60,7 @@ def quantised(chain: Chain, parent: ArtifactRecord, step: str) -> ArtifactRecord
 
     def work(folder: Path, ledger: Ledger) -> Content:
         with phase("quantise", ledger, chain.probes):
-            quantise_gguf(parent.path, folder / FILES[FAMILY], step, len(chain.job.cpus))
+            quantise_gguf(parent.path, folder / file_of(FAMILY), step, len(chain.job.cpus))
         return Content()
 
     return chain.link(step, FAMILY, parent, {}, work)
@@ -73,7 +73,7 @@ def own_gguf(chain: Chain, own: OwnModel, step: str | None) -> tuple[ArtifactRec
     def work(folder: Path, ledger: Ledger) -> Content:
         del ledger
         read_gguf(path)
-        shutil.copyfile(path, folder / FILES[FAMILY])
+        shutil.copyfile(path, folder / file_of(FAMILY))
         return Content(notes=ArtifactNotes(weights=f"file {path.name}", trained=True))
 
     plain = chain.link("own", FAMILY, None, {"file": own.digest}, work)

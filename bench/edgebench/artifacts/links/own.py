@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edgebench.artifacts.chain import Content
 from edgebench.artifacts.convert import export
 from edgebench.artifacts.convert.build import halve_file, quantise_file
-from edgebench.artifacts.families import FILES
+from edgebench.artifacts.families import file_of
 from edgebench.artifacts.links.genai import own_genai
 from edgebench.artifacts.links.gguf import own_gguf
 from edgebench.artifacts.store import META_FILE
@@ -60,7 +60,7 @@ def make_own(chain: Chain, own: OwnModel, step: str | None) -> tuple[ArtifactRec
     samples = Samples(own, chain.seed, chain.recipe.calibration_images)
 
     def work(folder: Path, ledger: Ledger) -> Content:
-        target = folder / FILES[family]
+        target = folder / file_of(family)
         if step == "ptq-static":
             calibration = samples.calibrating()
             with phase("quantise", ledger, chain.probes, f"calibrated on {len(calibration)} {samples.source}"):
@@ -131,7 +131,7 @@ def _plain(chain: Chain, own: OwnModel) -> ArtifactRecord:
     file = path.name if named else None
 
     def work(folder: Path, ledger: Ledger) -> Content:
-        target = folder / (file or FILES[family])
+        target = folder / (file or file_of(family))
         if named or (form, family) in {("onnx", "onnx"), ("tflite", "tflite")}:
             _copy(path, own.beside, target)
         else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.chain import Chain, Content
 from edgebench.artifacts.convert.build import Build, build_file, export_file, halve_file, measured_bytes, quantise_file
-from edgebench.artifacts.families import FILES, family_versions
+from edgebench.artifacts.families import family_versions, file_of
 from edgebench.backends.cuda import Cudart
 from edgebench.compress.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint
 from edgebench.compress.quantise import static_torch
@@ -33,7 +33,7 @@ def exported(chain: Chain, parent: ArtifactRecord, family: str) -> ArtifactRecor
         module, _ = load_checkpoint(parent.path)
         inputs = chain.task.inputs(1, chain.recipe.train_size, chain.job.width)
         with phase("export", ledger, chain.probes):
-            export_file(module, inputs, family, folder / FILES[family], chain.task.outputs)
+            export_file(module, inputs, family, folder / file_of(family), chain.task.outputs)
         return Content(sparsity=parent.sparsity)
 
     return chain.link("export", family, parent, {"size": chain.recipe.train_size, "task": chain.task.name}, work)
@@ -54,7 +54,7 @@ def static(chain: Chain, parent: ArtifactRecord, family: str) -> ArtifactRecord:
                 module = static_torch(module, chain.calibration())
             return chain.saved(folder, module, spec.then("ptq-static"))
         with phase("quantise", ledger, chain.probes):
-            quantise_file(parent.path, folder / FILES[family], family, chain.calibration())
+            quantise_file(parent.path, folder / file_of(family), family, chain.calibration())
         return Content()
 
     return chain.link("ptq-static", family, parent, facts, work)
@@ -70,7 +70,7 @@ def halved(chain: Chain, parent: ArtifactRecord, family: str) -> ArtifactRecord:
                 save_checkpoint(folder, module.half(), spec)
             return Content((folder / WEIGHTS_FILE).stat().st_size, parent.sparsity)
         with phase("halve", ledger, chain.probes):
-            halve_file(parent.path, folder / FILES[family], family)
+            halve_file(parent.path, folder / file_of(family), family)
         return Content(sparsity=parent.sparsity)
 
     return chain.link("fp16", family, parent, {}, work)
@@ -112,7 +112,7 @@ def weights_int8(chain: Chain, parent: ArtifactRecord, family: str) -> ArtifactR
     def work(folder: Path, ledger: Ledger) -> Content:
         write = compress_openvino if family == "openvino" else compress_onnx
         with phase("quantise", ledger, chain.probes):
-            write(parent.path, folder / FILES[family])
+            write(parent.path, folder / file_of(family))
         return Content()
 
     return chain.link("weights-int8", family, parent, {}, work)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.chain import Chain, Content
 from edgebench.artifacts.convert import tflite as convert
-from edgebench.artifacts.families import FILES
+from edgebench.artifacts.families import file_of
 from edgebench.compress.checkpoint import load_checkpoint
 from edgebench.compress.quantise_tflite import dynamic_tflite, half_tflite, static_tflite
 from edgebench.measure.phases import phase
@@ -39,7 +39,7 @@ def exported(chain: Chain, parent: ArtifactRecord) -> ArtifactRecord:
         module, _ = load_checkpoint(parent.path)
         convert.import_converter()
         with phase("export", ledger, chain.probes):
-            convert.to_tflite(module, (1, 3, size, size), folder / FILES[FAMILY])
+            convert.to_tflite(module, (1, 3, size, size), folder / file_of(FAMILY))
         return Content(sparsity=parent.sparsity)
 
     return chain.link("export", FAMILY, parent, {"size": size}, work)
@@ -56,7 +56,7 @@ def quantised(chain: Chain, parent: ArtifactRecord, kind: str) -> ArtifactRecord
         }
 
     def work(folder: Path, ledger: Ledger) -> Content:
-        target = folder / FILES[FAMILY]
+        target = folder / file_of(FAMILY)
         with phase("quantise", ledger, chain.probes):
             if kind == "ptq-static":
                 static_tflite(parent.path, target, chain.calibration())

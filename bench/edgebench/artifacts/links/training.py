@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.chain import Chain, Content
 from edgebench.artifacts.convert.export import save_ir
-from edgebench.artifacts.families import FILES
+from edgebench.artifacts.families import file_of
 from edgebench.artifacts.links.transfer import prune
 from edgebench.backends.registry import resolve
 from edgebench.compress.checkpoint import CheckpointSpec, load_checkpoint
@@ -110,7 +110,7 @@ def quantisation_aware(chain: Chain, parent: ArtifactRecord) -> ArtifactRecord:
         module, _ = load_checkpoint(parent.path)
         with phase("train-quantised", ledger, chain.probes, qat_note()):
             model = qat(module, chain.data, chain.calibration(), replace(chain.training, epochs=recipe.qat_epochs))
-        save_ir(model, folder / FILES["openvino"])
+        save_ir(model, folder / file_of("openvino"))
         return Content()
 
     return chain.link("qat", "openvino", parent, facts, work)

@@ -70,7 +70,9 @@ def load_plan(
     if not cells and own is not None:
         raise UsageError(f"--model {own.path}: {head.name} measures no such file: {own.suited()}")
     if not cells:
-        raise UsageError(f"{path}:1: the suite has no benchmark: add a [[benchmark]] table")
+        raise UsageError(
+            f"{path}:1: the suite has no benchmark: add a [[benchmark]] table, or name variants that its backends hold"
+        )
     return Plan(
         name=head.name,
         title=head.title,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # What is made of a file without samples, besides fp16.
 QUICK = ("ptq-dynamic", "weights-int8")
 _MOST_FILES = 200
+# Whose files are language models, which only requests are of use to.
+_LANGUAGE = ("gguf", FOLDER_FORMAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class BringYourOwn:
     @property
     def generates(self) -> bool:
         """Whether it is a language model's, which only requests are of use to."""
-        return self.format in ("gguf", FOLDER_FORMAT)
+        return self.format in _LANGUAGE
 
     @property
     def name(self) -> str:
@@ -102,36 +104,43 @@ def own_model(path: Path, asked: OwnOptions, look: Callable[[Path], Sequence[Mod
             f"--model {path}: give a file that ends in {', '.join(suffixes())}, or a folder with {MODEL} in it"
         )
     try:
-        beside = _in_folder(path) if form == FOLDER_FORMAT else other_files(path)
-        precision = held_precision(path / MODEL, "openvino") if form == FOLDER_FORMAT else held_precision(path, form)
+        folder = form == FOLDER_FORMAT
+        beside = _in_folder(path) if folder else other_files(path)
+        precision = held_precision(path / MODEL, "openvino") if folder else held_precision(path, form)
         context = _context(path, form)
-        total = hashlib.sha256()
-        for name in beside if form == FOLDER_FORMAT else ("", *beside):
-            file = path if not name else (path if form == FOLDER_FORMAT else path.parent) / name
-            total.update(f"{name}\0".encode())
-            with file.open("rb") as stream:
-                total.update(hashlib.file_digest(stream, "sha256").digest())
+        others = [(name, (path if folder else path.parent) / name) for name in beside]
+        digest = _digest(others if folder else [("", path), *others])
     except OSError as error:
         file = error.filename or path
         raise UsageError(f"--model {file}: cannot be read ({error.strerror}): check name and permissions") from None
     except BackendError as error:
         raise UsageError(str(error)) from None
-    generates = form in ("gguf", FOLDER_FORMAT)
+    generates = form in _LANGUAGE
     if generates and (asked.shapes or asked.inputs or asked.calibration):
         raise UsageError(f"--model {path}: a language model is given a text (--text), no inputs")
     declared = [] if generates else look(path)
     feeds = feeds_of(declared, fixed_shapes(declared, asked.shapes), asked.inputs)
-    folder = asked.calibration
+    samples = asked.calibration
     return BringYourOwn(
         path=path.absolute(),
         format=form,
-        digest=total.hexdigest(),
+        digest=digest,
         beside=beside,
         precision=precision,
         feeds=tuple(feeds),
-        calibration=None if folder is None else calibration_of(folder, feeds, declared),
+        calibration=None if samples is None else calibration_of(samples, feeds, declared),
         context=context,
     )
+
+
+def _digest(files: Sequence[tuple[str, Path]]) -> str:
+    """Return the SHA-256 over names and contents of a model's files."""
+    total = hashlib.sha256()
+    for name, file in files:
+        total.update(f"{name}\0".encode())
+        with file.open("rb") as stream:
+            total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()
 
 
 def fixed_shapes(inputs: Sequence[ModelInput], given: Sequence[str]) -> dict[str, tuple[int, ...]]:

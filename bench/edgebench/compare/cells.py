@@ -5,10 +5,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from edgebench.compare.policy import PERCENTILES, gauge_of
-from edgebench.report.intervals import median, run_medians
+from edgebench.report.intervals import run_medians
 from edgebench.report.wrong import answers_wrongly
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from statistics import NormalDist
+from statistics import NormalDist, median
 from typing import Literal
 
 LEVEL = 0.95
@@ -64,22 +64,14 @@ class Estimate:
     range: tuple[float, float] | None = None
 
 
-def median(values: Sequence[float]) -> float:
-    """Return the median of values, at least one; as `statistics.median`, of which a report has thousands."""
-    if len(values) == 1:
-        return float(values[0])
-    ordered, half = sorted(values), len(values) // 2
-    return float(ordered[half]) if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
-
-
 def run_medians(runs: Sequence[Sequence[float]]) -> tuple[float, ...]:
     """Return one number a run, the median of its values: the run is the unit of replication. Runs are not empty."""
-    return tuple(map(median, runs))
+    return tuple(float(median(run)) for run in runs)
 
 
 def middle(runs: Sequence[Sequence[float]]) -> float:
     """Return the one figure that stands for a metric everywhere: the median over runs of the runs' medians."""
-    return median(run_medians(runs))
+    return float(median(run_medians(runs)))
 
 
 def paired_ratio(base_runs: Sequence[Sequence[float]], head_runs: Sequence[Sequence[float]]) -> Estimate | None:
@@ -90,7 +82,7 @@ def paired_ratio(base_runs: Sequence[Sequence[float]], head_runs: Sequence[Seque
     equal, have none. None where no pair is left or a median is not positive: a ratio would mean nothing.
     """
     pairs = [
-        (median(base), median(head))
+        (float(median(base)), float(median(head)))
         for base, head in zip(base_runs, head_runs, strict=False)
         if len(base) and len(head)
     ]

@@ -238,10 +238,20 @@ def _install(words: list[str]) -> None:
 
 
 _namespaces: dict[str, dict[str, Any]] = {}
+_executed: dict[str, list[Block]] = {}
 
 
 def _python(block: Block) -> None:
-    """Execute a block after those before it on its page; one that is a file is imported as that."""
+    """Execute a block after those before it on its page, once each; one that is a file is imported as that."""
+    executed = _executed.setdefault(block.page, [])
+    before = [other for other in ALL if (other.page, other.language) == (block.page, block.language)]
+    for one in before[: before.index(block) + 1]:
+        if one not in executed:
+            _execute(one)
+            executed.append(one)
+
+
+def _execute(block: Block) -> None:
     text = _standing_in(block.text)
     code = compile("\n" * (block.line - 1) + text, block.page, "exec")
     if block.not_run is not None:

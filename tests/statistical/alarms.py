@@ -22,7 +22,7 @@ from tests.statistical.worlds import AB_WORLDS, WORLDS
 
 GOLDEN = ROOT / "tests" / "golden" / "alarms.json"
 RUNS, HISTORIES, SPREADS = (2, 3, 5, 10), (0, 2, 10, 30), (0.005, 0.01, 0.03)
-SUITES, VERDICTS, PRAISED = 30, 50, 100
+SUITES, VERDICTS, PRAISED = 30, 50, 400
 # Suites of `ab` by how many benchmarks they have: of few, each is judged less strictly.
 AB_SUITES = {1: 4000, 60: 1000}
 NOTHING = np.zeros(len(PAIRS_OF_CELLS))
@@ -107,15 +107,11 @@ def praised(suites: int = PRAISED) -> dict[str, float]:
 
 def praise_markdown(table: Mapping[str, Mapping[str, float]], stored: Mapping[str, float]) -> str:
     """Return the table of what is said of nothing as the documentation has it."""
-    titles = [
-        f"{words}, {cells} benchmark{'s' if cells > 1 else ''}"
-        for cells in AB_SUITES
-        for words in ("IMPROVED by the first pairs alone", "IMPROVED", "REGRESSED")
-    ]
+    titles = [f"{cells}: {words}" for cells in AB_SUITES for words in ("first pairs alone", "IMPROVED", "REGRESSED")]
     lines = [f"| runs are | {' | '.join(titles)} | `compare`: IMPROVED |", "|---|" + "--:|" * (len(titles) + 1)]
     for name, row in table.items():
         shown = [f"{100 * share:.1f} %" for share in row.values()]
-        shown.append(f"{100 * stored[name]:.0f} %" if name in stored else "")
+        shown.append(f"{100 * stored[name]:.1f} %" if name in stored else "")
         lines.append(f"| {name} | {' | '.join(shown)} |")
     return "\n".join(lines) + "\n"
 

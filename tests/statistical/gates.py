@@ -152,10 +152,12 @@ def covers(estimates: Estimates, truth: Array) -> Flags:
 
 
 def _log_ratios(rng: np.random.Generator, pairs: int, change: Array, world: World | None) -> Array:
+    cells = len(change) // METRICS
     if world is None:
-        sides = [np.concatenate([runs_of(NOISY_CELLS, pairs, rng) for _ in range(METRICS)]) for _ in range(2)]
+        noisy = NOISY_CELLS[:cells]
+        sides = [np.concatenate([runs_of(noisy, pairs, rng) for _ in range(METRICS)]) for _ in range(2)]
         return np.asarray((sides[1] - sides[0]).T + change)
-    runs = np.concatenate([world(rng, (1, len(change) // METRICS, 2 * pairs))[0] for _ in range(METRICS)])
+    runs = np.concatenate([world(rng, (1, cells, 2 * pairs))[0] for _ in range(METRICS)])
     # A block is ABBA or BAAB: of its two pairs the head comes second in one, and first in the other.
     turns = np.repeat(rng.choice([-1.0, 1.0], (len(runs), pairs // 2)), 2, axis=1)
     turns[:, 1::2] *= -1

@@ -135,6 +135,7 @@ _OURS = (
         precisions={"fp32": ANYWHERE, **dict.fromkeys(("fp16", "bf16", *GGUF_BITS), IN_THE_FILE)},
         decoder="edgebench.backends.llamacpp:decoder",
         passes=False,
+        platforms=("n150", "pi"),
         opens="`.gguf`",
         install="`edgebench[llama]` ([compiled](language-models.md))",
         pass_s=0.003,

@@ -119,12 +119,13 @@ class TextJob(Job, frozen=True, kw_only=True):
 
 
 class GenerateJob(Job, frozen=True, kw_only=True, tag="generate"):
-    """Requests: a prompt of `prompt` tokens from the beginning of a text, then `generate` tokens."""
+    """Requests, `batch` at once: each reads `prompt` tokens from the beginning of a text, then generates `generate`."""
 
     prompt: int
     generate: int
     requests: int
     text: TextJob
+    batch: int = 1
 
 
 class ReadJob(Job, frozen=True, kw_only=True):

@@ -198,10 +198,13 @@ class PassTimes(Message, frozen=True, kw_only=True):
 
 
 class Requests(Message, frozen=True, kw_only=True):
-    """Requests to a language model, each a pass of the run; `tokens` are what the first generated, `same`: all did.
+    """Requests to a language model, each pass of the run a batch of them: one, and as many as there are `others`.
 
-    `prefill_s` and `decode_s` have an entry a request; `steps` are quantiles of single steps, `course` their medians
-    between `edges`, places in the context; `prefill` and `decode` are windows of passes of that phase.
+    `tokens` are what the first of the first batch generated, `others` what those made with it did, `same`: those of
+    every batch did. `alone` says, of the first and of the others, how many tokens are those of the same request made
+    alone, up to the first that is not; None where that was not asked. `prefill_s` and `decode_s` have an entry a
+    batch; `steps` are quantiles of single steps, a token of each request, `course` their medians between `edges`,
+    places in the context; `prefill` and `decode` are windows of passes of that phase.
     """
 
     prompt: int
@@ -216,6 +219,23 @@ class Requests(Message, frozen=True, kw_only=True):
     cache_bytes: int | None
     prefill: Windows = Windows()
     decode: Windows = Windows()
+    others: tuple[tuple[int, ...], ...] = ()
+    alone: tuple[int, ...] | None = None
+
+    @property
+    def batch(self) -> int:
+        """Requests made at once."""
+        return 1 + len(self.others)
+
+    @property
+    def read(self) -> int:
+        """Tokens that are read in a pass, of all its requests."""
+        return self.batch * self.prompt
+
+    @property
+    def stepped(self) -> int:
+        """Tokens that come from steps in a pass, of all its requests: the first of each comes from reading."""
+        return self.batch * (self.generated - 1)
 
 
 class InferenceResult(ModelAnswer, frozen=True, kw_only=True, tag="inference"):

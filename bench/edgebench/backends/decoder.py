@@ -30,6 +30,11 @@ def too_long(name: str, limit: int, asked: int) -> str | None:
     )
 
 
+def begins(plain: Sequence[int], whole: Sequence[int]) -> int | None:
+    """Return the token that a tokenizer begins every text with, told from one text without and with such tokens."""
+    return whole[0] if len(whole) > len(plain) and whole[0] != plain[0] else None
+
+
 class Reader(Protocol):
     """A language model that is open; what it gives is its most likely next token, so that runs repeat."""
 

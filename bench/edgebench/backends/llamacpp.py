@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from edgebench.backends.boundary import check_file, refusals
 from edgebench.backends.decoder import Generation, Prompts, too_long
 from edgebench.backends.gguffile import GgufFacts, read_gguf
+from edgebench.backends.llamabatch import Piece
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
@@ -161,29 +162,6 @@ def _tokens(context: int, sequences: int) -> str:
     return f"{sequences} x {context} tokens" if sequences > 1 else f"{context} tokens"
 
 
-class _Piece:
-    """Tokens that are read at once, each of a text, in memory that Python keeps; `outputs` are those answered to.
-
-    No places are given: the library counts them on by text from what its memory holds.
-    """
-
-    def __init__(self, llama: Any, tokens: Sequence[tuple[int, int]], outputs: set[int]) -> None:
-        count = len(tokens)
-        self.tokens = (llama.llama_token * count)(*(token for token, _ in tokens))
-        self.outputs = sorted(outputs)
-        pointer = ctypes.POINTER(llama.llama_seq_id)
-        texts = (llama.llama_seq_id * count)(*(text for _, text in tokens))
-        at, size = ctypes.addressof(texts), ctypes.sizeof(llama.llama_seq_id)
-        self._texts = texts, (ctypes.c_void_p * count)(*range(at, at + size * count, size))
-        self.batch = llama.llama_batch(
-            n_tokens=count,
-            token=self.tokens,
-            n_seq_id=(ctypes.c_int32 * count)(*[1] * count),
-            seq_id=ctypes.cast(self._texts[1], ctypes.POINTER(pointer)),
-            logits=(ctypes.c_int8 * count)(*(index in outputs for index in range(count))),
-        )
-
-
 class LlamaDecoder:
     """A model and its context; see `decoder.Decoder`."""
 
@@ -203,8 +181,8 @@ class LlamaDecoder:
         self._sampler = llama.llama_sampler_init_greedy()
         self._decode, self._choose = llama.llama_decode, llama.llama_sampler_sample
         self._prompts: Prompts = ()
-        self._pieces: list[_Piece] = []
-        self._step = _Piece(llama, [(0, 0)], {0})
+        self._pieces: list[Piece] = []
+        self._step = Piece(llama, [(0, 0)], {0})
 
     def __del__(self) -> None:
         """Give back the sampler and the context, then the model."""
@@ -291,13 +269,13 @@ class LlamaDecoder:
         flat = [(token, text) for text, prompt in enumerate(prompts) for token in prompt]
         ends = {len(prompts[0]) * (text + 1) - 1 for text in range(len(prompts))}
         self._pieces = [
-            _Piece(self._llama, flat[at : at + BATCH], {end - at for end in ends if at <= end < at + BATCH})
+            Piece(self._llama, flat[at : at + BATCH], {end - at for end in ends if at <= end < at + BATCH})
             for at in range(0, len(flat), BATCH)
         ]
-        self._step = _Piece(self._llama, [(0, text) for text in range(len(prompts))], set(range(len(prompts))))
+        self._step = Piece(self._llama, [(0, text) for text in range(len(prompts))], set(range(len(prompts))))
         self._prompts = prompts
 
-    def _read(self, piece: _Piece) -> list[int]:
+    def _read(self, piece: Piece) -> list[int]:
         """Read a batch; return the most likely token after each of its outputs."""
         self._decoded(piece.batch)
         choose, sampler, context = self._choose, self._sampler, self._context

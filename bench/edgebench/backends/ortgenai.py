@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebench.backends.boundary import check_file, refusals
-from edgebench.backends.decoder import Generation, Prompts
+from edgebench.backends.decoder import Generation, Prompts, begins, too_long
+from edgebench.backends.ortgenaifile import read_config
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
 from edgebench.machine.advice import extra
-from edgebench_suites.data.text import BYTES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,12 +25,10 @@ if TYPE_CHECKING:
 
     F32 = npt.NDArray[np.float32]
 
-CONFIG, MODEL = "genai_config.json", "model.onnx"
-
 
 @dataclass(frozen=True, slots=True)
 class OrtGenaiBackend:
-    """Opens folders that edgebench made, in the precision that their weights hold."""
+    """Opens folders as GenAI has them, in the precision that their weights hold."""
 
     name: ClassVar[str] = "onnxruntime-genai"
 
@@ -55,8 +54,10 @@ def decoder(spec: LoadSpec, context: int) -> OrtGenaiDecoder:
     if (reason := backend.unavailable()) is not None:
         raise BackendError(reason)
     check_spec(backend.name, spec)
-    for name in (CONFIG, MODEL):
-        check_file(spec.path / name)
+    facts = read_config(spec.path)
+    check_file(spec.path / facts.model)
+    if (reason := too_long(str(spec.path), facts.context, context)) is not None:
+        raise BackendError(reason)
     import onnxruntime_genai
 
     # It would tell Microsoft what is run here, from threads beside the measurement.
@@ -66,26 +67,38 @@ def decoder(spec: LoadSpec, context: int) -> OrtGenaiDecoder:
         config = onnxruntime_genai.Config(str(spec.path))
         config.overlay(f'{{"model": {{"decoder": {{"session_options": {{"intra_op_num_threads": {spec.threads}}}}}}}}}')
         model = onnxruntime_genai.Model(config)
-    load_s = time.perf_counter() - begun
-    return OrtGenaiDecoder(model, spec, context, load_s)
+    return OrtGenaiDecoder(model, spec, context, facts.vocabulary, time.perf_counter() - begun)
 
 
 class OrtGenaiDecoder:
     """A model and the generator of its texts; see `decoder.Decoder`."""
 
-    vocabulary: int = BYTES
-    begin: int | None = None
     # It tells nothing of it.
     cache_bytes: int | None = None
 
-    def __init__(self, model: Any, spec: LoadSpec, context: int, load_s: float) -> None:
+    def __init__(self, model: Any, spec: LoadSpec, context: int, vocabulary: int, load_s: float) -> None:
         # The generator does not keep its model alive.
         self._model, self._path, self._threads, self._context = model, spec.path, spec.threads, context
-        begun = time.perf_counter()
+        self.vocabulary, self.load_s, begun = vocabulary, load_s, time.perf_counter()
         self._generator, self._texts = self._made(spec.sequences), spec.sequences
-        self.load_s, self.compile_s = load_s, time.perf_counter() - begun
+        self.compile_s = time.perf_counter() - begun
         # The tokens that were chosen last, which the generator itself reads next.
         self._chosen: list[int] = []
+
+    @cached_property
+    def begin(self) -> int | None:
+        """The token that its tokenizer begins every text with; None where there is none."""
+        try:
+            return begins(self._encoded("a", special=False), self._encoded("a", special=True))
+        except BackendError:
+            return None  # without a tokenizer no text is read
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        import onnxruntime_genai
+
+        with refusals("onnxruntime-genai", "to read the folder's tokenizer"):
+            return onnxruntime_genai.Tokenizer(self._model)
 
     def request(self, prompts: Prompts, count: int) -> Generation:
         """Return requests that are led token by token; several texts cannot go back but to nothing."""
@@ -119,12 +132,18 @@ class OrtGenaiDecoder:
         return found
 
     def tokens_of(self, text: bytes) -> list[int]:
-        """Return the bytes of a text: what these folders read."""
-        return list(text)
+        """Return the tokens of a text by the folder's tokenizer."""
+        return self._encoded(text.decode("utf-8", errors="replace"), special=False)
 
     def effective(self) -> dict[str, Any]:
         """Return what was asked for; it tells nothing of itself."""
         return {"device": "CPU", "threads": self._threads, "cache": "kept by the generator"}
+
+    def _encoded(self, text: str, *, special: bool) -> list[int]:
+        tokenizer = self._tokenizer
+        with refusals("onnxruntime-genai", "to turn a text into tokens"):
+            tokenizer.update_options(add_special_tokens=str(special).lower())
+            return [int(token) for token in tokenizer.encode(text)]
 
     def _made(self, texts: int) -> Any:
         """Return a generator of so many texts: it is made for one number."""
@@ -133,8 +152,9 @@ class OrtGenaiDecoder:
         with refusals("onnxruntime-genai", f"a context of {self._context} tokens of", self._path):
             asked = onnxruntime_genai.GeneratorParams(self._model)
             # Least and most: the token that ends a text is never chosen, so that every answer has the length asked for.
-            lengths = {"max_length": self._context, "min_length": self._context}
-            asked.set_search_options(batch_size=texts, do_sample=False, **lengths)
+            asked.set_search_options(batch_size=texts, max_length=self._context, min_length=self._context)
+            # Whatever else a folder asks for, the likeliest token is taken.
+            asked.set_search_options(do_sample=False, num_beams=1, repetition_penalty=1.0, no_repeat_ngram_size=0)
             return onnxruntime_genai.Generator(self._model, asked)
 
     def _begin(self, texts: int) -> None:
@@ -150,6 +170,10 @@ class OrtGenaiDecoder:
             self._generator.append_tokens(np.array(tokens, np.int32))
 
     def _next(self) -> list[int]:
-        self._generator.generate_next_token()
+        try:
+            self._generator.generate_next_token()
+        except RuntimeError:  # a context around each step would be measured with it
+            with refusals("onnxruntime-genai", "to generate"):
+                raise
         self._chosen = self._generator.get_next_tokens().tolist()
         return self._chosen

@@ -175,16 +175,6 @@ class MeasureJob(Job, frozen=True, kw_only=True, tag="measure"):
     read: ReadJob | None = None
 
 
-class RoofJob(Job, frozen=True, kw_only=True, tag="roofs"):
-    """Which runtime measures, on which processors, with how many threads; a round takes at least `round_s` of each."""
-
-    backend: str
-    threads: int
-    cpus: tuple[int, ...]
-    rounds: int = 6
-    round_s: float = 0.04
-
-
 def encode(message: Message) -> bytes:
     """Return a message as JSON. Raises TypeError for a value that JSON has no word for."""
     return msgspec.json.encode(message, enc_hook=_plain)

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.backends.families import FOLDER_FORMAT, family_named, suffixes
+from edgebench.backends.families import FOLDERS, family_named, suffixes
 from edgebench.backends.feeds import Calibration, Feed
-from edgebench.backends.genai import MODEL, context_of
+from edgebench.backends.genai import context_of
 from edgebench.backends.gguffile import read_gguf
 from edgebench.backends.held import held_precision
 from edgebench.backends.inputs import shape_text
 from edgebench.backends.onnxfile import outside, read_facts
+from edgebench.backends.ortgenaifile import named_files, read_config
 from edgebench.backends.reader import reader_of
 from edgebench.compress.steps import precision_of
 from edgebench.errors import BackendError, UsageError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 QUICK = ("ptq-dynamic", "weights-int8")
 _MOST_FILES = 200
 # Whose files are language models, which only requests are of use to.
-_LANGUAGE = ("gguf", FOLDER_FORMAT)
+_LANGUAGE = ("gguf", *FOLDERS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class BringYourOwn:
     @property
     def name(self) -> str:
         """What its benchmarks are called by."""
-        return self.path.name if self.format == FOLDER_FORMAT else self.path.stem
+        return self.path.name if self.format in FOLDERS.values() else self.path.stem
 
     def suited(self) -> str:
         """Return how such a file is measured."""
@@ -98,15 +99,14 @@ class OwnOptions:
 
 def own_model(path: Path, asked: OwnOptions, look: Callable[[Path], Sequence[ModelInput]]) -> BringYourOwn:
     """Return the user's model; `look` tells the inputs that its file declares. UsageError says what is wrong."""
-    form = FOLDER_FORMAT if (path / MODEL).is_file() else suffixes().get(path.suffix.lower())
-    if form is None:
-        raise UsageError(
-            f"--model {path}: give a file that ends in {', '.join(suffixes())}, or a folder with {MODEL} in it"
-        )
+    of_folder = next((form for name, form in FOLDERS.items() if (path / name).is_file()), None)
+    if (form := of_folder or suffixes().get(path.suffix.lower())) is None:
+        ends, has = ", ".join(suffixes()), " or ".join(FOLDERS)
+        raise UsageError(f"--model {path}: give a file that ends in {ends}, or a folder with {has} in it")
     try:
-        folder = form == FOLDER_FORMAT
-        beside = _in_folder(path) if folder else other_files(path)
-        precision = held_precision(path / MODEL, "openvino") if folder else held_precision(path, form)
+        folder = of_folder is not None
+        beside = _in_folder(path, form) if folder else other_files(path)
+        precision = held_precision(path, form)
         context = _context(path, form)
         others = [(name, (path if folder else path.parent) / name) for name in beside]
         digest = _digest(others if folder else [("", path), *others])
@@ -197,6 +197,20 @@ def other_files(path: Path) -> tuple[str, ...]:
         names = sorted(reader.others(path))
     else:
         names = sorted(read_facts(path).external) if form == "onnx" else []
+    return _inside(path, names)
+
+
+def _in_folder(path: Path, form: str) -> tuple[str, ...]:
+    """Return the names of the files of a language model's folder; those in folders below belong to it where named."""
+    names = {file.name for file in path.iterdir() if file.is_file()}
+    if form == "ort-genai":
+        names |= {*named_files(path)}
+    if len(names) > _MOST_FILES:
+        raise UsageError(f"--model {path}: has {len(names)} files: give a folder with nothing else in it")
+    return _inside(path, sorted(names))
+
+
+def _inside(path: Path, names: Sequence[str]) -> tuple[str, ...]:
     if found := next((name for name in names if outside(name)), None):
         raise UsageError(
             f"--model {path}: keeps weights in {found[:80]!r}, outside its folder: export it with its data beside it"
@@ -204,17 +218,13 @@ def other_files(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _in_folder(path: Path) -> tuple[str, ...]:
-    """Return the names of the files of a language model's folder; those in folders below belong to nothing."""
-    names = sorted(file.name for file in path.iterdir() if file.is_file())
-    if len(names) > _MOST_FILES:
-        raise UsageError(f"--model {path}: has {len(names)} files: give a folder with nothing else in it")
-    return tuple(names)
-
-
 def _context(path: Path, form: str) -> int | None:
     """Return for how many tokens a language model was made; None where that is not told."""
-    return read_gguf(path).context if form == "gguf" else context_of(path) if form == FOLDER_FORMAT else None
+    if form == "gguf":
+        return read_gguf(path).context
+    if form == "ort-genai":
+        return read_config(path).context
+    return context_of(path) if form == "genai" else None
 
 
 def why_not_own(own: BringYourOwn, family: str, variant: str) -> str | None:

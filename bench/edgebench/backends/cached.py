@@ -39,7 +39,7 @@ class CachedDecoder:
     call: Call
     shape: tuple[int, int, int]
     load_s: float
-    compile_s: float
+    compile_s: float | None
     settings: dict[str, Any]
     context: int
     sequences: int
@@ -95,7 +95,7 @@ class CachedDecoder:
         return np.zeros((texts, rows, heads, 0, size), np.float32)
 
 
-def _opened(call: Call, spec: LoadSpec, context: int, load_s: float, compile_s: float = 0.0) -> CachedDecoder:
+def _opened(call: Call, spec: LoadSpec, context: int, load_s: float, compile_s: float | None = None) -> CachedDecoder:
     """Return a graph as a decoder; the shapes of the model's inputs tell the sizes of its cache."""
     _, rows, heads, _, size = spec.shapes["past"]
     settings = {"device": "CPU", "threads": spec.threads, "cache": "an input and an output of the graph"}

@@ -43,8 +43,8 @@ class Reader(Protocol):
         """Seconds spent reading the file."""
 
     @property
-    def compile_s(self) -> float:
-        """Seconds spent making it executable, the room for its cache among them."""
+    def compile_s(self) -> float | None:
+        """Seconds spent making it executable, the room for its cache among them; None as of `base.LoadedModel`."""
 
     @property
     def vocabulary(self) -> int:
@@ -137,7 +137,7 @@ class Request(ABC):
         return self.decoder.load_s
 
     @property
-    def compile_s(self) -> float:
+    def compile_s(self) -> float | None:
         """Seconds spent making it executable."""
         return self.decoder.compile_s
 

@@ -96,7 +96,7 @@ def context_of(folder: Path) -> int | None:
 class GenaiAnswerer:
     """A pipeline; see `decoder.Answerer`. It reads and compiles in one call, so that `load_s` is both."""
 
-    compile_s = 0.0
+    compile_s: float | None = None
     # The pipeline keeps it to itself.
     cache_bytes: int | None = None
 

@@ -37,6 +37,7 @@ _OURS = (
         platforms=("n150", "jetson"),
         opens=_CHECKPOINTS,
         install="`edgebench[torch]`",
+        uncompiled="nothing is compiled: torch runs one operator after the other",
         pass_s=0.012,
         start_s=4.5,
         int8_ratio=1.0,

@@ -36,8 +36,9 @@ class BackendRow:
     `without`, and `decoder` ``(spec, context)`` a file as a `Decoder` or `Answerer` (backends/decoder.py), empty: it
     has none; `sequences` is how many texts that leads at once, at most. `passes`: it runs single passes of a model.
     `unable` takes a `fitness.Asked` and says what no precision helps with (a model, a batch), or returns None.
-    `platforms` are the images that hold it. `opens` and `install` are for the docs. `pass_s` is the estimated time of
-    MobileNetV2 at 224 pixels, `start_s` that of a worker's start, `int8_ratio` the estimated time of INT8 against FP32.
+    `platforms` are the images that hold it. `opens` and `install` are for the docs. `uncompiled` says why a model has
+    no `compile_s` where it has none. `pass_s` is the estimated time of MobileNetV2 at 224 pixels, `start_s` that of a
+    worker's start, `int8_ratio` the estimated time of INT8 against FP32.
     """
 
     name: str

@@ -56,6 +56,7 @@ class BackendRow:
     platforms: tuple[str, ...] = ()
     opens: str = ""
     install: str = ""
+    uncompiled: str = "the runtime reads a file and compiles it in one call: load_s is both"
     pass_s: float = UNMEASURED_PASS_S
     start_s: float = UNMEASURED_START_S
     int8_ratio: float = 0.5

@@ -216,7 +216,8 @@ def _remote(arguments: argparse.Namespace) -> bool:
 
 def _input(option: str, path: Path, *, remote: bool) -> Input:
     """Return what the container is given for a path of the user's. A folder for a board elsewhere is that board's."""
-    from edgebench.launch.order import INPUT, Input
+    from edgebench.launch.order import Input
+    from edgebench.launch.rights import INPUT
 
     source = path.absolute()
     if remote and not path.is_file():
@@ -232,7 +233,8 @@ def _input(option: str, path: Path, *, remote: bool) -> Input:
 
 def _beside(model: Path) -> list[Input]:
     """Return what the container is given of a model's other files, beside it."""
-    from edgebench.launch.order import INPUT, Input
+    from edgebench.launch.order import Input
+    from edgebench.launch.rights import INPUT
     from edgebench.plan.own import other_files
 
     try:
@@ -245,7 +247,7 @@ def _beside(model: Path) -> list[Input]:
 
 def _values(text: str, inputs: list[Input], *, remote: bool) -> str:
     """Return an ``--input`` as its container is given it; a file that it names joins the `inputs`."""
-    from edgebench.launch.order import INPUT
+    from edgebench.launch.rights import INPUT
 
     if not text.endswith((".npy", ".npz")):
         return text

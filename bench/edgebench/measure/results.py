@@ -7,8 +7,7 @@ CLOCK_MONOTONIC.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 from edgebench.backends.base import TensorSpec
 from edgebench.measure.messages import Answer, Message, RunClock
@@ -231,54 +230,6 @@ class InferenceResult(ModelAnswer, frozen=True, kw_only=True, tag="inference"):
     def values(self) -> tuple[float, ...]:
         """Seconds a pass of each timed value."""
         return self.times.values
-
-
-Phase = Literal["all", "cold", "hot"]
-
-
-class BinPower(Message, frozen=True, kw_only=True):
-    """Mean power of one probe in each bin; None where it could not be read at both edges."""
-
-    probe: str
-    scope: str
-    power_w: tuple[float | None, ...]
-
-
-class Course(Message, frozen=True, kw_only=True):
-    """Passes without a pause, cut into bins of about a second by `edges_s`; the other lists have one entry a bin.
-
-    `longest_s` is the longest pass of a bin, `cpu_s` the processor time it took, `phase_s` the length of the cold and
-    of the hot phase; `energy` has the windows of each phase and of the whole.
-    """
-
-    edges_s: tuple[float, ...]
-    passes: tuple[int, ...]
-    cpu_s: tuple[float, ...]
-    longest_s: tuple[float, ...]
-    phase_s: float
-    power: tuple[BinPower, ...]
-    energy: Mapping[Phase, Windows]
-
-    @property
-    def seconds(self) -> tuple[float, ...]:
-        """The length of each bin."""
-        return tuple(b - a for a, b in pairwise(self.edges_s))
-
-    @property
-    def total_s(self) -> float:
-        """The length of the whole run."""
-        return self.edges_s[-1] - self.edges_s[0]
-
-
-class SustainedResult(ModelAnswer, frozen=True, kw_only=True, tag="sustained"):
-    """A run without a pause."""
-
-    course: Course
-
-    @property
-    def values(self) -> tuple[float, ...]:
-        """Mean seconds of a pass in each bin."""
-        return tuple(length / n for length, n in zip(self.course.seconds, self.course.passes, strict=True))
 
 
 class Peak(Message, frozen=True):

@@ -15,8 +15,12 @@ def main() -> int:
 
         return worker(sys.argv[2:])
     from edgebench.commands.main import main as command
+    from edgebench.machine.interrupts import leave
 
-    return command()
+    try:
+        return command()
+    finally:
+        leave()
 
 
 if __name__ == "__main__":

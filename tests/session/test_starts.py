@@ -61,6 +61,18 @@ def test_ctrl_c_before_the_command_line_is_there_shows_no_traceback() -> None:
     assert not [name for name in done.stdout.split() if name.startswith("edgebench.") and name not in known]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_interpreter_ends_leaves_the_exit_code(number: signal.Signals) -> None:
+    code = (
+        "import atexit, os, sys; from edgebench.__main__ import main; sys.argv[1:] = ['show', 'nowhere.json']\n"
+        f"atexit.register(os.kill, os.getpid(), {int(number)}); sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("edgebench: ")
+
+
 @pytest.mark.parametrize(
     ("mount", "lost"),
     [

@@ -82,10 +82,12 @@ def test_a_command_that_never_ended_has_nothing_to_send(tmp_path: Path) -> None:
     assert sent(keep=str(tmp_path / "nothing")) == []
 
 
-def test_who_is_asked_to_end_hands_that_on_and_sends_what_comes() -> None:
+def test_who_is_asked_to_end_hands_that_on_once_and_sends_what_comes() -> None:
     program = (
-        "import signal,sys,time\nsignal.signal(15, lambda *_: (print('partial'), sys.exit(130)))\n"
-        "sys.stderr.write('ready\\n'); sys.stderr.flush(); time.sleep(60)"
+        "import signal,sys,time\ndef end(*_):\n signal.signal(15, signal.SIG_DFL); say('ending')\n"
+        " time.sleep(0.5); print('partial'); sys.exit(130)\n"
+        "def say(text): sys.stderr.write(text + '\\n'); sys.stderr.flush()\n"
+        "signal.signal(15, end); say('ready'); time.sleep(60)"
     )
     words = [sys.executable, "-c", Path(node.__file__).read_text(encoding="utf-8")]
     asked = request((sys.executable, "-c", program), "")
@@ -93,9 +95,11 @@ def test_who_is_asked_to_end_hands_that_on_and_sends_what_comes() -> None:
     assert process.stdout is not None
     first = process.stdout.readline()
     process.terminate()
+    second = process.stdout.readline()
+    process.terminate()  # as an engine that ends does
     frames = Frames()
-    frames.take([first, *process.communicate(timeout=30)[0].splitlines()])
-    assert list(frames.said()) == ["ready"]
+    frames.take([first, second, *process.communicate(timeout=30)[0].splitlines()])
+    assert list(frames.said()) == ["ready", "ending"]
     assert frames.output() == b"partial\n"
     assert process.returncode == 130
 

@@ -60,13 +60,19 @@ def main(request: dict[str, object]) -> int:
 
 
 class _Told:
-    """The signal that came, if one did; the command gets it too."""
+    """The signal that came, if one did; the command gets it too.
+
+    Only the first: an engine that ends asks twice, for the service's task and for the container, and the second one
+    would interrupt the command in writing its partial report.
+    """
 
     number = 0
     child: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def handle(cls, number: int, _frame: object) -> None:
+        if cls.number:
+            return
         cls.number = number
         if cls.child is not None:
             cls.child.send_signal(number)

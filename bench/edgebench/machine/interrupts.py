@@ -42,6 +42,16 @@ def install() -> None:
             signal.signal(number, _INTERRUPTS.take)
 
 
+def leave() -> None:
+    """Ignore the signals from here on.
+
+    The interpreter's own end gives them back to the system: one that comes then would take the place of the exit code.
+    """
+    for number in _SIGNALS:
+        if signal.getsignal(number) == _INTERRUPTS.take:
+            signal.signal(number, signal.SIG_IGN)
+
+
 @contextlib.contextmanager
 def once() -> Iterator[None]:
     """In this block only one signal interrupts; what follows it in the block runs to its end."""

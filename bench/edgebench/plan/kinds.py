@@ -89,7 +89,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind(
             "sustained",
-            "full load without a pause, as long as `sustained_s` says",
+            "full load without a pause, as long as `sustained_s` says: passes, or requests to a language model",
             measure="edgebench.measure.sustained:sustained",
             figures="edgebench.report.figures.sustained",
             own_model=True,

@@ -15,7 +15,7 @@ from edgebench.errors import BackendError
 from edgebench.measure.courses import BinPower, Course, CourseRequests, SustainedResult
 from edgebench.measure.ledger import ProbeFacts
 from edgebench.measure.probes import Opened
-from edgebench.measure.requests import Requests, summed
+from edgebench.measure.request_load import RequestLoad, summed
 from edgebench.measure.results import Process, Windows
 from edgebench.measure.sustained import sustain
 from edgebench.plan.load import load_plan
@@ -47,7 +47,7 @@ class Counting:
 
 def test_a_bin_holds_whole_requests_whatever_their_length() -> None:
     decoder: Any = Counting()
-    requests = Requests(Generation(decoder, (1, 2, 3, 4), 9), Opened([], {}), 2.5)
+    requests = RequestLoad(Generation(decoder, (1, 2, 3, 4), 9), Opened([], {}), 2.5)
     course, _ = sustain(requests, [], 2.5, requests.next_bin)
     told = requests.told(course)
     assert told.tokens == tuple(range(4, 13))
@@ -61,7 +61,7 @@ def test_a_bin_holds_whole_requests_whatever_their_length() -> None:
 
 def test_an_answer_that_changes_is_told_and_one_too_long_is_refused() -> None:
     decoder: Any = Counting()
-    requests = Requests(Generation(decoder, (1,), 3), Opened([], {}), 60.0)
+    requests = RequestLoad(Generation(decoder, (1,), 3), Opened([], {}), 60.0)
     told = []
     for prompt in ((1,), (1,), (1, 2)):
         requests.request = Generation(decoder, prompt, 3)
@@ -70,7 +70,7 @@ def test_an_answer_that_changes_is_told_and_one_too_long_is_refused() -> None:
     assert told == [True, True, False]
     slow: Any = Counting(0.05)
     with pytest.raises(BackendError, match=r"a load of 0\.2 s holds fewer than 4 of them: ask for less"):
-        Requests(Generation(slow, (1,), 3), Opened([], {}), 0.2)()
+        RequestLoad(Generation(slow, (1,), 3), Opened([], {}), 0.2)()
 
 
 def test_windows_apart_add_up_with_their_errors_in_squares() -> None:

@@ -16,7 +16,7 @@ from edgebench.backends.decoder import Request
 from edgebench.measure.courses import PHASES, WINDOWS, BinPower, Course, Phase, SustainedResult
 from edgebench.measure.messages import MeasureJob, SustainedJob
 from edgebench.measure.probes import Opened, opened, place_of
-from edgebench.measure.requests import Requests
+from edgebench.measure.request_load import RequestLoad
 from edgebench.measure.results import Process, Window, Windows
 from edgebench.measure.windows import marked, window_between
 from edgebench_probes.base import ProbeError
@@ -42,7 +42,7 @@ def sustained(
         found = stack.enter_context(opened(job.energy.probes, job.cpus)) if job.energy.windows else Opened([], {})
         gc.collect()
         gc.freeze()
-        requests = Requests(run, found, job.timing.seconds) if isinstance(run, Request) else None
+        requests = RequestLoad(run, found, job.timing.seconds) if isinstance(run, Request) else None
         if requests is None:
             course, cpu_percent = sustain(run, found.probes, job.timing.seconds)
             told = None

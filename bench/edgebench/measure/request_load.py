@@ -40,7 +40,7 @@ class _Bin:
 
 
 @dataclass(slots=True)
-class Requests:
+class RequestLoad:
     """A request that is made again and again, as the passes of a load of `seconds`.
 
     Of every bin the first request has marks of its own where the prompt has been read and where the answer ends: what

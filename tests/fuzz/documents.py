@@ -15,13 +15,14 @@ from rich.console import Console
 from edgebench import __version__
 from edgebench.artifacts.bundle import open_bundle
 from edgebench.artifacts.manifest import MANIFEST_FILE, Manifest
+from edgebench.backends.ortgenaifile import CONFIG, read_config
 from edgebench.commands import judging
 from edgebench.commands.console import load
 from edgebench.commands.export import FORMATS
 from edgebench.compare.budgets import BudgetFile, policy_of, read_budgets
 from edgebench.compare.sessions import read_session
 from edgebench.compare.stored import compare_stored
-from edgebench.errors import BundleError, EdgebenchError, ReportError, UsageError
+from edgebench.errors import BackendError, BundleError, EdgebenchError, ReportError, UsageError
 from edgebench.launch.profile import FOLDER, read_profile
 from edgebench.plan.digest import digest_of
 from edgebench.plan.load import load_plan
@@ -78,6 +79,9 @@ TRACE = b"""{"format": "edgebench.trace/1", "clock": "CLOCK_MONOTONIC", "info": 
 [10000000, 7.0, 1.0]
 [20000000, 7.5, 1.5]
 """
+GENAI = b"""{"model": {"bos_token_id": 0, "context_length": 512, "decoder": {"session_options": {"log_id": "genai", \
+"provider_options": []}, "filename": "model.onnx", "head_size": 16, "inputs": {"input_ids": "input_ids"}}, \
+"eos_token_id": [1, 2], "type": "llama", "vocab_size": 400}, "search": {"do_sample": false, "top_p": 1.0}}"""
 
 
 def _file(name: str, data: bytes) -> Path:
@@ -223,5 +227,8 @@ READERS = {
     ),
     "bundle": Reader(bundle, BundleError, bundles, sealed),
     "journal": Reader(journal, ReportError, journals, summed),
+    "ort-genai": Reader(
+        lambda data: read_config(_file(f"folder/{CONFIG}", data).parent), BackendError, lambda: [GENAI]
+    ),
     "trace": Reader(trace, ProbeError, lambda: [TRACE]),
 }

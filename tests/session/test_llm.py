@@ -137,7 +137,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def test_what_cannot_be_had_is_a_sentence_in_the_report(edgebench: Edgebench, no_energy: Path, tmp_path: Path) -> None:
-    model = write_small(tmp_path / "mute.gguf")
+    model = write_small(tmp_path / "mute.gguf", name="mystery")
     text = tmp_path / "text.txt"
     text.write_text("some text", encoding="utf-8")
     common = ("suite", "llm-own", "--model", model, "--sysfs", no_energy, "--only", "*/baseline/*", "--processes", 1)
@@ -147,5 +147,6 @@ def test_what_cannot_be_had_is_a_sentence_in_the_report(edgebench: Edgebench, no
     done = edgebench(*common, "--generate", 13)
     (cell,) = done.report["benchmarks"]
     assert (done.code, cell["status"]) == (1, "failed")
-    assert "llama.cpp refuses to load" in cell["reason"], "it has one tensor only"
+    assert "llama.cpp refuses to load" in cell["reason"]
+    assert "(unknown model architecture: 'mystery'): convert the model again" in cell["reason"]
     assert edgebench(*common, "--text", tmp_path / "none.txt").code == 2

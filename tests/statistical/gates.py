@@ -10,7 +10,7 @@ from edgebench.compare.cells import Sample
 from edgebench.compare.evidence import Evidence, from_history, joined, without_history
 from edgebench.compare.inference import Estimates, holm, joined_estimates, paired, predicted, quantile, stored
 from edgebench.compare.judge import Pair, tails
-from edgebench.compare.paired import INTERIM_ALPHA, flagged
+from edgebench.compare.paired import INTERIM_ALPHA, WORSE, confirmed, flagged
 from edgebench.compare.policy import STORED_ALPHA, UNMEASURED_SD, WHOLE_ALPHA, Limits
 from edgebench.compare.whole import apart_from, whole_of
 from tests.statistical.noise import SESSION_SD, Array, Flags, Places, runs_of
@@ -21,11 +21,18 @@ NOISY_CELLS = np.arange(CELLS) % 2 == 0
 ALPHA = 0.05
 COUNT_SUITES = 2000
 _SAMPLE = Sample("s", "lower", (1.0,), 1.0)
-PAIRS_OF_CELLS = [
-    Pair(f"cell{cell}", f"metric{metric}", _SAMPLE, _SAMPLE, Limits(budget=0.05, margin=0.01))
-    for metric in range(METRICS)
-    for cell in range(CELLS)
-]
+
+
+def pairs_of(cells: int) -> list[Pair]:
+    """Return the pairs of a suite of so many cells, metric by metric."""
+    return [
+        Pair(f"cell{cell}", f"metric{metric}", _SAMPLE, _SAMPLE, Limits(budget=0.05, margin=0.01))
+        for metric in range(METRICS)
+        for cell in range(cells)
+    ]
+
+
+PAIRS_OF_CELLS = pairs_of(CELLS)
 NOISY_PAIRS = np.tile(NOISY_CELLS, METRICS)
 
 
@@ -36,19 +43,25 @@ def runs_world(rng: np.random.Generator, size: tuple[int, ...]) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a gate said of one suite: which pairs REGRESSED, and whether each 95 % interval holds the truth.
+    """What a gate said of one suite: which pairs REGRESSED or IMPROVED, and whether each 95 % interval holds the truth.
 
-    `whole` tells of the lines of all benchmarks whether one REGRESSED.
+    `whole` tells of the lines of all benchmarks whether one REGRESSED, and whether one IMPROVED.
     """
 
     regressed: Flags
+    improved: Flags
     covered: Flags
-    whole: bool = False
+    whole: tuple[bool, bool] = (False, False)
 
     @property
     def alarm(self) -> bool:
         """Whether anything REGRESSED."""
-        return self.whole or bool(self.regressed.any())
+        return self.whole[0] or bool(self.regressed.any())
+
+    @property
+    def praise(self) -> bool:
+        """Whether anything IMPROVED."""
+        return self.whole[1] or bool(self.improved.any())
 
 
 def stored_suite(
@@ -99,25 +112,37 @@ def stored_suite(
         every.append(estimates)
         proofs.append(evidence)
         wholes.append(whole.evidence)
-    regressed = holm(joined(proofs).p_worse) <= STORED_ALPHA
-    whole_regressed = holm(joined(wholes).p_worse) <= WHOLE_ALPHA
-    return Outcome(regressed, covers(joined_estimates(every), change), bool(whole_regressed.any()))
+    cells, lines = joined(proofs), joined(wholes)
+    regressed, improved = (holm(chances) <= STORED_ALPHA for chances in (cells.p_worse, cells.p_better))
+    as_one = [bool((holm(chances) <= WHOLE_ALPHA).any()) for chances in (lines.p_worse, lines.p_better)]
+    return Outcome(regressed, improved, covers(joined_estimates(every), change), (as_one[0], as_one[1]))
 
 
-def ab_suite(rng: np.random.Generator, *, change: Array, pairs: int = PAIRS) -> Outcome:
-    """Judge interleaved pairs in two stages; drift of 2 % a block is shared by a pair and cancels."""
-    first = _paired(_log_ratios(rng, pairs, change))
-    marks = np.flatnonzero(flagged(PAIRS_OF_CELLS, first, ALPHA))
-    regressed = np.zeros(len(PAIRS_OF_CELLS), dtype=bool)
+def ab_suite(rng: np.random.Generator, *, change: Array, pairs: int = PAIRS, world: World | None = None) -> Outcome:
+    """Judge interleaved pairs in two stages; drift of 2 % a block is shared by a pair and cancels.
+
+    Runs vary as those of one `world` do in the order of time, or as `noise` has them.
+    """
+    every = pairs_of(len(change) // METRICS)
+    first = _paired(_log_ratios(rng, pairs, change, world))
+    ways = flagged(every, first, ALPHA)
+    marks = np.flatnonzero(ways)
+    changed = np.zeros(len(every), dtype=bool)
     if len(marks):
-        ratios = _log_ratios(rng, pairs, change)[:, marks]
-        chosen = [PAIRS_OF_CELLS[place] for place in marks]
-        half = _by_metric(ratios[: pairs // 2], marks)
-        whole = _by_metric(ratios, marks)
-        looked = holm(tails(chosen, half).p_worse) <= INTERIM_ALPHA
-        final = holm(tails(chosen, whole).p_worse) <= ALPHA - INTERIM_ALPHA
-        regressed[marks] = final | looked
-    return Outcome(regressed, covers(first, change))
+        ratios = _log_ratios(rng, pairs, change, world)[:, marks]
+        chosen = [every[place] for place in marks]
+        of_metric = marks // (len(every) // METRICS)
+        half, whole = (_by_metric(part, of_metric) for part in (ratios[: pairs // 2], ratios))
+        looked = confirmed(chosen, ways[marks], half) <= INTERIM_ALPHA
+        final = confirmed(chosen, ways[marks], whole) <= ALPHA - INTERIM_ALPHA
+        changed[marks] = final | looked
+    return Outcome(changed & (ways == WORSE), changed & (ways != WORSE), covers(first, change))
+
+
+def one_stage(rng: np.random.Generator, *, cells: int = CELLS, pairs: int = PAIRS, world: World) -> bool:
+    """Tell whether anything of an unchanged suite IMPROVED if the first pairs alone decided (Holm over all at 5 %)."""
+    first = _paired(_log_ratios(rng, pairs, np.zeros(METRICS * cells), world))
+    return bool((holm(tails(pairs_of(cells), first).p_better) <= ALPHA).any())
 
 
 def covers(estimates: Estimates, truth: Array) -> Flags:
@@ -126,17 +151,23 @@ def covers(estimates: Estimates, truth: Array) -> Flags:
     return found
 
 
-def _log_ratios(rng: np.random.Generator, pairs: int, change: Array) -> Array:
-    sides = [np.concatenate([runs_of(NOISY_CELLS, pairs, rng) for _ in range(METRICS)]) for _ in range(2)]
-    found: Array = (sides[1] - sides[0]).T + change
+def _log_ratios(rng: np.random.Generator, pairs: int, change: Array, world: World | None) -> Array:
+    cells = len(change) // METRICS
+    if world is None:
+        noisy = NOISY_CELLS[:cells]
+        sides = [np.concatenate([runs_of(noisy, pairs, rng) for _ in range(METRICS)]) for _ in range(2)]
+        return np.asarray((sides[1] - sides[0]).T + change)
+    runs = np.concatenate([world(rng, (1, cells, 2 * pairs))[0] for _ in range(METRICS)])
+    # A block is ABBA or BAAB: of its two pairs the head comes second in one, and first in the other.
+    turns = np.repeat(rng.choice([-1.0, 1.0], (len(runs), pairs // 2)), 2, axis=1)
+    turns[:, 1::2] *= -1
+    found: Array = (turns * (runs[:, 1::2] - runs[:, ::2])).T + change
     return found
 
 
 def _paired(ratios: Array) -> Estimates:
-    return joined_estimates([paired(ratios[:, metric * CELLS : (metric + 1) * CELLS]) for metric in range(METRICS)])
+    return joined_estimates([paired(part) for part in np.split(ratios, METRICS, axis=1)])
 
 
-def _by_metric(ratios: Array, marks: Places) -> Estimates:
-    return joined_estimates(
-        [paired(ratios[:, part]) for m in range(METRICS) if (part := np.flatnonzero(marks // CELLS == m)).size]
-    )
+def _by_metric(ratios: Array, metrics: Places) -> Estimates:
+    return joined_estimates([paired(ratios[:, metrics == number]) for number in np.unique(metrics)])

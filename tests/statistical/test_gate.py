@@ -25,7 +25,7 @@ from tests.statistical.tables import (
     side_by_side,
 )
 from tests.statistical.verdicts import compared
-from tests.statistical.worlds import WORLDS
+from tests.statistical.worlds import AB_WORLDS, WORLDS
 
 ZERO = np.zeros(len(PAIRS_OF_CELLS))
 EVERYTHING = np.full(len(PAIRS_OF_CELLS), np.log1p(0.05))
@@ -42,11 +42,13 @@ def unchanged(rng: np.random.Generator, *, suites: int, **how: Any) -> list[Outc
 def test_unchanged_suites_hardly_ever_regress_whatever_runs_do(world: str) -> None:
     """By the tables no world has more than 1 %; here a fault that makes many alarms is found at once."""
     rng = np.random.default_rng(2)
-    alarms = 0
+    alarms = praised = 0
     for runs, history, spread in ((2, 0, 0.03), (2, 10, 0.01), (3, 2, 0.03), (5, 10, 0.03), (10, 10, 0.01)):
         found = unchanged(rng, suites=SHORT, runs=runs, history=history, spread=spread, world=WORLDS[world])
         alarms += sum(outcome.alarm for outcome in found)
+        praised += sum(outcome.praise for outcome in found)
     assert alarms <= 6
+    assert praised <= 6
 
 
 @pytest.mark.long
@@ -69,10 +71,14 @@ def test_intervals_hold_the_truth(history: int, runs: int) -> None:
         assert 0.92 <= covered[kind].mean() <= 0.985, "few sessions are taken to know less than they do"
 
 
-def test_ab_hardly_ever_regresses() -> None:
+@pytest.mark.parametrize("world", [None, *AB_WORLDS])
+def test_ab_hardly_ever_calls_unchanged_code_changed(world: str | None) -> None:
     rng = np.random.default_rng(2)
-    outcomes = [ab_suite(rng, change=ZERO) for _ in range(500)]
-    assert sum(outcome.alarm for outcome in outcomes) <= 8
+    how = None if world is None else AB_WORLDS[world]
+    for cells, most in ((1, 3), (60, 10)):
+        outcomes = [ab_suite(rng, change=np.zeros(2 * cells), world=how) for _ in range(100)]
+        assert sum(outcome.alarm for outcome in outcomes) <= most
+        assert sum(outcome.praise for outcome in outcomes) <= most
 
 
 def test_a_slow_down_of_everything_is_found_at_once() -> None:
@@ -118,6 +124,7 @@ def test_large_changes_of_single_benchmarks_are_found() -> None:
     assert np.mean(found[:30]) >= 0.95
     assert np.mean(found[30:]) >= 0.7
     assert np.mean([ab_suite(rng, change=change).regressed[:2] for _ in range(30)]) >= 0.95
+    assert np.mean([ab_suite(rng, change=-change).improved[:2] for _ in range(30)]) >= 0.95
 
 
 def test_the_docs_have_the_tables_and_the_tables_their_promises() -> None:
@@ -130,13 +137,18 @@ def test_the_docs_have_the_tables_and_the_tables_their_promises() -> None:
     power, rates, spans = golden["verdict-power"], golden["alarms"], golden["intervals"]
     assert between(page, "tables", as_markdown(power["curve"], power["side_by_side"])) == page
     assert between(page, "alarms", alarms.as_markdown(rates["alarms"], rates["reached"])) == page
+    assert between(page, "praise", alarms.praise_markdown(rates["unchanged"], rates["praised"])) == page
+    said = {kind: [row[kind] for row in rates["unchanged"].values()] for kind in rates["unchanged"]["log-normal"]}
+    assert max(said["1, IMPROVED"] + said["1, REGRESSED"]) <= 0.01
+    assert max(said["60, IMPROVED"] + said["60, REGRESSED"]) <= 0.05, "what Holm's 5 % allow where margins are no help"
+    assert max(rates["praised"].values()) <= 0.02
     assert between(page, "trend", trends.as_markdown(golden["trend"])) == page
     assert between(page, "intervals", intervals.as_markdown(spans["coverage"], spans["remarks"])) == page
     assert between(page, "stopping", stopping.as_markdown(golden["stopping"])) == page
     for world in ("log-normal", "5 % outlier runs", "two speeds, 20/80"):
         for rule, cells in golden["stopping"][world].items():
             assert min(cell[0] for cell in cells.values()) >= 0.93 or "ours" not in rule, (world, rule)
-    for marker in ("tables", "alarms", "trend"):
+    for marker in ("tables", "alarms", "praise", "trend"):
         assert page.count(f"<!-- {marker} -->") == 1
     ours = [row for name, row in power["side_by_side"].items() if name.startswith("edgebench")]
     peers = [row for name, row in power["side_by_side"].items() if not name.startswith("edgebench")]

@@ -57,6 +57,17 @@ def walk(rng: np.random.Generator, size: tuple[int, ...]) -> Array:
     return plain(rng, size) + np.cumsum(0.01 * rng.normal(size=size), axis=-1)
 
 
+def bursts(rng: np.random.Generator, size: tuple[int, ...]) -> Array:
+    """Return noise of a loaded machine: every tenth run a burst begins that lasts 2.5 runs, slower by 10 to 100 %."""
+    jump = np.zeros(size)
+    for run in range(size[-1]):
+        begins = rng.uniform(0.1, 0.7, size[:-1]) * (rng.random(size[:-1]) < 0.1)
+        goes_on = jump[..., run - 1] * (rng.random(size[:-1]) < 0.6) if run else 0.0
+        jump[..., run] = np.maximum(begins, goes_on)
+    found: Array = plain(rng, size) + jump
+    return found
+
+
 WORLDS: Mapping[str, World] = {
     "log-normal": plain,
     "1 % outlier runs": outliers(0.01),
@@ -67,6 +78,8 @@ WORLDS: Mapping[str, World] = {
     "two speeds, 50/50": bimodal(0.5),
     "random walk between runs": walk,
 }
+# Runs that alternate meet what comes and goes within minutes.
+AB_WORLDS: Mapping[str, World] = {**WORLDS, "bursts of other load": bursts}
 
 
 def sessions_of(

@@ -24,12 +24,15 @@ from edgebench.ab.messages import PlanQuestion, RunQuestion, SideCell, SidePlan
 from edgebench.ab.request import Request
 from edgebench.ab.runs import Thermal, run_sample
 from edgebench.ab.sides import Environment, environment_of
+from edgebench.commands.console import captured
 from edgebench.commands.main import main
 from edgebench.compare.policy import Policy
 from edgebench.compare.verdict import Comparison, Verdict
 from edgebench.errors import UsageError
 from edgebench.measure.messages import Job
 from edgebench.measure.results import Agreement, Quality, Windows
+from edgebench.render.verdicts.markdown import markdown
+from edgebench.render.verdicts.table import verdict_table
 from edgebench.session.jobs import JobResult
 
 SUITE = """
@@ -99,24 +102,24 @@ class Quiet:
         self.told.append(text)
 
 
+class _Calm:
+    reason = None
+
+
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[Comparison, Quiet]]:
     monkeypatch.setenv("EDGEBENCH_CACHE", str(tmp_path / "cache"))
 
-    def run(script: Script, *, resume: bool = False) -> tuple[Comparison, Quiet]:
+    def run(script: Script, *, resume: bool = False, disturbed: object = _Calm) -> tuple[Comparison, Quiet]:
         monkeypatch.setattr(request, "check_protocol", lambda _: None)
         monkeypatch.setattr(request, "ask", script)
         monkeypatch.setattr(ab_runs, "ask", script)
-        monkeypatch.setattr(ab_runs, "disturbance", lambda *_: _Calm())
+        monkeypatch.setattr(ab_runs, "disturbance", lambda *_: disturbed)
         watch = Quiet()
         sides = [Environment(label, Path(label)) for label in "ab"]
         return run_ab(sides[0], sides[1], Request("s", (0,), resume=resume), Policy(), watch), watch
 
     return run
-
-
-class _Calm:
-    reason = None
 
 
 def noisy(seed: int, factor: Mapping[str, float]) -> Callable[[str, str, int], float]:
@@ -133,17 +136,43 @@ def test_an_unchanged_suite_passes_after_one_stage(judged: Callable[[Script], tu
     assert {(entry.field, entry.base, entry.head) for entry in comparison.soft} == {("runtime", "a", "b")}
 
 
-def test_only_the_slower_cell_is_measured_again_and_regresses(
-    judged: Callable[[Script], tuple[Comparison, Quiet]],
+@pytest.mark.parametrize(
+    ("factor", "verdict", "code", "word"),
+    [(1.05, Verdict.REGRESSED, 1, "worse"), (0.95, Verdict.IMPROVED, 0, "better")],
+)
+def test_only_the_changed_cell_is_measured_again_and_told(
+    judged: Callable[[Script], tuple[Comparison, Quiet]], factor: float, verdict: Verdict, code: int, word: str
 ) -> None:
-    script = Script(noisy(2, {"cell3": 1.05}))
+    script = Script(noisy(2, {"cell3": factor}))
     comparison, watch = judged(script)
-    wrong = [finding.cell for finding in comparison.findings if finding.verdict is Verdict.REGRESSED]
-    assert wrong == ["cell3"]
-    assert comparison.exit_code == 1
+    changed = [finding.cell for finding in comparison.findings if finding.verdict is verdict]
+    assert changed == ["cell3"]
+    assert comparison.exit_code == code
     again = script.calls[6 * 2 + 6 * 20 :]
-    assert ("a", "cell3") in again
-    assert any("measured again on fresh runs" in line for line in watch.told)
+    assert {cell for _, cell in again} == {"cell3"}
+    told = f"1 benchmark looks changed and is measured again on fresh runs: cell3 ({word})"
+    assert told in watch.told
+
+
+def test_runs_that_stayed_disturbed_are_told_where_they_decide(
+    judged: Callable[..., tuple[Comparison, Quiet]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ab_runs, "MAX_REPEATS", 0)
+    script = Script(noisy(2, {"cell3": 0.8}))
+
+    class Loud:
+        """Something else runs beside a few runs of the second stage."""
+
+        @property
+        def reason(self) -> str | None:
+            return "other programs" if 6 * 22 < len(script.calls) <= 6 * 22 + 3 else None
+
+    comparison, _ = judged(script, disturbed=Loud())
+    (finding,) = [one for one in comparison.findings if one.verdict is Verdict.IMPROVED]
+    assert (finding.cell, finding.disturbed_runs) == ("cell3", 3)
+    runs = (finding.base_runs or 0) + (finding.head_runs or 0)
+    assert f"disturbed runs: 3 of {runs}" in captured(verdict_table(comparison))
+    assert f"disturbed runs: 3 of {runs}" in markdown(comparison)
 
 
 def test_runs_alternate_in_blocks_of_four_in_a_random_order(

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebench.commands.main import build_parser
+from edgebench.commands.main import build_parser, main
 from edgebench.commands.run import order_asked
 from edgebench.errors import ContainerError, UsageError
 from edgebench.launch import build, engine, fleet
@@ -26,6 +26,7 @@ from edgebench.launch.outcome import Outcome
 from edgebench.launch.peek import peek
 from edgebench.launch.profile import Profile, find_profile, platforms, read_profile
 from edgebench.launch.rights import (
+    MACHINE_ID,
     Bind,
     Facts,
     Node,
@@ -43,7 +44,7 @@ ROOT = Path(__file__).parents[2]
 PROFILES = [read_profile(path) for path in platforms().values()]
 HEAD = 'platform = "x"\ntitle = "X"\nimage = "edgebench-x"\narchitecture = "amd64"\n'
 
-KINDS = {"/dev/vcio": "char", "/run/jtop.sock": "socket"}
+KINDS = {"/dev/vcio": "char", "/run/jtop.sock": "socket", MACHINE_ID: "file"}
 
 
 @st.composite
@@ -78,7 +79,8 @@ def test_a_container_is_given_what_the_board_has_and_nothing_else(data: st.DataO
             sysfs,
             *(path.replace("/sys", sysfs, 1) if path.startswith("/sys/") else path for path in facts.nodes),
         }
-        assert all(bind.target.startswith("/host/sys") or bind.target == bind.source for bind in rights.binds)
+        assert all(bind.target in {bind.source, f"/host{bind.source}"} or sysfs in bind.source for bind in rights.binds)
+        assert ("EDGEBENCH_MACHINE_ID" in rights.environment) == any(bind.source == MACHINE_ID for bind in rights.binds)
         assert ("EDGEBENCH_SYSFS" in rights.environment) == any("/host/sys" in bind.target for bind in rights.binds)
         assert rights.runtime is None or rights.runtime in facts.runtimes
         assert 0 not in rights.groups
@@ -173,6 +175,22 @@ def test_a_named_meter_gets_its_node_or_its_network(spec: str, node: Node | None
 def test_a_meter_that_is_not_there_is_told_before_anything_starts() -> None:
     with pytest.raises(ContainerError, match="the board has no /dev/ttyACM7: plug the meter in"):
         asked_for(find_profile("pi"), Facts(), ["tc66:/dev/ttyACM7"])
+
+
+def test_the_boards_machine_id_comes_along_and_its_name_in_the_bench_file_before_it() -> None:
+    n150 = find_profile("n150")
+    rights = base_rights(n150, Facts({MACHINE_ID: (Node(MACHINE_ID, "file"),)}))
+    assert rights.binds == (Bind(MACHINE_ID, "/host/etc/machine-id"),)
+    assert rights.environment == {"EDGEBENCH_MACHINE_ID": "/host/etc/machine-id"}
+    assert base_rights(n150, Facts({MACHINE_ID: (Node(MACHINE_ID, "dir"),)})) == Rights(), "what an engine made there"
+    named = suite_settings(order_of(n150, unit="n150-a"), Rights(), n150.image, "", (), local=False)
+    assert ("EDGEBENCH_UNIT", "n150-a") in named.environment
+
+
+@pytest.mark.parametrize("more", [("--board", "shelf"), ("--host", "ssh://a", "--host", "ssh://b"), ("--swarm",)])
+def test_one_name_for_several_boards_is_refused(capsys: pytest.CaptureFixture[str], more: tuple[str, ...]) -> None:
+    assert main(["run", "n150", "smoke", "--unit", "n150-a", *more]) == 2
+    assert "--unit names one board" in capsys.readouterr().err
 
 
 def test_several_readers_of_sysfs_share_one_view_of_it() -> None:

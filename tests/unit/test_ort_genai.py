@@ -33,7 +33,11 @@ def test_it_answers_as_the_network_does_again_after_going_back_and_with_coarser_
     with pytest.raises(BackendError, match=r"genai_config\.json \(No such file"):
         opened(tmp_path)
     write_ort_genai(module, tmp_path)
-    request = opened(tmp_path).request(PROMPT, 16)
+    held = opened(tmp_path)
+    text = "Curiouser \u2013 and  curiouser!\r\n"
+    assert held.tokens_of(text.encode()) == list(text.encode())
+    assert (held.begin, held.vocabulary) == (None, 256)
+    request = held.request(PROMPT, 16)
     first = request()
     request.rewind()
     assert request.decode(first[0]) == first

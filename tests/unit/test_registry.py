@@ -14,7 +14,7 @@ import pytest
 from tests.tables import DOCS, TABLES, written
 
 from edgebench.backends.base import LoadSpec
-from edgebench.backends.families import FAMILIES, FOLDER_FORMAT, SUFFIXES
+from edgebench.backends.families import FAMILIES, FOLDERS, SUFFIXES
 from edgebench.backends.fitness import Asked, can_hold, why_not
 from edgebench.backends.registry import BACKENDS, PLATFORMS, get_backend, resolve, row_of
 from edgebench.commands import export, judging
@@ -110,7 +110,7 @@ def test_a_row_and_its_code_say_the_same(name: str, tmp_path: Path) -> None:
     family = FAMILIES[row.family]
     assert family.name in row.formats, "it opens what is made for it"
     assert set(family.steps) <= set(STEPS)
-    assert set(family.own) <= {*SUFFIXES.values(), FOLDER_FORMAT}
+    assert set(family.own) <= {*SUFFIXES.values(), *FOLDERS.values()}
     for need in row.precisions.values():
         assert need.ask is None or callable(resolve(need.ask))
     if row.operators:

@@ -225,22 +225,44 @@ def test_what_does_not_vary_is_compared_exactly(metric: str, base: float, head: 
     assert exact(Pair("c", metric, first, second, Policy().limits("c", metric))).verdict is verdict
 
 
-def test_stage_one_alone_calls_nothing_regressed_and_stage_two_uses_fresh_data_only() -> None:
+@pytest.mark.parametrize(
+    ("size", "verdict", "contrary"),
+    [(0.08, Verdict.REGRESSED, Verdict.IMPROVED), (-0.08, Verdict.IMPROVED, Verdict.REGRESSED)],
+)
+def test_stage_one_alone_calls_nothing_changed_and_stage_two_uses_fresh_data_only(
+    size: float, verdict: Verdict, contrary: Verdict
+) -> None:
     rng = np.random.default_rng(5)
     pairs = [pair(f"cell{index}") for index in range(6)]
     key = (pairs[0].cell, "latency_s")
     first = Stage({(one.cell, one.metric): rng.normal(0, 0.005, 10).tolist() for one in pairs})
-    first = Stage({**first.ratios, key: rng.normal(0.08, 0.005, 10).tolist()})
-    marks = flagged(pairs, estimates_of(pairs, first), 0.05)
-    assert marks.tolist() == [True, *[False] * 5]
+    first = Stage({**first.ratios, key: rng.normal(size, 0.005, 10).tolist()})
+    ways = flagged(pairs, estimates_of(pairs, first), 0.05)
+    assert ways.tolist() == [math.copysign(1, size), *[0] * 5]
     alone = judge_stages(pairs, first, None, 0.05, early=False)
     assert alone[0].verdict is Verdict.INCONCLUSIVE
     assert [finding.verdict for finding in alone[1:]] == [Verdict.PASS] * 5
-    confirmed = judge_stages(pairs, first, Stage({key: rng.normal(0.08, 0.005, 10).tolist()}), 0.05, early=False)
-    assert confirmed[0].verdict is Verdict.REGRESSED
+    fresh = rng.normal(size, 0.005, 10)
+    confirmed = judge_stages(pairs, first, Stage({key: fresh.tolist()}), 0.05, early=False)
+    assert (confirmed[0].verdict, confirmed[0].disturbed_runs) == (verdict, None)
+    against = judge_stages(pairs, first, Stage({key: (-fresh).tolist()}), 0.05, early=False)
+    assert against[0].verdict is Verdict.INCONCLUSIVE, f"two stages that contradict each other: never {contrary}"
     luck = judge_stages(pairs, first, Stage({key: rng.normal(0, 0.005, 10).tolist()}), 0.05, early=False)
     assert luck[0].verdict is Verdict.PASS
     assert luck[0].change == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_disturbed_runs_are_told_where_they_decide_and_make_a_proof_harder(way: int) -> None:
+    pairs, key = [pair()], ("cell", "latency_s")
+    first = Stage({key: [way * 0.1, way * 0.12] * 5})
+    plain = [way * (0.039 + 0.038), way * (0.039 - 0.038)] * 5
+    verdict = Verdict.REGRESSED if way > 0 else Verdict.IMPROVED
+    (quiet,) = judge_stages(pairs, first, Stage({key: plain}), 0.05, early=False)
+    assert quiet.verdict is verdict
+    (loud,) = judge_stages(pairs, first, Stage({key: plain}, {key: 3}), 0.05, early=False)
+    assert loud.verdict is not verdict
+    assert (loud.change, loud.interval, loud.disturbed_runs) == (quiet.change, quiet.interval, 3)
 
 
 def test_the_look_at_half_time_stops_for_what_is_plain_only() -> None:
@@ -249,11 +271,12 @@ def test_the_look_at_half_time_stops_for_what_is_plain_only() -> None:
 
     def half(change: float, sd: float) -> bool:
         stage = Stage({("cell", "latency_s"): rng.normal(change, sd, 6).tolist()})
-        return decided(pairs, estimates_of(pairs, stage))
+        return decided(pairs, np.array([way]), stage)
 
-    assert half(0.2, 0.005)
-    assert half(0.0, 0.001)
-    assert not half(0.03, 0.02)
+    for way in (1.0, -1.0):
+        assert half(way * 0.2, 0.005)
+        assert half(0.0, 0.001)
+        assert not half(way * 0.03, 0.02)
 
 
 def test_the_whole_verdict_is_the_worst_and_a_gap_is_no_pass() -> None:

@@ -18,11 +18,12 @@ from edgebench.ab.runs import Runner
 from edgebench.ab.sides import Environment
 from edgebench.artifacts.store import cache_folder
 from edgebench.compare.cells import Sample
+from edgebench.compare.evidence import DOUBT
 from edgebench.compare.fingerprint import differences
 from edgebench.compare.judge import Pair, check, exact, incomparable
 from edgebench.compare.paired import (
     INTERIM_ALPHA,
-    Stage,
+    WORSE,
     decided,
     estimates_of,
     flagged,
@@ -36,6 +37,7 @@ from edgebench.measure.results import Quality
 
 if TYPE_CHECKING:
     from edgebench.ab.messages import SidePlan
+    from edgebench.compare.shrink import Array
     from edgebench.measure.results import InferenceResult
 
 
@@ -101,7 +103,9 @@ def _measured(
         findings=tuple(findings),
         soft=differences(*versions),
         cautions=(f"{wrong_answers(wrong)} in base and head",) if wrong else (),
-        assumptions=_assumptions(request, policy, seen=len(again), early=early),
+        assumptions=_assumptions(
+            request, policy, seen=len(again), early=early, doubted=second is not None and bool(second.disturbed)
+        ),
         notes=tuple(_notes(runner)),
     )
 
@@ -162,24 +166,36 @@ def _confirm(
     """Measure the flagged cells again on fresh runs; return them, whether half were enough, and what was flagged."""
     if not pairs:
         return None, False, frozenset()
-    marks = flagged(pairs, estimates_of(pairs, Stage(first.ratios)), policy.alpha)
-    chosen = [pair for pair, mark in zip(pairs, marks, strict=True) if mark]
+    ways = flagged(pairs, estimates_of(pairs, first.stage), policy.alpha)
+    chosen = [pair for pair, way in zip(pairs, ways, strict=True) if way]
+    ways = ways[ways != 0]
     if not chosen:
-        watch.note("nothing looks worse: the second stage is not needed")
+        watch.note("nothing looks changed: the second stage is not needed")
         return None, False, frozenset()
     keys = frozenset((pair.cell, pair.metric) for pair in chosen)
     names = {pair.cell for pair in chosen}
     again = [cell for cell in cells if cell.name in names]
-    watch.note(f"{len(names)} benchmarks look worse and are measured again on fresh runs: {', '.join(sorted(names))}")
+    watch.note(_looks(chosen, ways))
     second = Taken()
     half = 2 * math.ceil(count / 4)
     take(second, again, sides, half, runner, policy, order, watch, "stage 2, first half")
-    estimates = estimates_of(chosen, Stage(second.ratios))
-    if not any(cell.failed for cell in again) and decided(chosen, estimates, INTERIM_ALPHA):
+    if not any(cell.failed for cell in again) and decided(chosen, ways, second.stage):
         watch.note("half of the second stage decides everything")
         return second, True, keys
     take(second, again, sides, count - half, runner, policy, order, watch, "stage 2, second half")
     return second, False, keys
+
+
+def _looks(chosen: Sequence[Pair], ways: Array) -> str:
+    """Say which benchmarks are measured again, and which way each looks changed in any metric."""
+    told = {pair.cell: "" for pair in chosen}
+    for pair, way in zip(chosen, ways, strict=True):
+        word = "worse" if way == WORSE else "better"
+        told[pair.cell] = word if told[pair.cell] in {"", word} else "worse and better"
+    count = len(told)
+    which = ", ".join(f"{name} ({word})" for name, word in sorted(told.items()))
+    look, are = ("benchmark looks", "is") if count == 1 else ("benchmarks look", "are")
+    return f"{count} {look} changed and {are} measured again on fresh runs: {which}"
 
 
 def _judged(
@@ -191,9 +207,9 @@ def _judged(
     early: bool,
     again: frozenset[tuple[str, str]],
 ) -> list[Finding]:
-    stages = (Stage(first.ratios), None if second is None else Stage(second.ratios))
     with np.errstate(invalid="ignore"):
-        findings = judge_stages(pairs, stages[0], stages[1], policy.alpha, early=early)
+        again_of = None if second is None else second.stage
+        findings = judge_stages(pairs, first.stage, again_of, policy.alpha, early=early)
     # What the second stage decided is shown with the second stage's values.
     for place, finding in enumerate(findings):
         key = (finding.cell, finding.metric)
@@ -237,18 +253,24 @@ def _versions(side: Environment, plan: SidePlan, results: Sequence[InferenceResu
     return found
 
 
-def _assumptions(request: Request, policy: Policy, *, seen: int, early: bool) -> tuple[str, ...]:
+def _assumptions(request: Request, policy: Policy, *, seen: int, early: bool, doubted: bool) -> tuple[str, ...]:
     pairs = 2 * math.ceil(request.pairs / 2)
     screened = (
         f"stage 1: {pairs} interleaved pairs a benchmark in random ABBA blocks, loops frozen; each metric is screened "
-        f"at {policy.alpha:.0%} against the margin, and calls nothing REGRESSED by itself"
+        f"at {policy.alpha:.0%} against the margin, and calls nothing REGRESSED or IMPROVED by itself"
     )
     told = [screened]
     if seen:
         when = "its first half sufficed" if early else "all of it was needed"
         told.append(
-            f"stage 2: {seen} flagged metrics judged on fresh pairs alone (Holm within them at {policy.alpha:.0%}), "
+            f"stage 2: {seen} flagged metrics judged on fresh pairs alone (Holm at {policy.alpha:.0%} within those "
+            f"that looked worse, and within those that looked better), "
             f"looked at once in between (at {INTERIM_ALPHA:.1%}); {when}"
+        )
+    if doubted:
+        told.append(
+            f"where a disturbed run is among those that decide, a proof has to hold for {DOUBT:g} times the error that "
+            "pairs show"
         )
     return tuple(told)
 

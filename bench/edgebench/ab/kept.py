@@ -30,7 +30,7 @@ class KeptRun(msgspec.Struct, frozen=True, omit_defaults=True):
     cell: str
     first: bool
     result: InferenceResult | None = None
-    error: str | None = None
+    error: str = ""
     disturbed: int = 0
     kept_disturbed: bool = False
 

@@ -14,7 +14,7 @@ from edgebench.ab.messages import RunQuestion
 from edgebench.ab.runs import Runner, run_sample
 from edgebench.ab.sides import Environment
 from edgebench.compare.cells import Sample
-from edgebench.compare.paired import detectable
+from edgebench.compare.paired import Stage, detectable
 from edgebench.compare.pairing import one_answers_wrongly
 from edgebench.compare.policy import Policy
 from edgebench.compress.steps import BASELINE
@@ -68,11 +68,20 @@ class AbCell:
 
 @dataclass(slots=True)
 class Taken:
-    """One stage's measurements: log ratios of each pair, and the runs of both sides, by (cell, metric)."""
+    """One stage's measurements: log ratios of each pair, and the runs of both sides, by (cell, metric).
+
+    `disturbed` counts the runs among them that were disturbed each time, and kept.
+    """
 
     ratios: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     runs: dict[tuple[str, str], tuple[list[float], list[float]]] = field(default_factory=dict)
     about: dict[tuple[str, str], tuple[Sample, Sample]] = field(default_factory=dict)
+    disturbed: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def stage(self) -> Stage:
+        """The same as what is judged."""
+        return Stage(self.ratios, self.disturbed)
 
 
 def first_runs(
@@ -108,10 +117,10 @@ def _first(sides: Sequence[Environment], both: tuple[SideCell, SideCell], seed: 
     results: list[InferenceResult] = []
     for side, cell in zip(sides, both, strict=True):
         loops = results[0].times.loops if results else 0
-        result = runner.run(side, _question(cell, loops, first=True), cell, seed)
-        if isinstance(result, str):
-            return f"{side.label}: {result}"
-        results.append(result)
+        run = runner.run(side, _question(cell, loops, first=True), cell, seed)
+        if run.result is None:
+            return f"{side.label}: {run.error}"
+        results.append(run.result)
     loops = results[0].times.loops
     seconds = [result.clock.measured_s - result.clock.started_s for result in results]
     return AbCell(
@@ -174,14 +183,16 @@ def _take_pair(
     if cell.failed is not None:
         return
     results: dict[int, InferenceResult] = {}
+    disturbed = 0
     for index in couple:
         for _ in range(2):
-            found = runner.run(sides[index], cell.questions[index], cell.sides[index], cell.seed)
-            if not isinstance(found, str):
-                results[index] = found
+            run = runner.run(sides[index], cell.questions[index], cell.sides[index], cell.seed)
+            if run.result is not None:
+                results[index] = run.result
+                disturbed += run.kept_disturbed
                 break
         else:
-            cell.failed = f"{sides[index].label}: {found}"
+            cell.failed = f"{sides[index].label}: {run.error}"
             return
     for metric in policy.metrics:
         first, second = (run_sample(metric, results[index]) for index in (0, 1))
@@ -195,6 +206,8 @@ def _take_pair(
         both = taken.runs.setdefault(key, ([], []))
         both[0].append(first.value)
         both[1].append(second.value)
+        if disturbed:
+            taken.disturbed[key] = taken.disturbed.get(key, 0) + disturbed
 
 
 def minutes(seconds: float) -> str:

@@ -72,15 +72,15 @@ class Runner:
     repeated: int = 0
     kept_disturbed: int = 0
 
-    def run(self, side: Environment, question: RunQuestion, cell: SideCell, seed: int) -> InferenceResult | str:
-        """Return the worker's result, or a sentence that says why there is none."""
+    def run(self, side: Environment, question: RunQuestion, cell: SideCell, seed: int) -> KeptRun:
+        """Return the run: the worker's result, or a sentence that says why there is none."""
         done = self.kept.next(side.label, cell.name, first=question.first)
         if done is None:
             done = self._made(side, question, cell, seed)
             self.kept.add(done)
         self.repeated += done.disturbed > 0
         self.kept_disturbed += done.kept_disturbed
-        return done.result if done.result is not None else done.error or "it gave no result"
+        return done
 
     def _made(self, side: Environment, question: RunQuestion, cell: SideCell, seed: int) -> KeptRun:
         run = partial(KeptRun, side=side.label, cell=cell.name, first=question.first)

@@ -57,12 +57,12 @@ class LoadedModel(Protocol):
         """The inputs a run feeds, shapes fixed, in the model's order."""
 
     @property
-    def load_s(self) -> float:
-        """Seconds spent reading the artifact."""
+    def load_s(self) -> float | None:
+        """Seconds spent reading the artifact; None of what was made in memory."""
 
     @property
-    def compile_s(self) -> float:
-        """Seconds spent making it executable."""
+    def compile_s(self) -> float | None:
+        """Seconds spent making it executable; None where nothing is, or `load_s` has them (`BackendRow.uncompiled`)."""
 
     def bind(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
         """Return the runtime's fastest synchronous pass over preset inputs (no copy, no dictionary in the pass)."""

@@ -38,7 +38,7 @@ class CachedDecoder:
     call: Call
     empty: Any
     load_s: float
-    compile_s: float
+    compile_s: float | None
     settings: dict[str, Any]
     context: int
     vocabulary: int = BYTES
@@ -103,7 +103,7 @@ def in_onnxruntime(spec: LoadSpec, context: int) -> CachedDecoder:
         logits, kept = session.run(None, {"tokens": tokens, "past": cache})
         return logits, kept
 
-    return CachedDecoder(call, _empty(spec), time.perf_counter() - begun, 0.0, _settings(spec), context)
+    return CachedDecoder(call, _empty(spec), time.perf_counter() - begun, None, _settings(spec), context)
 
 
 def in_openvino(spec: LoadSpec, context: int) -> CachedDecoder:
@@ -146,7 +146,7 @@ def in_torch(spec: LoadSpec, context: int) -> CachedDecoder:
             logits, kept = module(torch.from_numpy(tokens), torch.from_numpy(cache))
         return logits.numpy(), kept.numpy()
 
-    return CachedDecoder(call, _empty(spec), time.perf_counter() - begun, 0.0, _settings(spec), context)
+    return CachedDecoder(call, _empty(spec), time.perf_counter() - begun, None, _settings(spec), context)
 
 
 def _settings(spec: LoadSpec) -> dict[str, Any]:

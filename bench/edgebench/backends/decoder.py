@@ -30,6 +30,11 @@ def too_long(name: str, limit: int, asked: int) -> str | None:
     )
 
 
+def begins(plain: Sequence[int], whole: Sequence[int]) -> int | None:
+    """Return the token that a tokenizer begins every text with, told from one text without and with such tokens."""
+    return whole[0] if len(whole) > len(plain) and whole[0] != plain[0] else None
+
+
 class Reader(Protocol):
     """A language model that is open; what it gives is its most likely next token, so that runs repeat."""
 
@@ -38,8 +43,8 @@ class Reader(Protocol):
         """Seconds spent reading the file."""
 
     @property
-    def compile_s(self) -> float:
-        """Seconds spent making it executable, the room for its cache among them."""
+    def compile_s(self) -> float | None:
+        """Seconds spent making it executable, the room for its cache among them; None as of `base.LoadedModel`."""
 
     @property
     def vocabulary(self) -> int:
@@ -120,7 +125,7 @@ class Request(ABC):
         return self.decoder.load_s
 
     @property
-    def compile_s(self) -> float:
+    def compile_s(self) -> float | None:
         """Seconds spent making it executable."""
         return self.decoder.compile_s
 

@@ -108,6 +108,7 @@ FAMILIES: Mapping[str, Family] = {
             ("torch", "onnx", "onnxruntime"),
             steps=("weights-int8",),
             links="edgebench.artifacts.links.ortgenai",
+            own=("ort-genai",),
         ),
         Family(
             "tensorrt",
@@ -124,8 +125,8 @@ FAMILIES: Mapping[str, Family] = {
 
 # What users may bring with `--model`, but for the formats of plug-ins: a file's suffix → its format.
 SUFFIXES: Mapping[str, str] = {".onnx": "onnx", ".xml": "openvino", ".tflite": "tflite", ".pt2": "pt2", ".gguf": "gguf"}
-# A language model as OpenVINO GenAI has it is a folder, which no suffix tells.
-FOLDER_FORMAT = "genai"
+# Language models that are folders, which no suffix tells: a file that such a folder has → its format.
+FOLDERS: Mapping[str, str] = {"openvino_model.xml": "genai", "genai_config.json": "ort-genai"}
 
 
 @cache

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebench.backends.boundary import check_file, refusals
-from edgebench.backends.decoder import Answer, too_long
+from edgebench.backends.decoder import Answer, begins, too_long
 from edgebench.backends.openvino import precision_hint, read_model
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
@@ -96,7 +96,7 @@ def context_of(folder: Path) -> int | None:
 class GenaiAnswerer:
     """A pipeline; see `decoder.Answerer`. It reads and compiles in one call, so that `load_s` is both."""
 
-    compile_s = 0.0
+    compile_s: float | None = None
     # The pipeline keeps it to itself.
     cache_bytes: int | None = None
 
@@ -121,8 +121,7 @@ class GenaiAnswerer:
     @cached_property
     def begin(self) -> int | None:
         """The token that its tokenizer begins every text with; None where there is none."""
-        plain, whole = self._encoded("a", special=False), self._encoded("a", special=True)
-        return whole[0] if len(whole) > len(plain) and whole[0] != plain[0] else None
+        return begins(self._encoded("a", special=False), self._encoded("a", special=True))
 
     def request(self, prompt: tuple[int, ...], count: int) -> Answer:
         """Return a request that the pipeline leads."""

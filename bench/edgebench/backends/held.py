@@ -13,8 +13,10 @@ from math import prod
 from pathlib import Path
 
 from edgebench.backends.flatbuffer import root
+from edgebench.backends.genai import MODEL
 from edgebench.backends.gguffile import read_gguf
 from edgebench.backends.onnxfile import read_facts
+from edgebench.backends.ortgenaifile import read_config
 from edgebench.backends.reader import reader_of
 
 # Exported programs (torch/_export/serde/schema.py): where the graph lies, what quantises, and types of weights.
@@ -32,13 +34,13 @@ def held_precision(path: Path, form: str) -> str:
     """Return ``int8``, ``int4``, ``fp16`` or ``fp32``; the last for a file that is damaged or tells nothing.
 
     An ONNX file, IR or exported program is int8 by its quantising operators, others by most of their weights; a .gguf
-    may be ``bf16`` as well, and a plug-in says what its format holds. Raises OSError where the file cannot be read,
-    BackendError for a damaged .gguf.
+    may be ``bf16`` as well, and a plug-in says what its format holds. Of a language model's folder it is that of its
+    graph. Raises OSError where the file cannot be read, BackendError for a damaged .gguf or folder.
     """
-    if form == "onnx":
-        return read_facts(path).precision
-    if form == "gguf":
-        return read_gguf(path).precision
+    if form == "genai":
+        path, form = path / MODEL, "openvino"
+    elif form == "ort-genai":
+        path, form = path / read_config(path).model, "onnx"
     if (reader := reader_of(form)) is not None:
         return reader.precision(path)
     try:
@@ -93,4 +95,10 @@ def _of_tflite(path: Path) -> str:
     return max(kept, key=lambda name: kept[name]) if any(kept.values()) else "fp32"
 
 
-_READERS: Mapping[str, Callable[[Path], str]] = {"openvino": _of_ir, "tflite": _of_tflite, "pt2": _of_program}
+_READERS: Mapping[str, Callable[[Path], str]] = {
+    "onnx": lambda path: read_facts(path).precision,
+    "gguf": lambda path: read_gguf(path).precision,
+    "openvino": _of_ir,
+    "tflite": _of_tflite,
+    "pt2": _of_program,
+}

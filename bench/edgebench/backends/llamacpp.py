@@ -15,6 +15,7 @@ from edgebench.backends.decoder import Generation, too_long
 from edgebench.backends.gguffile import GgufFacts, read_gguf
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
+from edgebench.compress.llama_log import LogLines, log_of
 from edgebench.errors import BackendError
 from edgebench.machine.advice import extra
 from edgebench.machine.memory import free_bytes
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
 BATCH, MICRO_BATCH = 2048, 512
 # Besides weights and cache: the buffers of the computation, and Python.
 _ROOM_BYTES = 150 * 2**20
-# Bits a weight of the formats that a refusal may name, the smallest last.
-_FORMATS = (("F16", 16.0), ("Q8_0", 8.5), ("Q6_K", 6.56), ("Q5_K_M", 5.7), ("Q4_K_M", 4.85), ("Q3_K_M", 3.9))
-# Of the library's log levels.
-_ERROR = 4
+# Bits a weight of the formats, the smallest last.
+_FORMATS = {
+    "fp16": 16.0, "q8_0": 8.5, "q6_k": 6.56, "q5_k_m": 5.7, "q4_k_m": 4.85, "q4_0": 4.55, "q3_k_m": 3.9, "q2_k": 3.35,
+}  # fmt: skip
+SMALLEST = "q2_k"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,37 +61,10 @@ class LlamaCppBackend:
         raise BackendError(f"llama.cpp generates text from {spec.path}: measure it with a suite of kind generate")
 
 
-class LogLines:
-    """Keeps what the library says of errors, in place of stderr."""
-
-    def __init__(self, library: Any) -> None:
-        self.lines: list[str] = []
-        self._last = 0
-        # The library calls it as long as it lives.
-        self._callback = library.llama_log_callback(self._keep)
-        library.llama_log_set(self._callback, ctypes.c_void_p(0))
-
-    def _keep(self, level: int, text: bytes, data: object) -> None:
-        del data
-        level = self._last if level == 5 else level  # 5: the line before goes on
-        self._last = level
-        if level == _ERROR and len(self.lines) < 50:
-            self.lines.append(text.decode("utf-8", errors="replace").strip())
-
-    def why(self) -> str:
-        """Return the first line that says something."""
-        return next((line.rpartition(": ")[2][:200] for line in self.lines if line), "it does not say why")
-
-
-_LOG: list[LogLines] = []
-
-
 def _library() -> tuple[Any, LogLines]:
     import llama_cpp
 
-    if not _LOG:
-        _LOG.append(LogLines(llama_cpp))
-    return llama_cpp, _LOG[0]
+    return llama_cpp, log_of(llama_cpp)
 
 
 def decoder(spec: LoadSpec, context: int) -> LlamaDecoder:
@@ -132,22 +107,28 @@ def read_facts(path: Path, context: int) -> GgufFacts:
         raise BackendError(f"cannot open model {path} ({error.strerror}): give the path of a model file") from None
     if facts.context is not None and (reason := too_long(str(path), facts.context, context)):
         raise BackendError(reason)
-    refuse_larger(path, facts, context)
+    if reason := too_large(path, facts, context):
+        raise BackendError(reason)
     check_file(path)
     return facts
 
 
-def refuse_larger(path: Path, facts: GgufFacts, context: int) -> None:
-    """Raise BackendError where weights and cache take more than this machine has free, naming what would fit."""
+def too_large(path: Path, facts: GgufFacts, context: int, form: str | None = None) -> str | None:
+    """Say that weights and cache take more than this machine has free, naming what would fit; None where they fit.
+
+    The weights are those of the file, or of what it becomes in the format `form` (``q8_0``).
+    """
     if (free := free_bytes()) is None:
-        return
-    weights, cache = path.stat().st_size, facts.cache_bytes(context) or 0
+        return None
+    bits = None if form is None else _FORMATS.get(form)
+    weights = path.stat().st_size if bits is None else facts.parameters * bits / 8
+    cache = facts.cache_bytes(context) or 0
     if weights + cache + _ROOM_BYTES <= free:
-        return
-    room = free - cache - _ROOM_BYTES
-    fits = next((name for name, bits in _FORMATS if 0 < facts.parameters * bits / 8 < min(room, weights)), None)
+        return None
+    room = min(free - cache - _ROOM_BYTES, weights)
+    fits = next((name.upper() for name, bits in _FORMATS.items() if 0 < facts.parameters * bits / 8 < room), None)
     advice = "use a model with fewer weights" if fits is None else f"{fits} of the same model would fit"
-    raise BackendError(
+    return (
         f"{path}: needs {(weights + cache + _ROOM_BYTES) / 1e9:.2f} GB (weights {weights / 1e9:.2f}, key-value cache "
         f"of {context} tokens {cache / 1e9:.2f}), and {free / 1e9:.2f} GB are free: {advice}"
     )
@@ -259,4 +240,4 @@ class LlamaDecoder:
 
     def _read(self, batch: Any) -> None:
         if code := self._decode(self._context, batch):
-            raise BackendError(f"llama.cpp failed to read tokens (code {code}, {_LOG[0].why()})")
+            raise BackendError(f"llama.cpp failed to read tokens (code {code}, {log_of(self._llama).why()})")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebench.backends.boundary import check_file, refusals
-from edgebench.backends.decoder import Generation
+from edgebench.backends.decoder import Generation, begins, too_long
+from edgebench.backends.ortgenaifile import read_config
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
 from edgebench.errors import BackendError
 from edgebench.machine.advice import extra
-from edgebench_suites.data.text import BYTES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,12 +25,10 @@ if TYPE_CHECKING:
 
     F32 = npt.NDArray[np.float32]
 
-CONFIG, MODEL = "genai_config.json", "model.onnx"
-
 
 @dataclass(frozen=True, slots=True)
 class OrtGenaiBackend:
-    """Opens folders that edgebench made, in the precision that their weights hold."""
+    """Opens folders as GenAI has them, in the precision that their weights hold."""
 
     name: ClassVar[str] = "onnxruntime-genai"
 
@@ -55,8 +54,10 @@ def decoder(spec: LoadSpec, context: int) -> OrtGenaiDecoder:
     if (reason := backend.unavailable()) is not None:
         raise BackendError(reason)
     check_spec(backend.name, spec)
-    for name in (CONFIG, MODEL):
-        check_file(spec.path / name)
+    facts = read_config(spec.path)
+    check_file(spec.path / facts.model)
+    if (reason := too_long(str(spec.path), facts.context, context)) is not None:
+        raise BackendError(reason)
     import onnxruntime_genai
 
     # It would tell Microsoft what is run here, from threads beside the measurement.
@@ -70,25 +71,44 @@ def decoder(spec: LoadSpec, context: int) -> OrtGenaiDecoder:
     with refusals(backend.name, f"a context of {context} tokens of", spec.path):
         asked = onnxruntime_genai.GeneratorParams(model)
         # Least and most: the token that ends a text is never chosen, so that every answer has the length asked for.
-        asked.set_search_options(max_length=context, min_length=context, do_sample=False)
+        # Whatever else a folder asks for, the likeliest token is taken.
+        asked.set_search_options(max_length=context, min_length=context, do_sample=False, num_beams=1)
+        asked.set_search_options(repetition_penalty=1.0, no_repeat_ngram_size=0)
         generator = onnxruntime_genai.Generator(model, asked)
-    return OrtGenaiDecoder(model, generator, spec.threads, load_s, time.perf_counter() - begun)
+    return OrtGenaiDecoder(
+        model, generator, facts.vocabulary, spec.threads, load_s=load_s, compile_s=time.perf_counter() - begun
+    )
 
 
 class OrtGenaiDecoder:
     """A generator and its model; see `decoder.Decoder`."""
 
-    vocabulary: int = BYTES
-    begin: int | None = None
     # It tells nothing of it.
     cache_bytes: int | None = None
 
-    def __init__(self, model: Any, generator: Any, threads: int, load_s: float, compile_s: float) -> None:
+    def __init__(
+        self, model: Any, generator: Any, vocabulary: int, threads: int, *, load_s: float, compile_s: float
+    ) -> None:
         # The generator does not keep its model alive.
         self._model, self._generator, self._threads = model, generator, threads
-        self.load_s, self.compile_s = load_s, compile_s
+        self.vocabulary, self.load_s, self.compile_s = vocabulary, load_s, compile_s
         # The token that was chosen last, which the generator itself reads next.
         self._chosen: int | None = None
+
+    @cached_property
+    def begin(self) -> int | None:
+        """The token that its tokenizer begins every text with; None where there is none."""
+        try:
+            return begins(self._encoded("a", special=False), self._encoded("a", special=True))
+        except BackendError:
+            return None  # without a tokenizer no text is read
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        import onnxruntime_genai
+
+        with refusals("onnxruntime-genai", "to read the folder's tokenizer"):
+            return onnxruntime_genai.Tokenizer(self._model)
 
     def request(self, prompt: tuple[int, ...], count: int) -> Generation:
         """Return a request that is led token by token."""
@@ -120,12 +140,18 @@ class OrtGenaiDecoder:
         return found
 
     def tokens_of(self, text: bytes) -> list[int]:
-        """Return the bytes of a text: what these folders read."""
-        return list(text)
+        """Return the tokens of a text by the folder's tokenizer."""
+        return self._encoded(text.decode("utf-8", errors="replace"), special=False)
 
     def effective(self) -> dict[str, Any]:
         """Return what was asked for; it tells nothing of itself."""
         return {"device": "CPU", "threads": self._threads, "cache": "kept by the generator"}
+
+    def _encoded(self, text: str, *, special: bool) -> list[int]:
+        tokenizer = self._tokenizer
+        with refusals("onnxruntime-genai", "to turn a text into tokens"):
+            tokenizer.update_options(add_special_tokens=str(special).lower())
+            return [int(token) for token in tokenizer.encode(text)]
 
     def _forget(self, length: int) -> None:
         self._chosen = None
@@ -139,6 +165,10 @@ class OrtGenaiDecoder:
             self._generator.append_tokens(np.array(tokens, np.int32))
 
     def _next(self) -> int:
-        self._generator.generate_next_token()
+        try:
+            self._generator.generate_next_token()
+        except RuntimeError:  # a context around each step would be measured with it
+            with refusals("onnxruntime-genai", "to generate"):
+                raise
         self._chosen = int(self._generator.get_next_tokens()[0])
         return self._chosen

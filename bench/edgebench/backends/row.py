@@ -36,8 +36,9 @@ class BackendRow:
     those `without`, and `decoder` ``(spec, context)`` a file as a `Decoder` or `Answerer` (backends/decoder.py),
     empty: it has none. `passes`: it runs single passes of a model. `unable` takes a `fitness.Asked` and says what
     no precision helps with (a model, a batch), or returns None. `platforms` are the images that hold it. `opens`
-    and `install` are for the docs. `pass_s` is the estimated time of MobileNetV2 at 224 pixels, `start_s` that of a
-    worker's start, `int8_ratio` the estimated time of INT8 against FP32.
+    and `install` are for the docs. `uncompiled` says why a model has no `compile_s` where it has none. `pass_s` is
+    the estimated time of MobileNetV2 at 224 pixels, `start_s` that of a worker's start, `int8_ratio` the estimated
+    time of INT8 against FP32.
     """
 
     name: str
@@ -54,6 +55,7 @@ class BackendRow:
     platforms: tuple[str, ...] = ()
     opens: str = ""
     install: str = ""
+    uncompiled: str = "the runtime reads a file and compiles it in one call: load_s is both"
     pass_s: float = UNMEASURED_PASS_S
     start_s: float = UNMEASURED_START_S
     int8_ratio: float = 0.5

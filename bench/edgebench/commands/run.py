@@ -86,6 +86,8 @@ def _run(arguments: argparse.Namespace) -> int:
     ]
     if len(named) > 1:
         raise UsageError(f"{' and '.join(named)} name two engines: give one of them")
+    if arguments.unit is not None and (len(arguments.host) > 1 or arguments.board or arguments.swarm is not None):
+        raise UsageError("--unit names one board: leave it out, boards of the bench file bear its names")
     order = order_asked(arguments, probe_specs(arguments))
     if arguments.printed == "kubernetes":
         return _manifests(order, arguments)
@@ -128,6 +130,7 @@ def _of_bench(arguments: argparse.Namespace, order: Order) -> list[Board]:
                 order,
                 image=arguments.image or entry.image or order.image,
                 specs=order.specs or tuple(entry.meters),
+                unit=name,
                 brief=len(found) > 1,
             ),
             entry.address,

@@ -120,6 +120,7 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
         resume=arguments.resume,
         bundle=bundle,
         commit=commit_asked(arguments.commit, lambda line: plain(console, line)),
+        unit=arguments.unit,
     )
     with _alone(), progress_on(console, work(plan, prepared=prepared), arguments.volume) as progress:
         if bundle is not None:

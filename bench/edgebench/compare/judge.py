@@ -47,14 +47,18 @@ class Tails:
     p_better: Array
 
 
-def tails(pairs: Sequence[Pair], estimates: Estimates) -> Tails:
-    """Return the one-sided p-values of interleaved pairs against the margin, not yet corrected."""
+def tails(pairs: Sequence[Pair], estimates: Estimates, doubt: Array | float = 1.0) -> Tails:
+    """Return the one-sided p-values of interleaved pairs against the margin, not yet corrected.
+
+    `doubt` multiplies the standard error that a proof has to overcome.
+    """
+    se = doubt * estimates.se
     worse = np.array([pair.sign for pair in pairs]) * estimates.log_ratio
     margin = margins(pairs)
     return Tails(
         worse,
-        upper_tail((worse - margin) / estimates.se, estimates.df),
-        upper_tail((-worse - margin) / estimates.se, estimates.df),
+        upper_tail((worse - margin) / se, estimates.df),
+        upper_tail((-worse - margin) / se, estimates.df),
     )
 
 
@@ -63,16 +67,23 @@ def margins(pairs: Sequence[Pair]) -> Array:
     return np.log1p([pair.limits.margin for pair in pairs])
 
 
-def judge(pairs: Sequence[Pair], estimates: Estimates, alpha: float, evidence: Evidence | None = None) -> list[Finding]:
+def judge(
+    pairs: Sequence[Pair],
+    estimates: Estimates,
+    alpha: float,
+    evidence: Evidence | None = None,
+    doubt: Array | float = 1.0,
+) -> list[Finding]:
     """Return a finding for every pair; all pairs of the comparison are one family of Holm's.
 
-    `evidence` is that of stored sessions; without it the estimates are of interleaved pairs and speak for themselves.
+    `evidence` is that of stored sessions; without it the estimates are of interleaved pairs and speak for themselves,
+    but for the `doubt` that multiplies the error of a proof.
     REGRESSED: surely worse than the margin, and not surely inside the budget. IMPROVED: surely better than the margin.
     PASS: the 95 % interval stays under the budget. Otherwise INCONCLUSIVE, with what could have been found.
     """
     if evidence is None:
-        found = tails(pairs, estimates)
-        evidence = Evidence(found.p_worse, found.p_better, estimates.se, estimates.df, ((len(pairs), None),))
+        found = tails(pairs, estimates, doubt)
+        evidence = Evidence(found.p_worse, found.p_better, doubt * estimates.se, estimates.df, ((len(pairs), None),))
         stored = False
     else:
         stored = True

@@ -36,7 +36,7 @@ class Finding:
     estimate is inside the budget where three times the budget would have been found; `lost` a metric that only the
     base has. `sessions` is the number of sessions behind the base's level; with a history, `level` is that level,
     `level_change` the head against it, and these decide. `cautions` are the codes of the reports' own warnings about
-    this cell.
+    this cell. `disturbed_runs` are those of the interleaved runs it rests on that other programs disturbed each time.
     A field is None where there is no such thing, never zero.
     """
 
@@ -56,6 +56,7 @@ class Finding:
     exact: bool = False
     base_runs: int | None = None
     head_runs: int | None = None
+    disturbed_runs: int | None = None
     sessions: int | None = None
     worse: bool = False
     covered: bool = False

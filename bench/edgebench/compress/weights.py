@@ -13,6 +13,8 @@ from edgebench.errors import CompressionError
 # (192, 256 and theirs).
 BLOCK = 64
 BITS = 8
+# Bytes of weights that an ONNX file holds itself: it ends at two gigabytes.
+_MOST_INSIDE = 1 << 30
 
 
 def compress_openvino(source: Path, target: Path, bits: int = BITS) -> None:
@@ -34,7 +36,8 @@ def compress_openvino(source: Path, target: Path, bits: int = BITS) -> None:
 def compress_onnx(source: Path, target: Path) -> None:
     """Write `target`, the ONNX file `source` with MatMul weights in 8 bits by ONNX Runtime (blocks of BLOCK).
 
-    Convolutions and Gemm nodes keep FP32 weights. Raises CompressionError.
+    Convolutions and Gemm nodes keep FP32 weights. Large weights lie beside it, in `target` with ``.data`` behind it.
+    Raises CompressionError.
     """
     with needed("onnxruntime and onnx", "onnxruntime"):
         import onnx
@@ -42,7 +45,8 @@ def compress_onnx(source: Path, target: Path) -> None:
     with refusals(f"{source}: ONNX Runtime cannot quantise it"), quiet():
         quantiser = MatMulNBitsQuantizer(onnx.load(source), bits=BITS, block_size=BLOCK, is_symmetric=False)
         quantiser.process()
-        quantiser.model.save_model_to_file(str(target), use_external_data_format=False)
+        inside = sum(len(tensor.raw_data) for tensor in quantiser.model.model.graph.initializer)
+        quantiser.model.save_model_to_file(str(target), use_external_data_format=inside > _MOST_INSIDE)
     kinds = {node.op_type for node in onnx.load(target, load_external_data=False).graph.node}
     if "MatMulNBits" not in kinds:
         raise CompressionError("the model has no matrix product whose weights could be INT8: choose another variant")

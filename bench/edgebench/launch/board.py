@@ -100,10 +100,11 @@ class Board:
             engine.close()
 
     def _reached(self, engine: Engine) -> None:
-        """Take the engine's name for the board, where the user gave none."""
+        """Take the engine's name for the board, where the user gave none; this machine has its own among equal ones."""
         if not self._named:
             self.name = engine.board
-        self.order = replace(self.order, cache=self.order.cache.replace("{board}", self.name))
+        unit = self.order.unit or (os.environ.get("EDGEBENCH_UNIT") if engine.local else None)
+        self.order = replace(self.order, cache=self.order.cache.replace("{board}", self.name), unit=unit)
 
     def _tell_twin(self, engine: Engine, tell: Tell) -> None:
         """Say where another board of this run has the same engine, as the sessions there refuse each other."""

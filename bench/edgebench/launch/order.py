@@ -40,7 +40,7 @@ class Input:
 class Order:
     """What the user wants run: `arguments` are those of `edgebench suite`, with the container's paths.
 
-    `commit` is that of the user's project, which no container sees.
+    `commit` is that of the user's project, which no container sees; `unit` is the board's name, where it has one.
     """
 
     profile: Profile
@@ -55,6 +55,7 @@ class Order:
     cache: str = DEFAULT_CACHE
     report: bool = True
     commit: str | None = None
+    unit: str | None = None
     brief: bool = False  # no summary after the suite: one of many boards
 
     @property
@@ -108,6 +109,7 @@ def suite_settings(
             ("EDGEBENCH_LOCK", LOCK),
             *([("EDGEBENCH_IMAGE", f"{image}@{digest}")] if digest else []),
             *([("EDGEBENCH_COMMIT", order.commit)] if order.commit else []),
+            *([("EDGEBENCH_UNIT", order.unit)] if order.unit else []),
             *([("EDGEBENCH_SUMMARY", "no")] if order.brief else []),
         ),
     )

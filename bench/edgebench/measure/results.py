@@ -1,7 +1,6 @@
 """What a measuring process answers: one type a kind of run, in totals.
 
-Joules are of a whole window: nobody divides by passes before the report does. `begin_s`, `end_s` and `edges_s` are on
-CLOCK_MONOTONIC.
+Joules are of a whole window: nobody divides by passes before the report does. Instants are on CLOCK_MONOTONIC.
 """
 
 from __future__ import annotations
@@ -64,13 +63,14 @@ class Windows(Message, frozen=True, kw_only=True):
 
 
 class Process(Message, frozen=True, kw_only=True):
-    """What the worker's process took; `peak_memory_bytes` is None where the system does not tell it."""
+    """What the worker's process took; None is what system or runtime do not tell, `untold` why, by the field's name."""
 
-    load_s: float
-    compile_s: float
+    load_s: float | None
+    compile_s: float | None
     first_inference_s: float
     cpu_percent: float
     peak_memory_bytes: int | None
+    untold: Mapping[str, str] = {}
 
 
 class Layers(Message, frozen=True, kw_only=True):

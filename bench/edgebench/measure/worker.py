@@ -60,6 +60,7 @@ def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedRes
             first_inference_s=first_s,
             cpu_percent=cpu_percent,
             peak_memory_bytes=peak_memory_bytes(),
+            untold=_untold(job, model),
         )
 
     finish: Callable[..., InferenceResult | SustainedResult] = resolve(job.measure)(run, job, took)
@@ -92,6 +93,12 @@ def measure(job: MeasureJob, started_s: float) -> InferenceResult | SustainedRes
         layers=layers,
         quality=quality,
     )
+
+
+def _untold(job: MeasureJob, model: LoadedModel) -> dict[str, str]:
+    """Say why a model has no seconds of loading or compiling: none is never told as zero."""
+    reasons = {"load_s": "it is made in memory: there is no file to read", "compile_s": row_of(job.backend).uncompiled}
+    return {name: reason for name, reason in reasons.items() if getattr(model, name) is None}
 
 
 def _fed(model: LoadedModel, job: MeasureJob) -> Mapping[str, Array]:

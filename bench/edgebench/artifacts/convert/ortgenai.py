@@ -6,21 +6,23 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebench.artifacts.convert.bytewise import write_tokenizer
 from edgebench.artifacts.convert.export import OPSET
 from edgebench.backends.boundary import refusals
-from edgebench.backends.ortgenai import CONFIG, MODEL
+from edgebench.backends.ortgenaifile import CONFIG
 from edgebench.compress.quiet import quiet
 from edgebench_suites.tasks.networks import LLAMA_CONTEXT, LLAMA_HEADS, LLAMA_LAYERS
 
 if TYPE_CHECKING:
     import torch
 
+MODEL = "model.onnx"
 # No text in UTF-8 holds it: the token that ends a text.
 _END = 255
 
 
 def write_ort_genai(module: torch.nn.Module, folder: Path) -> None:
-    """Write `byte_llama` as ONNX with GenAI's names, and the configuration that tells them."""
+    """Write `byte_llama` as ONNX with GenAI's names, the configuration that tells them, and a tokenizer of bytes."""
     import torch
 
     embedding: Any = module.get_submodule("token_embd")
@@ -94,3 +96,4 @@ def write_ort_genai(module: torch.nn.Module, folder: Path) -> None:
     }
     search = {"do_sample": False, "num_beams": 1, "past_present_share_buffer": False}
     (folder / CONFIG).write_text(json.dumps({"model": model, "search": search}), encoding="utf-8")
+    write_tokenizer(folder)

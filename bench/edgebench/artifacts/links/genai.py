@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from edgebench.artifacts.chain import Chain, Content
 from edgebench.artifacts.convert.build import halve_file
 from edgebench.artifacts.convert.genai import MODEL, write_genai
+from edgebench.artifacts.links.folders import own_folder
 from edgebench.artifacts.links.reading import reading_in
 from edgebench.artifacts.store import META_FILE
 from edgebench.compress.checkpoint import load_checkpoint
 from edgebench.compress.weights import compress_openvino
 from edgebench.errors import CompressionError
 from edgebench.measure.phases import phase
-from edgebench.report.records import ArtifactNotes, ArtifactRecord
+from edgebench.report.records import ArtifactRecord
 
 if TYPE_CHECKING:
     from edgebench.artifacts.chain import Ledger
@@ -56,15 +57,7 @@ def exported(chain: Chain, parent: ArtifactRecord) -> ArtifactRecord:
 
 def own_genai(chain: Chain, own: OwnModel, step: str | None) -> tuple[ArtifactRecord, ArtifactRecord | None]:
     """Return the artifact of a user's folder, and what it answers to the text as it is."""
-    source = Path(own.path)
-
-    def work(folder: Path, ledger: Ledger) -> Content:
-        del ledger
-        for name in own.beside:
-            shutil.copyfile(source / name, folder / name)
-        return Content(notes=ArtifactNotes(weights=f"folder {source.name}", trained=True))
-
-    plain = chain.link("own", FAMILY, None, {"file": own.digest}, work)
+    plain = own_folder(chain, own)
     return (plain, None) if step is None else (compressed(chain, plain, step), reading_in(chain, plain))
 
 

@@ -15,6 +15,7 @@ from edgebench.artifacts.convert.build import halve_file, quantise_file
 from edgebench.artifacts.families import file_of
 from edgebench.artifacts.links.genai import own_genai
 from edgebench.artifacts.links.gguf import own_gguf
+from edgebench.artifacts.links.ortgenai import own_ort_genai
 from edgebench.artifacts.store import META_FILE
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.boundary import refusals
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from edgebench.measure.messages import Shapes
 
 
+# How a user's language model becomes an artifact, by its format.
+_LANGUAGE = {"gguf": own_gguf, "genai": own_genai, "ort-genai": own_ort_genai}
 # Drawn samples are alike: more of them tell a quantiser nothing new.
 _MOST_DRAWN = 32
 # The backend that opens a family's files when one is tried before it is stored.
@@ -52,8 +55,8 @@ def make_own(chain: Chain, own: OwnModel, step: str | None) -> tuple[ArtifactRec
     `step` is the compression, or None: the file as it is, which has no reference. The `shapes` note fixes every input.
     """
     family = chain.job.family
-    if own.format in ("gguf", "genai"):
-        return (own_gguf if own.format == "gguf" else own_genai)(chain, own, step)
+    if (language := _LANGUAGE.get(own.format)) is not None:
+        return language(chain, own, step)
     plain = _plain(chain, own)
     if step is None:
         return plain, None

@@ -14,6 +14,7 @@ from edgebench.compare.verdict import Finding, Verdict
 from edgebench.render.verdicts.text import (
     budget_text,
     change_text,
+    disturbed_text,
     headline,
     level_text,
     metric_title,
@@ -53,7 +54,8 @@ def junit(comparison: Comparison) -> str:
 def _case(finding: Finding, allowed: Sequence[str]) -> Element:
     case = Element("testcase", {"classname": _text(finding.cell), "name": _text(metric_title(finding.metric))})
     against = "" if finding.level_change is None else f", against its history {level_text(finding)}"
-    told = f"{change_text(finding)}{against}, budget {budget_text(finding)}"
+    disturbed = disturbed_text(finding) and f", {disturbed_text(finding)}"
+    told = f"{change_text(finding)}{against}, budget {budget_text(finding)}{disturbed}"
     reason = finding.reason or told
     details = (
         f"{finding.metric}: base {value_text(finding.base, finding)}, head {value_text(finding.head, finding)}, {told}"

@@ -16,6 +16,7 @@ from edgebench.render.verdicts.text import (
     budget_text,
     by_severity,
     change_text,
+    disturbed_text,
     headline,
     level_text,
     metric_title,
@@ -102,6 +103,8 @@ def _cells(finding: Finding) -> tuple[str, ...]:
         change = finding.reason or change
     elif finding.level_change is not None:
         change += f", vs history {level_text(finding)}"
+    if disturbed := disturbed_text(finding):
+        change += f", {disturbed}"
     if finding.worse:
         change = f"{verdict_text(finding)}: {change}"
     return (

@@ -17,6 +17,7 @@ from edgebench.render.verdicts.text import (
     by_severity,
     change_text,
     detectable_text,
+    disturbed_text,
     headline,
     in_words,
     level_text,
@@ -109,7 +110,7 @@ def _why(finding: Finding) -> str:
     """Return the reason; that it cannot be told is what the column "could find" says of what is inconclusive."""
     worse = "surely worse, and surely inside the budget" if finding.worse else ""
     reason = "" if finding.verdict is Verdict.INCONCLUSIVE else finding.reason or ""
-    return clean("; ".join(part for part in (worse, reason) if part))
+    return clean("; ".join(part for part in (worse, reason, disturbed_text(finding)) if part))
 
 
 def _broken(text: str) -> str:

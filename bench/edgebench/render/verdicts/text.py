@@ -56,6 +56,13 @@ def _with_ends(change: float, ends: tuple[float, float] | None) -> str:
     return shown if ends is None else f"{shown} [{signed(100 * ends[0], 1)}, {signed(100 * ends[1], 1)}]"
 
 
+def disturbed_text(finding: Finding) -> str:
+    """Return how many of the runs that prove a change were disturbed; nothing where none was, or none is proven."""
+    if not finding.disturbed_runs or finding.verdict not in {Verdict.REGRESSED, Verdict.IMPROVED}:
+        return ""
+    return f"disturbed runs: {finding.disturbed_runs} of {(finding.base_runs or 0) + (finding.head_runs or 0)}"
+
+
 def value_text(value: float | None, finding: Finding) -> str:
     """Return a value with its unit; an accuracy in per cent."""
     if value is None:

@@ -32,28 +32,29 @@ class Counting:
     vocabulary, begin, cache_bytes = 1000, None, None
 
     def __init__(self, step_s: float = 0.0005) -> None:
-        self.step_s, self.length, self.prompts = step_s, 0, 0
+        self.step_s, self.length, self.read = step_s, 0, 0
 
-    def prefill(self, tokens: Sequence[int]) -> int:
-        self.prompts, self.length = self.prompts + 1, len(tokens)
+    def prefill(self, prompts: Sequence[Sequence[int]]) -> list[int]:
+        self.read, self.length = self.read + 1, len(prompts[0])
         time.sleep(self.step_s)
-        return self.length
+        return [len(prompt) for prompt in prompts]
 
-    def step(self, token: int) -> int:
+    def step(self, tokens: Sequence[int]) -> list[int]:
         self.length += 1
         time.sleep(self.length * self.step_s / 8)
-        return token + 1
+        return [token + 1 for token in tokens]
 
 
 def test_a_bin_holds_whole_requests_whatever_their_length() -> None:
     decoder: Any = Counting()
-    requests = RequestLoad(Generation(decoder, (1, 2, 3, 4), 9), Opened([], {}), 2.5)
+    requests = RequestLoad(Generation(decoder, ((1, 2, 3, 4), (5, 6, 7, 8)), 9), Opened([], {}), 2.5)
     course, _ = sustain(requests, [], 2.5, requests.next_bin)
     told = requests.told(course)
     assert told.tokens == tuple(range(4, 13))
     assert told.same
+    assert (told.batch, told.read, told.stepped) == (2, 8, 16)
     assert len(told.prefill_s) == len(told.decode_s) == len(course.passes)
-    assert 0 <= decoder.prompts - sum(course.passes) <= 1 + max(course.passes), "what ends no bin is left out"
+    assert 0 <= decoder.read - sum(course.passes) <= 1 + max(course.passes), "what ends no bin is left out"
     for length, reading, generating in zip(course.seconds, told.prefill_s, told.decode_s, strict=True):
         assert 0 < reading < generating < length
         assert reading + generating <= length
@@ -61,16 +62,16 @@ def test_a_bin_holds_whole_requests_whatever_their_length() -> None:
 
 def test_an_answer_that_changes_is_told_and_one_too_long_is_refused() -> None:
     decoder: Any = Counting()
-    requests = RequestLoad(Generation(decoder, (1,), 3), Opened([], {}), 60.0)
+    requests = RequestLoad(Generation(decoder, ((1,),), 3), Opened([], {}), 60.0)
     told = []
     for prompt in ((1,), (1,), (1, 2)):
-        requests.request = Generation(decoder, prompt, 3)
+        requests.request = Generation(decoder, (prompt,), 3)
         requests()
         told.append(requests.same)
     assert told == [True, True, False]
     slow: Any = Counting(0.05)
     with pytest.raises(BackendError, match=r"a load of 0\.2 s holds fewer than 4 of them: ask for less"):
-        RequestLoad(Generation(slow, (1,), 3), Opened([], {}), 0.2)()
+        RequestLoad(Generation(slow, ((1,),), 3), Opened([], {}), 0.2)()
 
 
 def test_windows_apart_add_up_with_their_errors_in_squares() -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Literal, get_args
 
 from edgebench.measure.messages import Message
-from edgebench.measure.results import ModelAnswer, Windows
+from edgebench.measure.results import Batch, ModelAnswer, Windows
 
 Phase = Literal["all", "cold", "hot"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
@@ -63,19 +63,15 @@ class Course(Message, frozen=True, kw_only=True):
         return self.edges_s[-1] - self.edges_s[0]
 
 
-class CourseRequests(Message, frozen=True, kw_only=True):
+class CourseRequests(Batch, frozen=True, kw_only=True):
     """The requests that are the passes of a course: what each bin read and generated.
 
-    `prefill_s` and `decode_s` have an entry a bin, of all its requests. `tokens` are what the first generated, `same`:
-    all did. `prefill` and `decode` are windows of single requests, by phase of the run.
+    `prefill_s` and `decode_s` have an entry a bin, of all its requests; `prefill` and `decode` are windows of single
+    passes, by phase of the run.
     """
 
-    prompt: int
-    generated: int
     prefill_s: tuple[float, ...]
     decode_s: tuple[float, ...]
-    tokens: tuple[int, ...]
-    same: bool
     prefill: Mapping[Phase, Windows] = {}
     decode: Mapping[Phase, Windows] = {}
 

@@ -41,7 +41,7 @@ class _Bin:
 
 @dataclass(slots=True)
 class RequestLoad:
-    """A request that is made again and again, as the passes of a load of `seconds`.
+    """Requests that are made again and again, at once or one alone, as the passes of a load of `seconds`.
 
     Of every bin the first request has marks of its own where the prompt has been read and where the answer ends: what
     is kept grows with the seconds, not with the requests.
@@ -51,20 +51,20 @@ class RequestLoad:
     found: Opened
     seconds: float
     bins: list[_Bin] = field(default_factory=lambda: [_Bin()])
-    tokens: tuple[int, ...] = ()
+    tokens: list[list[int]] = field(default_factory=list)
     same: bool = True
 
     def __call__(self) -> None:
         """Make a request; raises BackendError where so long a one leaves the load too few."""
         found, prefill_s, decode_s = self._made()
         if not self.tokens:
-            self.tokens = tuple(found)
+            self.tokens = found
             if LEAST * (request_s := prefill_s + decode_s) > self.seconds:
                 raise BackendError(
                     f"a request takes {request_s:.1f} s, and a load of {self.seconds:g} s holds fewer than {LEAST} of "
                     "them: ask for less (--prompt-tokens, --generate), or raise sustained_s"
                 )
-        self.same = self.same and self.tokens == tuple(found)
+        self.same = self.same and self.tokens == found
         now = self.bins[-1]
         now.prefill_s += prefill_s
         now.decode_s += decode_s
@@ -77,19 +77,21 @@ class RequestLoad:
         """Return what was read and generated in each bin of a course, and the windows of both halves of a request."""
         bins = self.bins[: len(course.passes)]
         windows = [self._windows(bins, course, half) for half in (0, 1)]
+        first, *others = map(tuple, self.tokens)
         return CourseRequests(
-            prompt=len(self.request.prompt),
+            prompt=self.request.length,
             generated=self.request.count,
             prefill_s=tuple(one.prefill_s for one in bins),
             decode_s=tuple(one.decode_s for one in bins),
-            tokens=self.tokens,
+            tokens=first,
+            others=tuple(others),
             same=self.same,
             prefill=windows[0],
             decode=windows[1],
         )
 
-    def _made(self) -> tuple[list[int], float, float]:
-        """Make a request; return its tokens, the seconds to the first of them, and those of the others."""
+    def _made(self) -> tuple[list[list[int]], float, float]:
+        """Make a pass; return the tokens of each request, the seconds to the first of them, and those of the others."""
         request, clock = self.request, time.perf_counter_ns
         if not isinstance(request, Generation):
             stamps = stamps_for(request.count)
@@ -99,11 +101,11 @@ class RequestLoad:
         first = bool(probes) and not now.marks
         begin = marked(probes) if first else []
         stamps_ns = [clock()]
-        token = request.prefill()
+        tokens = request.prefill()
         stamps_ns.append(clock())
         middle = marked(probes) if first else []
         stamps_ns.append(clock())
-        found = request.decode(token)
+        found = request.decode(tokens)
         stamps_ns.append(clock())
         halves = (stamps_ns[1] - stamps_ns[0]) * 1e-9, (stamps_ns[3] - stamps_ns[2]) * 1e-9
         if first:

@@ -196,25 +196,52 @@ class PassTimes(Message, frozen=True, kw_only=True):
     max_s: float
 
 
-class Requests(Message, frozen=True, kw_only=True):
-    """Requests to a language model, each a pass of the run; `tokens` are what the first generated, `same`: all did.
+class Batch(Message, frozen=True, kw_only=True):
+    """Requests to a language model that are made at once, again and again: one, and as many as there are `others`.
 
-    `prefill_s` and `decode_s` have an entry a request; `steps` are quantiles of single steps, `course` their medians
-    between `edges`, places in the context; `prefill` and `decode` are windows of passes of that phase.
+    Each reads `prompt` tokens and generates `generated`. `tokens` are what the first of the first batch generated,
+    `others` what those made with it did; `same`: every batch did.
     """
 
     prompt: int
     generated: int
+    tokens: tuple[int, ...]
+    others: tuple[tuple[int, ...], ...] = ()
+    same: bool
+
+    @property
+    def batch(self) -> int:
+        """Requests made at once."""
+        return 1 + len(self.others)
+
+    @property
+    def read(self) -> int:
+        """Tokens that are read in a pass, of all its requests."""
+        return self.batch * self.prompt
+
+    @property
+    def stepped(self) -> int:
+        """Tokens that come from steps in a pass, of all its requests: the first of each comes from reading."""
+        return self.batch * (self.generated - 1)
+
+
+class Requests(Batch, frozen=True, kw_only=True):
+    """Batches that are timed one by one, each a pass of the run.
+
+    `alone` says of each request how many tokens are those of the same request made alone, up to the first that is not;
+    None: not asked. `prefill_s` and `decode_s` have an entry a batch; `steps` are quantiles of single steps, a token of
+    each request, `course` their medians between `edges`, places in the context; `prefill` and `decode` are windows.
+    """
+
     prefill_s: tuple[float, ...]
     decode_s: tuple[float, ...]
     steps: PassTimes
     edges: tuple[int, ...]
     course: tuple[float, ...]
-    tokens: tuple[int, ...]
-    same: bool
     cache_bytes: int | None
     prefill: Windows = Windows()
     decode: Windows = Windows()
+    alone: tuple[int, ...] | None = None
 
 
 class InferenceResult(ModelAnswer, frozen=True, kw_only=True, tag="inference"):
@@ -230,22 +257,3 @@ class InferenceResult(ModelAnswer, frozen=True, kw_only=True, tag="inference"):
     def values(self) -> tuple[float, ...]:
         """Seconds a pass of each timed value."""
         return self.times.values
-
-
-class Peak(Message, frozen=True):
-    """A rate, the median over rounds, and the least and the highest round, all a second."""
-
-    value: float
-    low: float
-    high: float
-
-
-class RoofResult(Answer, frozen=True, kw_only=True, tag="roof-result"):
-    """Operations a second by precision, bytes a second, and why a precision has none."""
-
-    backend: str
-    threads: int
-    operations_per_s: Mapping[str, Peak]
-    bytes_per_s: Peak
-    missing: Mapping[str, str] = {}
-    versions: Mapping[str, str] = {}

@@ -118,7 +118,7 @@ def _load(backend: Backend, job: MeasureJob) -> LoadedModel:
         raise BackendError(f"{job.name} names neither an artifact nor an operator")
     asked = job.timing.request if isinstance(job.timing, SustainedJob) else job.timing
     if isinstance(asked, GenerateJob):
-        decoder = open_decoder(job, job.artifact, asked.prompt + asked.generate)
+        decoder = open_decoder(job, job.artifact, asked.prompt + asked.generate, asked.batch)
         return request_of(decoder, asked, job.seed)
     return _opened(backend, job.artifact, job.threads, job.precision, job.shapes)
 
@@ -127,21 +127,21 @@ def _opened(backend: Backend, file: ArtifactFile, threads: int, precision: str, 
     return backend.load(LoadSpec(Path(file.path), file.format, threads, precision, shapes=shapes))
 
 
-def open_decoder(job: MeasureJob, file: ArtifactFile, context: int) -> Reader:
-    """Open a language model's file with room for `context` tokens."""
+def open_decoder(job: MeasureJob, file: ArtifactFile, context: int, sequences: int = 1) -> Reader:
+    """Open a language model's file with room for `context` tokens of so many texts each."""
     if not (opener := row_of(job.backend).decoder):
         raise BackendError(f"{job.backend} generates no text: choose another backend")
-    decoder: Reader = resolve(opener)(
-        LoadSpec(Path(file.path), file.format, job.threads, job.precision, job.shapes), context
-    )
+    spec = LoadSpec(Path(file.path), file.format, job.threads, job.precision, job.shapes, sequences)
+    decoder: Reader = resolve(opener)(spec, context)
     return decoder
 
 
 def request_of(decoder: Reader, timing: GenerateJob, seed: int) -> Request:
-    """Return the request that is made again and again."""
-    from edgebench.measure.reading import prompt_of  # no run of another kind reads a text
+    """Return the requests that are made again and again."""
+    from edgebench.measure.reading import prompts_of  # no run of another kind reads a text
 
-    return decoder.request(prompt_of(decoder, timing.text, timing.prompt, seed), timing.generate)
+    prompts = prompts_of(decoder, timing.text, timing.prompt, timing.batch, seed)
+    return decoder.request(prompts, timing.generate)
 
 
 def read_text(job: MeasureJob, file: ArtifactFile, asked: ReadJob) -> Quality:

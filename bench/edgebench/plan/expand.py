@@ -57,10 +57,11 @@ def benchmarks_of(
             return
         subjects, backends = [own.name], _of_own(backends, own)
         # Its sizes are those of its file and of --shape: a pass counts as one, whatever a suite says of its own models.
-        matrix = matrix.model_copy(update={"width": [1.0], "batch": [1]})
+        matrix = matrix.model_copy(update={"width": [1.0], "batch": matrix.batch if own.generates else [1]})
     generates = _answers(matrix)
     isas = [overrides.isa] if overrides.isa is not None else matrix.isa
     prompts: Sequence[int | None] = (overrides.prompt_tokens or matrix.prompt_tokens) if generates else [None]
+    batches = (overrides.batch or matrix.batch) if generates else matrix.batch
     answer = (overrides.generate or matrix.generate) if generates else None
     axes = (
         subjects,
@@ -68,7 +69,7 @@ def benchmarks_of(
         matrix.variant,
         backends,
         matrix.precision,
-        matrix.batch,
+        batches,
         matrix.threads,
         isas,
         prompts,
@@ -169,7 +170,7 @@ def _check_names(part: Part, index: int) -> None:
 
 
 def _other_kind(matrix: Matrix) -> tuple[str, str] | None:
-    """Return the key that is wrong and why, where a table's models are measured by another kind, or in no batches."""
+    """Return the key that is wrong and why, where a table's models are measured by another kind."""
     kind, answers = KINDS[matrix.kind], _answers(matrix)
     for model in matrix.model:
         if not (kind.generates if _generates(model) else kind.passes):
@@ -177,8 +178,6 @@ def _other_kind(matrix: Matrix) -> tuple[str, str] | None:
             return "model", f"{model} is measured by kind '{able}': give it a table of its own"
         if _generates(model) != answers:
             return "model", f"of {matrix.model[0]} and {model} only one generates text: give it a table of its own"
-    if answers and matrix.batch != [1]:
-        return "batch", "a request is measured alone: leave 'batch' out"
     return None
 
 

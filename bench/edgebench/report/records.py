@@ -15,7 +15,8 @@ from edgebench.machine.state import State
 from edgebench.measure.courses import SustainedResult
 from edgebench.measure.ledger import CompressResult, IdlePower, LedgerPhase, MissingProbe, ProbeFacts
 from edgebench.measure.messages import Clock, Message, RunClock, Shapes
-from edgebench.measure.results import InferenceResult, RoofResult
+from edgebench.measure.results import InferenceResult
+from edgebench.measure.roof_messages import RoofResult
 
 RunResult: TypeAlias = InferenceResult | SustainedResult | CompressResult
 R = TypeVar("R", InferenceResult, SustainedResult, CompressResult)

@@ -227,5 +227,10 @@ def _requests(plan: Plan, cell: Benchmark) -> GenerateJob | None:
     """Return what requests a cell makes, of a load as many as it lasts; None where it makes none."""
     if cell.params.generate is None:
         return None
-    prompt, requests = cell.params.size, 0 if KINDS[cell.kind].lasts else cell.measure.requests
-    return GenerateJob(prompt=prompt, generate=cell.params.generate, requests=requests, text=text_job(plan))
+    return GenerateJob(
+        prompt=cell.params.size,
+        generate=cell.params.generate,
+        requests=0 if KINDS[cell.kind].lasts else cell.measure.requests,
+        text=text_job(plan),
+        batch=cell.params.batch,
+    )

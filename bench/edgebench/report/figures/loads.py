@@ -15,7 +15,7 @@ from edgebench.report.course import Generated
 from edgebench.report.figures.generate import GENERATED, PROMPT, by_token
 
 if TYPE_CHECKING:
-    from edgebench.measure.courses import Course, CourseRequests, Phase, SustainedResult
+    from edgebench.measure.courses import Course, Phase, SustainedResult
     from edgebench.measure.results import Windows
 
 _WHOLE = {name: name for name in PROMPT}
@@ -60,8 +60,8 @@ def rates_of(result: SustainedResult, batch: int) -> Iterator[Rate]:
     yield Rate("throughput_per_s", counted, [batch * count for count in course.passes], course.seconds)
     if requests is not None:
         for name, counted, tokens, seconds in (
-            ("prefill_tokens_per_s", "prompt tokens read", requests.prompt, requests.prefill_s),
-            ("decode_tokens_per_s", "tokens generated", _steps(requests), requests.decode_s),
+            ("prefill_tokens_per_s", "prompt tokens read", requests.read, requests.prefill_s),
+            ("decode_tokens_per_s", "tokens generated", requests.stepped, requests.decode_s),
         ):
             yield Rate(name, counted, [tokens * count for count in course.passes], seconds)
 
@@ -71,14 +71,14 @@ def burdens_of(result: SustainedResult) -> Iterator[Burden]:
     yield Burden(_WHOLE, result.course.energy)
     if (requests := result.requests) is not None:
         for names, tokens, windows in (
-            (PROMPT, requests.prompt, requests.prefill),
-            (GENERATED, _steps(requests), requests.decode),
+            (PROMPT, requests.read, requests.prefill),
+            (GENERATED, requests.stepped, requests.decode),
         ):
             yield Burden(names, {phase: by_token(one, tokens) for phase, one in windows.items()})
 
 
 def generated(results: Sequence[SustainedResult]) -> Generated | None:
-    """Return what the first run of requests generated; `repeats`: every request of every run gave those tokens."""
+    """Return what the first run of requests generated; `repeats`: every pass of every run gave those tokens."""
     told = [result.requests for result in results if result.requests is not None]
     if not told:
         return None
@@ -86,11 +86,8 @@ def generated(results: Sequence[SustainedResult]) -> Generated | None:
     return Generated(
         prompt_tokens=first.prompt,
         generated_tokens=first.generated,
+        batch=first.batch,
         tokens=first.tokens,
-        repeats=all(one.same and one.tokens == first.tokens for one in told),
+        others=first.others,
+        repeats=all(one.same and (one.tokens, one.others) == (first.tokens, first.others) for one in told),
     )
-
-
-def _steps(requests: CourseRequests) -> int:
-    """Return how many tokens a request generates after its first, which comes from reading."""
-    return requests.generated - 1

@@ -340,7 +340,7 @@ def test_each_option_of_suite_reaches_the_container_with_its_paths(tmp_path: Pat
     data.mkdir()
     words = (
         "run n150 smoke --only a* --resume --processes 3 --shape x=1x3 --shape y=2 --threads 2 --isa avx2 --cpus 1.5 "
-        "--commit abcdef0"
+        "--commit abcdef0 --prompt-tokens 8,16 --batch 1,4"
     )
     arguments = build_parser().parse_args(
         [*words.split(), "--model", str(model), "--data", str(data), "--cache", "vol"]
@@ -349,7 +349,8 @@ def test_each_option_of_suite_reaches_the_container_with_its_paths(tmp_path: Pat
     order = order_asked(arguments, ("replay:trace.csv",))
     assert order.arguments == (
         "smoke", "--only", "a*", "--resume", "--model", "/input/model/my net.onnx", "--shape", "x=1x3",
-        "--shape", "y=2", "--data", "/input/data", "--processes", "3", "--threads", "2", "--isa", "avx2", "-o", "-",
+        "--shape", "y=2", "--data", "/input/data", "--processes", "3", "--prompt-tokens", "8,16", "--batch", "1,4",
+        "--threads", "2", "--isa", "avx2", "-o", "-",
     )  # fmt: skip
     assert [(one.source, one.folder) for one in order.inputs] == [(str(model), False), (str(data), True)]
     assert order.specs == (f"replay:{Path.cwd() / 'trace.csv'}",)

@@ -182,7 +182,8 @@ def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
         elif value is True:
             words.append(option)
         else:
-            words += [word for one in (value if isinstance(value, list) else [value]) for word in (option, str(one))]
+            given = value if isinstance(value, list) else [value]
+            words += [word for one in given for word in (option, _word(one))]
     words += ["-o", "-"]
     return Order(
         profile=profile,
@@ -199,6 +200,11 @@ def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
         commit=commit_asked(arguments.commit, lambda line: plain(stderr(), line)),
         brief=arguments.swarm is not None or len(arguments.host) > 1,
     )
+
+
+def _word(value: object) -> str:
+    """Return an option's value as it was written."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _remote(arguments: argparse.Namespace) -> bool:

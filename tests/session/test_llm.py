@@ -107,9 +107,11 @@ def test_a_batch_is_a_benchmark_of_its_own_and_its_requests_get_the_tokens_that_
     assert room[1] == 3 * room[0]
     shown = edgebench("show", target, "--all").stdout
     assert "batch 3" in shown
-    assert "latency and energy are of 3 at once" in shown
+    assert "latency and gross energy are of 3 requests at once; tokens a second" in " ".join(shown.split())
     assert "of a batch, requests are made at once" in " ".join(shown.split())
-    assert "3 x (48 + 24 tokens)" in edgebench(*common, "--batch", "3", "--dry-run").stdout
+    planned = edgebench(*common, "--batch", "3", "--dry-run").stdout
+    assert "1 benchmark, text alice" in planned
+    assert "3 x (48 + 24 tokens)" in planned
     again = tmp_path / "other.json"
     other = read(target)
     other["benchmarks"][0]["params"]["batch"] = 2
@@ -151,7 +153,9 @@ def test_the_same_tokens_and_perplexity_in_every_run_and_across_resume(
     assert [phase["phase"] for phase in quantised["artifact"]["ledger"]] == ["quantise"]
     assert edgebench("compare", target, tmp_path / "fresh.json", "--metric", "perplexity").code in (0, 4)
     page = tmp_path / "page.html"
-    assert "tokens/s" in edgebench("show", target).stdout
+    shown = " ".join(edgebench("show", target).stdout.split())
+    assert "tokens/s" in shown
+    assert "% of tokens as the highest precision." in shown, "what it lost stands beside what it won"
     assert edgebench("show", target, "--html", page).code == 0
     assert "Language models" in page.read_text(encoding="utf-8")
     told = {
@@ -217,3 +221,8 @@ def test_what_cannot_be_had_is_a_sentence_in_the_report(edgebench: Edgebench, no
     assert "llama.cpp refuses to load" in cell["reason"]
     assert "(unknown model architecture: 'mystery'): convert the model again" in cell["reason"]
     assert edgebench(*common, "--text", tmp_path / "none.txt").code == 2
+    for content, why in ((b" \n", "is empty: give a text"), (b"\xff\xfe\x80", "is no text in UTF-8")):
+        text.write_bytes(content)
+        done = edgebench(*common, "--text", text)
+        assert (done.code, done.stderr.count("\n")) == (2, 1)
+        assert why in done.stderr

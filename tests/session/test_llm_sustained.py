@@ -104,7 +104,7 @@ def test_a_board_that_throttles_costs_more_joules_a_token_when_hot(
     )
     assert "prefill_tokens_per_s" in changes
 
-    assert " /s hot, " in edgebench("show", session.target).stdout
+    assert " tokens/s hot, " in edgebench("show", session.target).stdout
     shown = edgebench("show", session.target, "--all").stdout
     assert "throttled from" in shown
     assert "generating" in shown

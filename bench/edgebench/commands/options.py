@@ -27,7 +27,12 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
         help="which of several equal boards this is (EDGEBENCH_UNIT; else a digest of the machine's id; '': left out)",
     )
     model = suite.add_argument_group("model and data")
-    model.add_argument("--model", metavar="FILE", type=Path, help="measure this .onnx, .xml, .tflite, .pt2 or .gguf")
+    model.add_argument(
+        "--model",
+        metavar="FILE",
+        type=Path,
+        help="measure this .onnx, .xml, .tflite, .pt2 or .gguf, or a language model's folder",
+    )
     add_input_options(model)
     model.add_argument(
         "--calibration", metavar="DIR", type=Path, help="samples for static INT8, .npy or .npz by input (of --model)"

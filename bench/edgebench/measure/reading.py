@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 WINDOW = 256
 FILE = "reading.npz"
-MAX_TEXT_BYTES, MAX_BYTES = 64 * 2**20, 256 * 2**20
+MAX_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,11 @@ def text_of(job: TextJob) -> bytes:
     path = Path(job.path)
     try:
         with path.open("rb") as stream:
-            text = stream.read(MAX_TEXT_BYTES + 1)
+            text = stream.read(book.MAX_TEXT_BYTES + 1)
     except OSError as error:
         raise BackendError(f"--text {path}: cannot be read ({error.strerror}): check name and permissions") from None
-    if len(text) > MAX_TEXT_BYTES:
-        raise BackendError(f"--text {path}: has more than {MAX_TEXT_BYTES >> 20} MiB: a part of it does")
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        raise BackendError(f"--text {path}: is no text in UTF-8: convert it") from None
+    if reason := book.why_no_text(text):
+        raise BackendError(f"--text {path}: {reason}")
     return text
 
 

@@ -22,6 +22,7 @@ from edgebench.backends.reader import reader_of
 from edgebench.compress.steps import BASELINE, precision_of
 from edgebench.errors import BackendError, UsageError
 from edgebench.plan.feeding import calibration_of, feeds_of, split_name
+from edgebench_suites.data.text import MAX_TEXT_BYTES, why_no_text
 
 if TYPE_CHECKING:
     from edgebench.backends.inputs import ModelInput
@@ -184,13 +185,15 @@ def fixed_shapes(inputs: Sequence[ModelInput], given: Sequence[str]) -> dict[str
 
 
 def own_text(path: Path) -> OwnText:
-    """Return a text of the user's; UsageError where it cannot be read."""
+    """Return a text of the user's; UsageError where it cannot be read, is empty, too long or no text."""
     try:
         with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            text = stream.read(MAX_TEXT_BYTES + 1)
     except OSError as error:
         raise UsageError(f"--text {path}: cannot be read ({error.strerror}): check name and permissions") from None
-    return OwnText(path.absolute(), digest)
+    if reason := why_no_text(text):
+        raise UsageError(f"--text {path}: {reason}")
+    return OwnText(path.absolute(), hashlib.sha256(text).hexdigest())
 
 
 def other_files(path: Path) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgebench.backends.registry import title_of
-from edgebench.render.cells import labels, title
-from edgebench.render.units import TIMES, TO, percent, points, signed, with_interval
+from edgebench.render.cells import headline, labels, title
+from edgebench.render.units import TIMES, TO, percent, points, share, signed, with_interval
 from edgebench.report.answer import Answer, Group, Winner
 from edgebench.report.change import Change
 from edgebench.report.gaps import Gap
@@ -35,10 +35,19 @@ def told(report: Report, answer: Answer) -> tuple[Told, ...]:
     return tuple(
         Told(
             first.names[group.rows[0]] + (f" · {first.common}" if first.common and len(groups) == 1 else ""),
-            tuple(_sentences(group, variant_names([named[name] for name in group.rows]))),
+            tuple(_sentences(group, variant_names([named[name] for name in group.rows]), _kept(group, named))),
         )
         for group in groups
     )
+
+
+def _kept(group: Group, named: Mapping[str, Benchmark]) -> Mapping[str, str]:
+    """Return what is left of a language model's quality, by the name of each benchmark that is held to another."""
+    found = {}
+    for name in group.rows:
+        if group.kind == "generate" and (metric := named[name].metrics.get("agreement_top1")) is not None:
+            found[name] = f"{share(headline(metric), 1)} of tokens as the highest precision"
+    return found
 
 
 def variant_names(rows: Sequence[Benchmark]) -> Mapping[str, str]:
@@ -93,19 +102,21 @@ def difference(change: Change) -> str:
     return f"{shown} [{points(change.ci95[0])}, {points(change.ci95[1])}]"
 
 
-def _sentences(group: Group, names: Mapping[str, str]) -> Iterator[str]:
+def _sentences(group: Group, names: Mapping[str, str], kept: Mapping[str, str]) -> Iterator[str]:
     if not group.winners:
         yield "Nothing to compare: one benchmark has figures." if len(group.rows) == 1 else "Nothing to compare."
         return
     first, *others = group.winners
     also = [one for one in others if one.name == first.name and one.change is not None and _stands_out(one, group)]
-    yield _leading(group, first, also, names)
+    yield _leading(group, first, also, names, kept)
     for winner in others:
         if winner not in also:
-            yield _of_winner(group, winner, names)
+            yield _of_winner(group, winner, names, kept)
 
 
-def _leading(group: Group, first: Winner, also: Sequence[Winner], names: Mapping[str, str]) -> str:
+def _leading(
+    group: Group, first: Winner, also: Sequence[Winner], names: Mapping[str, str], kept: Mapping[str, str]
+) -> str:
     """Say which variant is fastest and all that it changes against the reference."""
     which = f"{_called(first.name, group, names)} is {_list([first.wins, *(one.wins for one in also)])}"
     doubt = f", though it cannot be told from {_some(first.rivals, group, names)}" if first.rivals else ""
@@ -118,6 +129,8 @@ def _leading(group: Group, first: Winner, also: Sequence[Winner], names: Mapping
         change = None if winner in (None, first) else group.changes.get((first.name, winner.metric))
         if change is not None:
             changes.append(in_words(change))
+    if first.name in kept:
+        changes.append(kept[first.name])
     if first.own is not None:
         runtime = names.get(first.own.base, "").partition(" on ")[2] or "the same runtime"
         changes.insert(1, f"{gain(first.own)} {'that of ' * fastest}FP32 in {runtime}")
@@ -132,7 +145,7 @@ def _next(group: Group, first: Winner, names: Mapping[str, str]) -> str:
     return f": the next, {names[behind[0]]}, has {gain(group.changes[behind[0], first.metric])} its speed"
 
 
-def _of_winner(group: Group, winner: Winner, names: Mapping[str, str]) -> str:
+def _of_winner(group: Group, winner: Winner, names: Mapping[str, str], kept: Mapping[str, str]) -> str:
     wins = winner.wins.capitalize()
     if not _stands_out(winner, group):
         everyone = len(winner.rivals) == len(group.rows) - 1
@@ -144,6 +157,7 @@ def _of_winner(group: Group, winner: Winner, names: Mapping[str, str]) -> str:
     told_of = _called(winner.name, group, names)
     doubt = f"; cannot be told from {_some(winner.rivals, group, names)}" if winner.rivals else ""
     change = "" if winner.change is None else f", {in_words(winner.change, alone=True)}"
+    change += f", {kept[winner.name]}" if winner.name in kept else ""
     return f"{wins}: {told_of}{change}{doubt}."
 
 

@@ -99,13 +99,17 @@ def spread(metric: Metric) -> Spread | None:
 def metric_cell(benchmark: Benchmark, name: str) -> str:
     """Return a metric with its 95 % interval beneath it, and what is odd about its runs; a dash where there is none."""
     metric = benchmark.metrics.get(name)
-    return NONE if metric is None else figure_cell(metric, as_share=is_share(name), unit=_UNITS.get(name))
+    return (
+        NONE
+        if metric is None
+        else figure_cell(metric, as_share=is_share(name), unit=_UNITS.get(name.partition(".")[0]))
+    )
 
 
-def unit_of(name: str) -> str:
-    """Return the unit in which people read a metric; 1 of one that is not in the catalogue."""
+def unit_of(name: str, given: str | None = None) -> str:
+    """Return the unit in which people read a metric; `given`, or 1, of one that is not in the catalogue."""
     base = name.partition(".")[0]
-    return _UNITS.get(base) or (METRICS[base].unit if base in METRICS else "1")
+    return _UNITS.get(base) or given or (METRICS[base].unit if base in METRICS else "1")
 
 
 def figure_cell(metric: Metric, *, as_share: bool = False, unit: str | None = None) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.skips import skips
+from edgebench_suites.data import text as book
 
 if TYPE_CHECKING:
     from edgebench.plan.plan import Plan
@@ -52,7 +53,8 @@ def plan_table(plan: Plan, seconds: tuple[float, float]) -> Group:
             counts = (runs, "", f"{measure.sustained_s:g} s", cell.params.threads)
         here = ["skipped"] if cell.name in skipped else [""] * bool(skipped)
         table.add_row(Text(cell.name), *map(str, counts), pixels, *here)
-    head = Text(f"{plan.name}: {len(plan.benchmarks)} benchmarks, data {plan.dataset}, seed {plan.seed}")
+    count = len(plan.benchmarks)
+    head = Text(f"{plan.name}: {count} benchmark{'s' * (count != 1)}, {_data(plan)}, seed {plan.seed}")
     least, most = map(duration, seconds)
     time = least if least == most else f"{least} to {most}"
     foot = Text(f"about {time} on a 2-core x86 machine, less what is cached; nothing was run")
@@ -66,6 +68,13 @@ def plan_table(plan: Plan, seconds: tuple[float, float]) -> Group:
     counts_by_reason = Counter(skipped.values())
     why = [Text(f"skipped here ({count}): {reason}") for reason, count in counts_by_reason.items()]
     return Group(head, table, *why, *bounds[: len(asked)], foot)
+
+
+def _data(plan: Plan) -> str:
+    """Name what the models are fed: language models read a text."""
+    if any(not cell.generates for cell in plan.benchmarks):
+        return f"data {plan.dataset}"
+    return f"text {book.NAME if plan.text is None else plan.text.path.name}"
 
 
 def duration(seconds: float) -> str:

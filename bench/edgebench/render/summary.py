@@ -149,7 +149,7 @@ def _table(report: Report, group: Group, rows: Sequence[Benchmark], view: View, 
     columns.append(
         Column("remarks", tuple("; ".join(_remarks(report, group, row)) for row in ordered), "left", below=True)
     )
-    notes = [f"latency and energy are of {batch} at once" for batch in _batches(rows)]
+    notes = [_of_batch(batch, group.kind) for batch in _batches(rows)]
     if left := len(rows) - len(ordered):
         notes.append(f"and {left} more: --all, or --only GLOB")
     return Section(title, (tuple(columns),), notes=tuple(notes))
@@ -158,6 +158,12 @@ def _table(report: Report, group: Group, rows: Sequence[Benchmark], view: View, 
 def _batches(rows: Sequence[Benchmark]) -> list[object]:
     """Return how many inputs, or requests, the passes of a group have at once, where that is not one."""
     return [batch for batch in dict.fromkeys(row.params.get("batch", 1) for row in rows) if batch != 1]
+
+
+def _of_batch(batch: object, kind: str) -> str:
+    if kind != "generate":
+        return f"latency and energy are of {batch} at once"
+    return f"latency and gross energy are of {batch} requests at once; tokens a second and joules a token are of all"
 
 
 def _lead(group: Group) -> str:

@@ -83,7 +83,8 @@ def sentence(row: Benchmark, run: Sustained) -> str:
     cold, hot = (row.metrics.get(f"{name}.{phase}") for phase in ("cold", "hot"))
     if cold is None or hot is None:
         return run.verdict_text
-    speeds = f"{quantity(cells.headline(hot), hot.unit)} hot, {quantity(cells.headline(cold), cold.unit)} cold"
+    unit = cells.unit_of(name)
+    speeds = f"{quantity(cells.headline(hot), unit)} hot, {quantity(cells.headline(cold), unit)} cold"
     return f"generating {speeds}: {run.verdict_text}"
 
 

@@ -44,4 +44,5 @@ TITLES: Mapping[str, str] = {
     "operations_per_s": "operations",
     "operational_intensity": "operations a byte",
     "roofline_fraction": "share of roof",
+    "onset_s": "onset of throttling",
 }

@@ -18,6 +18,23 @@ NAME = "alice"
 NOTE = "Alice's Adventures in Wonderland (1865, public domain; Canterbury corpus), its last tenth"
 
 
+# Of a user's text no more is read.
+MAX_TEXT_BYTES = 64 * 2**20
+
+
+def why_no_text(content: bytes) -> str | None:
+    """Say why a file's content is no text for a language model, and what to do; None where it is one."""
+    if not content.strip():
+        return "is empty: give a text with something in it"
+    if len(content) > MAX_TEXT_BYTES:
+        return f"has more than {MAX_TEXT_BYTES >> 20} MiB: a part of it does"
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "is no text in UTF-8: convert it"
+    return None
+
+
 @cache
 def whole_text() -> bytes:
     """Return the whole book as ASCII."""

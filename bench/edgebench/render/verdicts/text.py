@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from edgebench.compare.policy import PERCENTILES
 from edgebench.compare.verdict import Comparison, Finding, Verdict
-from edgebench.render.cells import title
+from edgebench.render.cells import title, unit_of
 from edgebench.render.units import NONE, points, quantity, share, signed
 from edgebench.report.catalogue import METRICS
 from edgebench.report.text import clean
@@ -67,7 +67,7 @@ def value_text(value: float | None, finding: Finding) -> str:
     """Return a value with its unit; an accuracy in per cent."""
     if value is None:
         return NONE
-    return share(value) if finding.absolute else quantity(value, finding.unit)
+    return share(value) if finding.absolute else quantity(value, unit_of(finding.metric, finding.unit))
 
 
 def budget_text(finding: Finding) -> str:

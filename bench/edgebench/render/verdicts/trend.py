@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from edgebench.compare.trend import MIN_REPORTS, Change, Series
+from edgebench.render.cells import unit_of
 from edgebench.render.tables import Column, FittingTable
 from edgebench.render.units import NONE, points, quantity, share, short, signed
 from edgebench.render.verdicts.text import metric_title
@@ -125,7 +126,7 @@ def series_columns(rows: Sequence[Series], *, several: bool) -> list[Column]:
 
 
 def _value(value: float, row: Series) -> str:
-    return share(value) if row.absolute else quantity(value, row.unit)
+    return share(value) if row.absolute else quantity(value, unit_of(row.metric, row.unit))
 
 
 def _change(row: Series, change: Change | None) -> str:

@@ -220,6 +220,9 @@ def test_what_cannot_be_had_is_a_sentence_in_the_report(edgebench: Edgebench, no
     assert (done.code, cell["status"]) == (1, "failed")
     assert "llama.cpp refuses to load" in cell["reason"]
     assert "(unknown model architecture: 'mystery'): convert the model again" in cell["reason"]
+    done = edgebench(*common, "--generate", 1)
+    assert (done.code, done.stderr.count("\n")) == (2, 1)
+    assert "argument --generate: '1' is not a whole number from 2 to 1000000" in done.stderr
     assert edgebench(*common, "--text", tmp_path / "none.txt").code == 2
     for content, why in ((b" \n", "is empty: give a text"), (b"\xff\xfe\x80", "is no text in UTF-8")):
         text.write_bytes(content)

@@ -61,7 +61,7 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
     measuring.add_argument(
         "--prompt-tokens", metavar="N,N", type=counts, help="language models: lengths of the prompt, such as 128,512"
     )
-    measuring.add_argument("--generate", metavar="N", type=count, help="language models: tokens of an answer")
+    measuring.add_argument("--generate", metavar="N", type=answer, help="language models: tokens of an answer")
     measuring.add_argument(
         "--batch", metavar="N,N", type=counts, help="language models: requests made at once, such as 1,4"
     )
@@ -142,11 +142,16 @@ def add_probe_options(parser: argparse.ArgumentParser, *, inherited: bool = Fals
     )
 
 
-def count(text: str) -> int:
-    """Return a whole number of at least 1."""
-    if not text.isdigit() or not 1 <= int(text) <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000000")
+def count(text: str, least: int = 1) -> int:
+    """Return a whole number of at least `least`."""
+    if not text.isdigit() or not least <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to 1000000")
     return int(text)
+
+
+def answer(text: str) -> int:
+    """Return how many tokens an answer has: the first comes from reading, and a step makes each after it."""
+    return count(text, least=2)
 
 
 def unit_name(text: str) -> str:

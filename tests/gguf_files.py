@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,14 +41,35 @@ def write_model(path: Path, *, seed: int = 0, width: int = WIDE) -> Path:
     return path
 
 
-def write_small(path: Path, *, context: int = 512, tokenizer: str = "none", elements: int = 1024) -> Path:
+def header(tensors: int, entries: int, body: bytes = b"") -> bytes:
+    """Return the beginning of a file of so many tensors and entries, as it claims; `body` follows."""
+    return struct.pack("<4sIQQ", b"GGUF", 3, tensors, entries) + body
+
+
+def text(value: str) -> bytes:
+    """Return a string as GGUF has it."""
+    return struct.pack("<Q", len(value)) + value.encode()
+
+
+def write_small(
+    path: Path,
+    *,
+    name: str = "llama",
+    context: int = 512,
+    tokenizer: str = "none",
+    elements: int = 1024,
+    parts: int = 1,
+) -> Path:
     """Write a file that is whole, of a context, with or without tokenizer; its one tensor claims `elements` weights.
 
-    Its data are a hole in the file where that is large.
+    `name` is its architecture's. The data are a hole in the file where that is large. Of `parts` it is the first.
     """
     import gguf
 
-    writer = gguf.GGUFWriter(str(path), "llama")
+    writer = gguf.GGUFWriter(str(path), name)
+    if parts > 1:
+        writer.add_uint16("split.no", 0)
+        writer.add_uint16("split.count", parts)
     writer.add_context_length(context)
     writer.add_embedding_length(64)
     writer.add_block_count(2)

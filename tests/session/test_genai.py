@@ -50,6 +50,7 @@ def test_a_folder_of_ones_own_costs_seven_joules_a_second_in_each_phase(
         metrics = cell["metrics"]
         assert cell["name"].startswith("tiny.v1/")
         assert cell["generated"]["repeats"]
+        assert "load_s is both" in cell["missing"]["compile_s"]["reason"]
         for name, tokens in (("energy_per_prompt_token_j", 48), ("energy_per_generated_token_j", 23)):
             figure = metrics[f"{name}.package"]
             seconds = [one for run in figure["pass_s"] for one in run]

@@ -29,7 +29,8 @@ class LoadSpec:
 
     `path` is the file the runtime opens (or, for torch checkpoints, the artifact's folder). `shapes` fixes dynamic
     dimensions by input name; the name ``*`` stands for a model's only input. `threads` is at least 1.
-    `precision` is the precision asked for: ``fp32``, ``bf16``, ``fp16`` or ``int8``.
+    `precision` is the precision asked for: ``fp32``, ``bf16``, ``fp16`` or ``int8``. `sequences` is how many texts a
+    language model is led through at once.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class LoadSpec:
     threads: int
     precision: str
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    sequences: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,12 @@ class LoadedModel(Protocol):
         """The inputs a run feeds, shapes fixed, in the model's order."""
 
     @property
-    def load_s(self) -> float:
-        """Seconds spent reading the artifact."""
+    def load_s(self) -> float | None:
+        """Seconds spent reading the artifact; None of what was made in memory."""
 
     @property
-    def compile_s(self) -> float:
-        """Seconds spent making it executable."""
+    def compile_s(self) -> float | None:
+        """Seconds spent making it executable; None where nothing is, or `load_s` has them (`BackendRow.uncompiled`)."""
 
     def bind(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
         """Return the runtime's fastest synchronous pass over preset inputs (no copy, no dictionary in the pass)."""

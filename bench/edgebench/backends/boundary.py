@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgebench.errors import BackendError, EdgebenchError
+from edgebench.machine.memory import free_bytes
 
 MAX_REASON = 240
 # A model that is larger than this is refused before a runtime tries to map it.
@@ -66,9 +67,19 @@ def check_file(path: Path) -> None:
         raise BackendError(f"model {path} may not be read: give yourself read permission")
     if size == 0:
         raise BackendError(f"model {path} is empty: export it again")
+    check_room(path)
+
+
+def check_room(path: Path) -> None:
+    """Raise BackendError where a file is larger than what this machine has free, or than any that is measured."""
+    size, free = path.stat().st_size, free_bytes()
     if size > MAX_FILE_BYTES:
         raise BackendError(
             f"model {path} has {size >> 30} GiB, more than {MAX_FILE_BYTES >> 30} GiB: use a smaller one"
+        )
+    if free is not None and size > free:
+        raise BackendError(
+            f"model {path} has {size / 1e9:.2f} GB, and {free / 1e9:.2f} GB of memory are free: use a smaller one"
         )
 
 

@@ -17,6 +17,8 @@ from edgebench.errors import BackendError
 
 MAGIC = b"GGUF"
 MAX_ENTRIES, MAX_TENSORS, MAX_NAME, MAX_RANK = 100_000, 100_000, 1 << 16, 4
+# Of one array: the largest vocabularies have a sixth of it, and each string is a step here.
+MAX_STRINGS = 1 << 21
 _STRING, _ARRAY = 8, 9
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 # ggml's types: (name, weights a block, bytes a block). A file of a type that is not here is left to the runtime.
@@ -130,6 +132,11 @@ class _Reader:
         alignment = values.get("general.alignment", 32)
         if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 20:
             raise _damaged(self._path, "its alignment is impossible")
+        if isinstance(parts := values.get("split.count", 1), int) and parts > 1:
+            raise BackendError(
+                f"{self._path}: holds one part of a model in {parts} files: "
+                "join them (llama-gguf-split --merge FIRST-PART JOINED.gguf)"
+            )
         weights, ends = self._tensors(tensors)
         if not weights:
             raise _damaged(self._path, "it holds no weights")
@@ -188,6 +195,8 @@ class _Reader:
     def _array(self) -> int:
         kind, count = int(self._number("<I")), int(self._number("<Q"))
         if kind == _STRING:
+            if count > MAX_STRINGS:
+                raise _damaged(self._path, f"a list of {count} names")
             for _ in range(count):
                 self._bytes(int(self._number("<Q")))
         elif (form := _SCALARS.get(kind)) is not None:

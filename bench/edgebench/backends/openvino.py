@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebench.backends.base import Layer, LoadSpec, TensorSpec
-from edgebench.backends.boundary import check_file, refusals
+from edgebench.backends.boundary import check_file, check_room, refusals
 from edgebench.backends.executed import precision_name
 from edgebench.backends.inputs import MAX_RANK, ModelInput, fit_feeds, fix_shapes
 from edgebench.backends.packages import installed_versions
@@ -70,7 +70,7 @@ class OpenVINOModel:
     """A compiled model; see `base.LoadedModel`."""
 
     inputs: Sequence[TensorSpec]
-    load_s: float
+    load_s: float | None
     compile_s: float
     compiled: Any = field(repr=False)
     # What lies in its loops and branches, by the operator's name, and how it was compiled.
@@ -158,6 +158,8 @@ def bodies_of(model: Any) -> dict[str, list[Any]]:
 def read_model(path: Path) -> Any:
     """Return the ov.Model of a file; BackendError where it is missing, truncated or not a model."""
     check_file(path)
+    if (weights := path.with_suffix(".bin")).is_file():
+        check_room(weights)
     import openvino
 
     with refusals("openvino", "to read", path, "export the model again"):
@@ -177,7 +179,7 @@ def declared_inputs(model: Any) -> list[ModelInput]:
     return found
 
 
-def compile_model(model: Any, spec: LoadSpec, load_s: float = 0.0) -> OpenVINOModel:
+def compile_model(model: Any, spec: LoadSpec, load_s: float | None = None) -> OpenVINOModel:
     """Fix the shapes of an ov.Model and compile it as `spec` asks; `spec.path` only names it in errors."""
     import openvino
 

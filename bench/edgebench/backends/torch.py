@@ -87,8 +87,8 @@ class TorchModel:
     """
 
     inputs: Sequence[TensorSpec]
-    load_s: float
-    compile_s: float
+    load_s: float | None
+    compile_s: float | None
     module: Module = field(repr=False)
     precision: str
     compiled: bool = False
@@ -177,7 +177,7 @@ def wrap_module(
     module: Any,
     inputs: Sequence[TensorSpec],
     spec: LoadSpec,
-    load_s: float = 0.0,
+    load_s: float | None = None,
     *,
     compiled: bool = False,
     prepare: Callable[[torch.Tensor], torch.Tensor] | None = None,
@@ -192,9 +192,9 @@ def wrap_module(
             if spec.precision == "bf16":
                 module = module.to(torch.bfloat16)
     if not compiled:
-        return TorchModel(inputs, load_s, 0.0, module, spec.precision, prepare=prepare)
+        return TorchModel(inputs, load_s, None, module, spec.precision, prepare=prepare)
     fast = torch.compile(module, backend="inductor", dynamic=False, options={"freezing": True})
-    model = TorchModel(inputs, load_s, 0.0, fast, spec.precision, compiled=True)
+    model = TorchModel(inputs, load_s, None, fast, spec.precision, compiled=True)
     one_pass = model.bind(model._zeros())  # noqa: SLF001  # the same file's
     started = time.perf_counter()
     with refusals(name, "to compile", spec.path, "measure it with the torch backend instead"):

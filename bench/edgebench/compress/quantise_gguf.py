@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.compress.boundary import needed, refusals
+from edgebench.compress.llama_log import log_of
 from edgebench.errors import CompressionError
 from edgebench_suites.tasks.networks import LLAMA_CONTEXT, LLAMA_EPSILON, LLAMA_HEADS, LLAMA_LAYERS
 
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
 
     F32 = npt.NDArray[np.float32]
 
-# The library's numbers of file types (enum llama_ftype); the rest of a step's name is that of its constant.
-_F16, _LEVEL_ERROR = 1, 4
-_KEPT: list[Any] = []
+# The library's number of a file type (enum llama_ftype); the rest of a step's name is that of its constant.
+_F16 = 1
 
 
 def write_llama(weights: Mapping[str, F32], target: Path) -> None:
@@ -64,21 +64,11 @@ def quantise_gguf(source: Path, target: Path, step: str, threads: int) -> None:
     """Write `target`, the GGUF `source` in the format of a step (``fp16``, ``q4_k_m``), by `llama_model_quantize`."""
     with needed("llama-cpp-python", "llama"):
         import llama_cpp
-    said: list[str] = []
-
-    def keep(level: int, text: bytes, data: object) -> None:
-        del data
-        if level == _LEVEL_ERROR:
-            said.append(text.decode("utf-8", errors="replace").strip())
-
-    # The library calls it as long as it lives, which is as long as this process: a step is one.
-    _KEPT.append(llama_cpp.llama_log_callback(keep))
-    llama_cpp.llama_log_set(_KEPT[-1], ctypes.c_void_p(0))
+    log = log_of(llama_cpp)
     params: Any = llama_cpp.llama_model_quantize_default_params()
     params.nthread = threads
     params.ftype = _F16 if step == "fp16" else getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{step.upper()}")
     with refusals(f"{source}: llama.cpp cannot quantise it"):
         code = llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params))
     if code:
-        why = next((line for line in said if line), f"code {code}")
-        raise CompressionError(f"{source}: llama.cpp cannot quantise it to {step} ({why[:200]}): choose another format")
+        raise CompressionError(f"{source}: llama.cpp cannot quantise it to {step} ({log.why()}): choose another format")

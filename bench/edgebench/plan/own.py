@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from edgebench.backends.families import FOLDERS, family_named, suffixes
 from edgebench.backends.feeds import Calibration, Feed
 from edgebench.backends.genai import context_of
-from edgebench.backends.gguffile import read_gguf
+from edgebench.backends.gguffile import GgufFacts, read_gguf
 from edgebench.backends.held import held_precision
 from edgebench.backends.inputs import shape_text
+from edgebench.backends.llamacpp import SMALLEST, too_large
 from edgebench.backends.onnxfile import outside, read_facts
 from edgebench.backends.ortgenaifile import named_files, read_config
 from edgebench.backends.reader import reader_of
-from edgebench.compress.steps import precision_of
+from edgebench.compress.steps import BASELINE, precision_of
 from edgebench.errors import BackendError, UsageError
 from edgebench.plan.feeding import calibration_of, feeds_of, split_name
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 # What is made of a file without samples, besides fp16.
 QUICK = ("ptq-dynamic", "weights-int8")
 _MOST_FILES = 200
+# A token is read, and two are generated.
+LEAST_REQUEST = 3
 # Whose files are language models, which only requests are of use to.
 _LANGUAGE = ("gguf", *FOLDERS.values())
 
@@ -40,7 +43,7 @@ class BringYourOwn:
     what it is fed, `calibration` the user's samples for quantisers. `digest` is over the content of all files that the
     model consists of, with the names by which it knows them; `beside` are those names, relative to the model's folder,
     without the model's own. `precision` is what the file holds: ``fp32``, ``fp16``, ``int8`` or ``int4``; `context` is
-    for how many tokens a language model was made, None where its file does not tell.
+    for how many tokens a language model was made, None where its file does not tell; `gguf` is what such a file says.
     """
 
     path: Path
@@ -51,6 +54,7 @@ class BringYourOwn:
     feeds: tuple[Feed, ...] = ()
     calibration: Calibration | None = None
     context: int | None = None
+    gguf: GgufFacts | None = None
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -103,11 +107,14 @@ def own_model(path: Path, asked: OwnOptions, look: Callable[[Path], Sequence[Mod
     if (form := of_folder or suffixes().get(path.suffix.lower())) is None:
         ends, has = ", ".join(suffixes()), " or ".join(FOLDERS)
         raise UsageError(f"--model {path}: give a file that ends in {ends}, or a folder with {has} in it")
+    if of_folder is None and path.exists() and not path.is_file():
+        raise UsageError(f"--model {path}: is no file: give the path of a model file")
     try:
         folder = of_folder is not None
+        gguf = _gguf(path) if form == "gguf" else None
         beside = _in_folder(path, form) if folder else other_files(path)
         precision = held_precision(path, form)
-        context = _context(path, form)
+        context = _context(path, form) if gguf is None else gguf.context
         others = [(name, (path if folder else path.parent) / name) for name in beside]
         digest = _digest(others if folder else [("", path), *others])
     except OSError as error:
@@ -130,6 +137,7 @@ def own_model(path: Path, asked: OwnOptions, look: Callable[[Path], Sequence[Mod
         feeds=tuple(feeds),
         calibration=None if samples is None else calibration_of(samples, feeds, declared),
         context=context,
+        gguf=gguf,
     )
 
 
@@ -218,23 +226,32 @@ def _inside(path: Path, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _gguf(path: Path) -> GgufFacts:
+    """Return what a file says of itself; BackendError where nothing that can be made of it fits into memory."""
+    facts = read_gguf(path)
+    reason = too_large(path, facts, LEAST_REQUEST)
+    if reason and (facts.precision.startswith("int") or too_large(path, facts, LEAST_REQUEST, SMALLEST)):
+        raise BackendError(reason)
+    return facts
+
+
 def _context(path: Path, form: str) -> int | None:
-    """Return for how many tokens a language model was made; None where that is not told."""
-    if form == "gguf":
-        return read_gguf(path).context
+    """Return for how many tokens the model of a folder was made; None where that is not told."""
     if form == "ort-genai":
         return read_config(path).context
     return context_of(path) if form == "genai" else None
 
 
-def why_not_own(own: BringYourOwn, family: str, variant: str) -> str | None:
-    """Say why a user's file cannot be measured so, or None."""
+def why_not_own(own: BringYourOwn, family: str, variant: str, tokens: int = LEAST_REQUEST) -> str | None:
+    """Say why a user's file cannot be measured so, or None; `tokens` are of all requests made at once."""
     suffix = next((suffix for suffix, known in suffixes().items() if known == own.format), None)
     if own.format not in family_named(family).own:
         return f"{'such a folder' if suffix is None else f'a {suffix} file'} does not run in this backend"
     if own.generates:
-        return _why_not_language(own, family, variant)
-    if variant == "baseline":
+        if (reason := _why_not_language(own, family, variant)) or own.gguf is None:
+            return reason
+        return too_large(own.path, own.gguf, tokens, None if variant == BASELINE else variant)
+    if variant == BASELINE:
         return None
     if reader_of(own.format) is not None:
         return f"a {suffix} file is measured as it is: give the model that it was made from"
@@ -255,7 +272,7 @@ def _why_not_made(own: BringYourOwn, family: str, variant: str) -> str | None:
 
 def _why_not_language(own: BringYourOwn, family: str, variant: str) -> str | None:
     """Say why a language model cannot be made into a format; only full precision is quantised, as its tools advise."""
-    if variant == "baseline":
+    if variant == BASELINE:
         return None
     if variant not in family_named(family).steps:
         return f"{variant} needs a model that edgebench can train, not a file"

@@ -84,7 +84,12 @@ def of_process(results: Sequence[ModelAnswer], start: StartRecord, found: Metric
     """Add what each worker process took: seconds to load and compile, processor, memory."""
     took = [result.process for result in results]
     for name in ("load_s", "compile_s", "first_inference_s", "cpu_percent"):
-        found[name] = metric_from_runs(name, [[getattr(one, name)] for one in took])
+        values = [getattr(one, name) for one in took]
+        if None in values:
+            why = next((one.untold[name] for one in took if name in one.untold), "the runtime does not tell it")
+            missing[name] = Missing(reason=why)
+        else:
+            found[name] = metric_from_runs(name, [[value] for value in values])
     peaks = [one.peak_memory_bytes for one in took if one.peak_memory_bytes is not None]
     if len(peaks) < len(took):
         missing["peak_memory_bytes"] = Missing(reason="the system does not tell it")

@@ -28,6 +28,7 @@ ROW = BackendRow(
     unable="edgebench_executorch.backend:unable",
     opens="`.pte`",
     install="`edgebench-executorch`",
+    uncompiled="what its delegate prepares is part of the first inference",
     pass_s=0.005,
     start_s=5.0,
 )

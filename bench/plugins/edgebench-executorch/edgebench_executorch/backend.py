@@ -51,10 +51,7 @@ class ExecuTorchBackend:
         return installed_versions("executorch", "torch", "torchao")
 
     def load(self, spec: LoadSpec) -> ExecuTorchModel:
-        """Open a program. `load_s` is opening the file; what its delegate prepares, the first inference pays for.
-
-        `compile_s` is setting the size of the thread pool, which all programs of a process share.
-        """
+        """Open a program. `load_s` is opening the file; what its delegate prepares, the first inference pays for."""
         if (reason := self.unavailable()) is not None:
             raise BackendError(reason)
         check_spec(self.name, spec)
@@ -65,13 +62,11 @@ class ExecuTorchBackend:
         check_file(path)
         fixed = fix_shapes(read_program(path).inputs, spec.shapes, path)
         runtime = _runtime()
-        begun = time.perf_counter()
         runtime._unsafe_reset_threadpool(spec.threads)  # noqa: SLF001  # the only way to set it
-        pooled = time.perf_counter()
+        begun = time.perf_counter()
         with refusals("executorch", "to load", path, "export it again with this version"):
             program = runtime._load_for_executorch(str(path))  # noqa: SLF001  # as its examples do
-        loaded = time.perf_counter()
-        return ExecuTorchModel(fixed, loaded - pooled, pooled - begun, program, path)
+        return ExecuTorchModel(fixed, time.perf_counter() - begun, None, program, path)
 
 
 def _runtime() -> Any:
@@ -87,7 +82,7 @@ class ExecuTorchModel:
 
     inputs: Sequence[TensorSpec]
     load_s: float
-    compile_s: float
+    compile_s: float | None
     program: Any = field(repr=False)
     path: Path
     # What was bound last: what shows the threads at work.

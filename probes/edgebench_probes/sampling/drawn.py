@@ -112,7 +112,7 @@ class Standing(NamedTuple):
     """
 
     power_w: float
-    count: int
+    times: int
     chance: float
     most: float
 
@@ -145,7 +145,7 @@ def hidden_w(power_w: NDArray[Any], window: slice) -> float:
     import numpy as np
 
     found = standing(power_w, window)
-    return 0.0 if found is None or found.most >= 1 else (found.count - 1) * float(np.ptp(power_w[window]))
+    return 0.0 if found is None or found.most >= 1 else (found.times - 1) * float(np.ptp(power_w[window]))
 
 
 def _check_standing(power_w: NDArray[Any], window: slice) -> None:
@@ -160,5 +160,5 @@ def _check_standing(power_w: NDArray[Any], window: slice) -> None:
     much = hidden_w(power_w, window) > OUTSTANDING * abs(float(np.sum(power_w[window])))
     if found.chance < CHANCE or (much and found.most < HIDING_CHANCE):
         raise WindowInvalid(
-            f"the source gave {found.power_w:.4g} W {found.count} times in a row, and a new value nearly each time else"
+            f"the source gave {found.power_w:.4g} W {found.times} times in a row, and a new value nearly each time else"
         )

@@ -11,7 +11,7 @@ import pytest
 from edgebench.launch.container import create_arguments
 from edgebench.launch.order import Order, suite_settings
 from edgebench.launch.profile import find_profile
-from edgebench.launch.rights import Facts, Node, base_rights, paths_to_look_at, ways
+from edgebench.launch.rights import MACHINE_ID, Facts, Node, base_rights, paths_to_look_at, ways
 
 # PyYAML ships no types.
 yaml: Any = importlib.import_module("yaml")
@@ -23,7 +23,7 @@ VIDEO = 44
 def launched(platform: str) -> dict[str, Any]:
     """The container of a board that has all that its profile asks for, with the way to energy that every engine has."""
     profile = find_profile(platform)
-    kinds = {"/dev/vcio": "char"}
+    kinds = {"/dev/vcio": "char", MACHINE_ID: "file"}
     facts = Facts(
         {path: (Node(path, kinds.get(path, "dir"), 0, VIDEO, 0o660),) for path in paths_to_look_at(profile, ())},
         "Raspberry Pi 5 Model B" if platform == "pi" else "",

@@ -121,6 +121,25 @@ def test_show_of_a_history_is_that_of_the_newest_reports(
     assert tables[0] == tables[1]
 
 
+def test_equal_boards_are_two_boards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    history = tmp_path / "h.db"
+    machine = {"cpu": "Test CPU", "cores": 4, "board": "N150"}
+    for number, unit in enumerate(("a", "b", "a")):
+        told = suite(number, machine={**machine, "unit": unit}, created=f"2026-01-0{1 + number}T00:00:00Z")
+        (tmp_path / f"{number}.json").write_text(json.dumps(told), encoding="utf-8")
+    assert main(["history", "add", str(tmp_path), "--to", str(history)]) == 0
+    assert [head.board for head in heads(history)] == ["N150 (a)", "N150 (b)", "N150 (a)"]
+    assert [session.unit for session in read_history(history, ("latency_s",))] == ["a", "b", "a"]
+    capsys.readouterr()
+    assert main(["show", str(history)]) == 0
+    shown = capsys.readouterr().out
+    assert "N150 a" in shown or "a:" in shown
+    (tmp_path / "1.json").unlink()
+    only = tmp_path / "only.db"
+    assert main(["history", "add", *map(str, tmp_path.glob("?.json")), "--to", str(only)]) == 0
+    assert [head.board for head in heads(only)] == ["N150", "N150"]
+
+
 def test_it_can_be_made_again_in_any_order(folder: Path, history: Path, tmp_path: Path) -> None:
     again = tmp_path / "new" / "again.db"
     files = sorted(folder.rglob("*.json"), reverse=True)

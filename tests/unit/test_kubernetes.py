@@ -56,7 +56,8 @@ def test_a_job_a_node_class_with_least_rights_and_the_counter(capsys: pytest.Cap
     assert rights["allowPrivilegeEscalation"] is False
     assert container["resources"]["limits"] == container["resources"]["requests"] == {"cpu": "2", "memory": "2Gi"}
     host = {volume["hostPath"]["path"] for volume in pod["volumes"] if "hostPath" in volume}
-    assert host == {"/var/lib/edgebench", "/sys/class/powercap", "/sys/devices/virtual/powercap"}
+    powercap = {"/sys/class/powercap", "/sys/devices/virtual/powercap"}
+    assert host == {"/var/lib/edgebench", "/etc/machine-id", *powercap}
     mounted = {one["mountPath"]: one.get("readOnly") for one in container["volumeMounts"]}
     assert mounted["/host/sys/class/powercap"] is True
     assert {"name": "EDGEBENCH_SYSFS", "value": "/host/sys"} in container["env"]

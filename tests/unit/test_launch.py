@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import socket
 import stat
 import sys
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,18 +16,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebench.commands.main import build_parser
+from edgebench.commands.main import build_parser, main
 from edgebench.commands.run import order_asked
 from edgebench.errors import ContainerError, UsageError
 from edgebench.launch import build, engine, fleet
+from edgebench.launch.board import packed
 from edgebench.launch.container import Limits, create_arguments, run_line, shell_line
 from edgebench.launch.follow import Lines
 from edgebench.launch.images import Image
-from edgebench.launch.order import Order, suite_settings
+from edgebench.launch.order import Order, carrying, suite_settings
 from edgebench.launch.outcome import Outcome
 from edgebench.launch.peek import peek
 from edgebench.launch.profile import Profile, find_profile, platforms, read_profile
 from edgebench.launch.rights import (
+    MACHINE_ID,
     Bind,
     Facts,
     Node,
@@ -43,7 +47,7 @@ ROOT = Path(__file__).parents[2]
 PROFILES = [read_profile(path) for path in platforms().values()]
 HEAD = 'platform = "x"\ntitle = "X"\nimage = "edgebench-x"\narchitecture = "amd64"\n'
 
-KINDS = {"/dev/vcio": "char", "/run/jtop.sock": "socket"}
+KINDS = {"/dev/vcio": "char", "/run/jtop.sock": "socket", MACHINE_ID: "file"}
 
 
 @st.composite
@@ -78,7 +82,8 @@ def test_a_container_is_given_what_the_board_has_and_nothing_else(data: st.DataO
             sysfs,
             *(path.replace("/sys", sysfs, 1) if path.startswith("/sys/") else path for path in facts.nodes),
         }
-        assert all(bind.target.startswith("/host/sys") or bind.target == bind.source for bind in rights.binds)
+        assert all(bind.target in {bind.source, f"/host{bind.source}"} or sysfs in bind.source for bind in rights.binds)
+        assert ("EDGEBENCH_MACHINE_ID" in rights.environment) == any(bind.source == MACHINE_ID for bind in rights.binds)
         assert ("EDGEBENCH_SYSFS" in rights.environment) == any("/host/sys" in bind.target for bind in rights.binds)
         assert rights.runtime is None or rights.runtime in facts.runtimes
         assert 0 not in rights.groups
@@ -173,6 +178,22 @@ def test_a_named_meter_gets_its_node_or_its_network(spec: str, node: Node | None
 def test_a_meter_that_is_not_there_is_told_before_anything_starts() -> None:
     with pytest.raises(ContainerError, match="the board has no /dev/ttyACM7: plug the meter in"):
         asked_for(find_profile("pi"), Facts(), ["tc66:/dev/ttyACM7"])
+
+
+def test_the_boards_machine_id_comes_along_and_its_name_in_the_bench_file_before_it() -> None:
+    n150 = find_profile("n150")
+    rights = base_rights(n150, Facts({MACHINE_ID: (Node(MACHINE_ID, "file"),)}))
+    assert rights.binds == (Bind(MACHINE_ID, "/host/etc/machine-id"),)
+    assert rights.environment == {"EDGEBENCH_MACHINE_ID": "/host/etc/machine-id"}
+    assert base_rights(n150, Facts({MACHINE_ID: (Node(MACHINE_ID, "dir"),)})) == Rights(), "what an engine made there"
+    named = suite_settings(order_of(n150, unit="n150-a"), Rights(), n150.image, "", (), local=False)
+    assert ("EDGEBENCH_UNIT", "n150-a") in named.environment
+
+
+@pytest.mark.parametrize("more", [("--board", "shelf"), ("--host", "ssh://a", "--host", "ssh://b"), ("--swarm",)])
+def test_one_name_for_several_boards_is_refused(capsys: pytest.CaptureFixture[str], more: tuple[str, ...]) -> None:
+    assert main(["run", "n150", "smoke", "--unit", "n150-a", *more]) == 2
+    assert "--unit names one board" in capsys.readouterr().err
 
 
 def test_several_readers_of_sysfs_share_one_view_of_it() -> None:
@@ -319,7 +340,7 @@ def test_each_option_of_suite_reaches_the_container_with_its_paths(tmp_path: Pat
     data.mkdir()
     words = (
         "run n150 smoke --only a* --resume --processes 3 --shape x=1x3 --shape y=2 --threads 2 --isa avx2 --cpus 1.5 "
-        "--commit abcdef0"
+        "--commit abcdef0 --prompt-tokens 8,16 --batch 1,4"
     )
     arguments = build_parser().parse_args(
         [*words.split(), "--model", str(model), "--data", str(data), "--cache", "vol"]
@@ -328,7 +349,8 @@ def test_each_option_of_suite_reaches_the_container_with_its_paths(tmp_path: Pat
     order = order_asked(arguments, ("replay:trace.csv",))
     assert order.arguments == (
         "smoke", "--only", "a*", "--resume", "--model", "/input/model/my net.onnx", "--shape", "x=1x3",
-        "--shape", "y=2", "--data", "/input/data", "--processes", "3", "--threads", "2", "--isa", "avx2", "-o", "-",
+        "--shape", "y=2", "--data", "/input/data", "--processes", "3", "--prompt-tokens", "8,16", "--batch", "1,4",
+        "--threads", "2", "--isa", "avx2", "-o", "-",
     )  # fmt: skip
     assert [(one.source, one.folder) for one in order.inputs] == [(str(model), False), (str(data), True)]
     assert order.specs == (f"replay:{Path.cwd() / 'trace.csv'}",)
@@ -339,6 +361,37 @@ def test_each_option_of_suite_reaches_the_container_with_its_paths(tmp_path: Pat
     there = suite_settings(order, Rights(), "i", "d", (), local=False)
     assert Bind("", "/input", writable=True, volume=True) in there.binds
     assert Bind("vol", "/cache", writable=True, volume=True) in there.binds
+
+
+def test_a_token_travels_to_the_board_in_a_file_of_one_user_and_nowhere_else(tmp_path: Path) -> None:
+    token, trace = tmp_path / "token", tmp_path / "trace.csv"
+    token.write_text("correct-horse-battery\n", encoding="utf-8")
+    trace.write_text("time_s,power_w\n", encoding="utf-8")
+    specs = (f"tcp://meterhost:8765?token_file={token}", f"replay:{trace}", "tcp://meterhost:1?token_file=/board/token")
+    order = order_of(find_profile("n150"), specs=specs)
+    there = carrying(order)
+    assert there.specs == (
+        "tcp://meterhost:8765?token_file=/input/probe-0/token",
+        "replay:/input/probe-1/trace.csv",
+        "tcp://meterhost:1?token_file=/board/token",
+    )
+    rights, inside = asked_for(there.profile, Facts(), there.specs)
+    assert rights.binds == (Bind("/board/token", "/probe/2-token"),), "what is not here is the board's"
+    settings = suite_settings(there, rights, "i", "", inside, local=False)
+    assert Bind("", "/input", writable=True, volume=True) in settings.binds
+    assert "correct-horse" not in repr(settings) + " ".join(run_line(settings))
+    for user, owner in ((None, (0, 0)), ("1000:1001", (1000, 1001)), ("1000", (1000, 1000))):
+        with tarfile.open(fileobj=io.BytesIO(packed(there.inputs, user))) as archive:
+            one, other = archive.getmembers()
+        assert (one.name, one.mode, one.uid, one.gid) == ("probe-0/token", 0o400, *owner)
+        assert (other.name, other.mode) == ("probe-1/trace.csv", 0o444)
+    with pytest.raises(UsageError, match="write it as UID"):
+        packed(there.inputs, "pi")
+    before = there.digest
+    token.write_text("another-horse-battery\n", encoding="utf-8")
+    assert there.digest == before, "a new token is no other measurement"
+    trace.write_text("time_s,power_w\n0,1\n", encoding="utf-8")
+    assert there.digest != before
 
 
 def test_a_models_other_files_and_its_samples_reach_the_container(tmp_path: Path) -> None:

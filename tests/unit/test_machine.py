@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,27 @@ def test_a_jetsons_power_mode_is_recorded(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     program(tmp_path, "nvpmodel", "NV Power Mode: 15W\n2")
     assert machine.describe([0]).power_mode == "15W"
+
+
+def test_equal_machines_are_told_apart_without_telling_their_ids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EDGEBENCH_UNIT", raising=False)
+    file, found = tmp_path / "machine-id", []
+    monkeypatch.setenv("EDGEBENCH_MACHINE_ID", str(file))
+    assert machine.unit() is None
+    for text in ("", "uninitialized\n", "0123456789abcdef0123456789abcdef\n", "f" * 32):
+        file.write_text(text, encoding="utf-8")
+        found.append(machine.unit())
+    assert found[:2] == [None, None]
+    assert found[2] != found[3]
+    for unit in found[2:]:
+        assert re.fullmatch(r"id-[0-9a-f]{12}", str(unit))
+        assert str(unit)[3:] not in file.read_text(encoding="utf-8") + "0123456789abcdef0123456789abcdef"
+    monkeypatch.setenv("EDGEBENCH_UNIT", "n150-a")
+    assert machine.unit() == "n150-a"
+    monkeypatch.setenv("EDGEBENCH_UNIT", "")
+    assert machine.unit() is None, "whoever does not want it told"
 
 
 def test_every_machine_tells_its_processor_and_its_memory() -> None:

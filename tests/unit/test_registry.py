@@ -8,11 +8,13 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.tables import DOCS, TABLES, written
 
+from edgebench.backends import registry
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.families import FAMILIES, FOLDERS, SUFFIXES
 from edgebench.backends.fitness import Asked, can_hold, why_not
@@ -44,7 +46,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A suite of every kind, backend, variant and precision that can be written down."""
     lines = ['name = "everything"', "[measure]", "sustained_s = 10.0"]
     for kind in KINDS.values():
-        model = "byte_llama" if kind.generates else "mobilenet_v2"
+        model = "mobilenet_v2" if kind.passes else "byte_llama"
         subject = f'["{model}"]' if kind.subject == "model" else '["maxpool", "copy-cache"]'
         lines += ["[[benchmark]]", f'kind = "{kind.name}"', f"{kind.subject} = {subject}"]
         lines += [f"backend = {list(BACKENDS)}", f"isa = {list(ISA_ENVIRONMENT)}", f"precision = {list(PRECISIONS)}"]
@@ -72,7 +74,7 @@ def test_every_combination_has_an_estimate_a_target_and_perhaps_a_reason(everyth
         for backend in BACKENDS
         # Only what is exported and built has a making to measure.
         if (kind != "compress" or FAMILIES[row_of(backend).family].export is not None)
-        and (row_of(backend).decoder if KINDS[kind].generates else kind == "operator" or row_of(backend).passes)
+        and (kind == "operator" or row_of(backend).passes if KINDS[kind].passes else row_of(backend).decoder)
     }
     reasons = skips(plan)
     for cell in plan.benchmarks:
@@ -101,6 +103,28 @@ def test_every_combination_has_an_estimate_a_target_and_perhaps_a_reason(everyth
         if name.startswith(("maxpool/litert/", "mobilenet_v2/baseline/onnxruntime/bf16", "copy-cache/torch/bf16"))
     }
     assert len(never) > len(ISA_ENVIRONMENT)
+
+
+def test_a_runtime_that_answers_one_request_at_a_time_is_skipped_where_a_batch_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry._BY_NAME, "onnxruntime", replace(row_of("onnxruntime"), sequences=1))
+    path = tmp_path / "batches.toml"
+    path.write_text(
+        'name = "batches"\n[[benchmark]]\nkind = "generate"\nmodel = ["byte_llama"]\nbatch = [1, 4]\n'
+        'backend = ["torch", "onnxruntime"]\nprompt_tokens = [8, 16]\n',
+        encoding="utf-8",
+    )
+    plan = load_plan(str(path), dataset="digits", cores=1)
+    names = [cell.name for cell in plan.benchmarks]
+    assert len(set(names)) == len(names) == 8
+    assert len({cell.group for cell in plan.benchmarks}) == 4, "requests of other sizes are no variants of each other"
+    refused = {name: reason for name, reason in skips(plan).items() if "/onnxruntime/fp32/b4/" in name}
+    assert set(refused.values()) == {"onnxruntime answers one request at a time, not 4: choose a smaller batch"}
+    assert len(refused) == 2
+    assert not set(refused) & {cell.name for cell in plan.benchmarks if cell.params.batch == 1}
+    for cell in plan.benchmarks:
+        assert cell.params.batch == (4 if "/b4/" in cell.name else 1)
 
 
 @pytest.mark.parametrize("name", BACKENDS)

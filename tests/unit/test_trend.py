@@ -11,11 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.reports import HARD, suite
 
+from edgebench.commands.console import captured
 from edgebench.commands.main import main
-from edgebench.compare.policy import DEFAULT_METRICS
+from edgebench.compare.cells import Session, session_of
+from edgebench.compare.policy import DEFAULT_METRICS, Policy
 from edgebench.compare.sessions import read_folder, read_lean, read_session
-from edgebench.compare.trend import change_points
-from edgebench.render.verdicts.trend import sparkline
+from edgebench.compare.stored import compare_stored
+from edgebench.compare.trend import change_points, trend_of
+from edgebench.render.verdicts.trend import sparkline, trend_table
+from edgebench.report.model import Report
 
 if TYPE_CHECKING:
     import pytest
@@ -97,6 +101,40 @@ def test_a_folder_of_releases(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "1 of 2 series changed" in shown
     assert "2026-02-09" in shown
     assert "08c0ffee" in shown
+
+
+def told(number: int, unit: str | None, speed: float) -> Session:
+    machine = {"cpu": "Test CPU", "cores": 4, **({} if unit is None else {"unit": unit})}
+    day = f"2026-01-{1 + number:02}T00:00:00Z"
+    data = suite(number, cells=1, slower={0: speed}, machine=machine, created=day)
+    return session_of(Report.model_validate(data), f"{number}.json", ("latency_s",))
+
+
+def test_equal_boards_have_series_of_their_own_and_are_named() -> None:
+    """Two boards in turns, one 10 % slower: mixed they would be one noisy series."""
+    turns = [told(number, "ab"[number % 2], 1 + 0.1 * (number % 2)) for number in range(20)]
+    found = trend_of(turns, ("latency_s",))
+    assert [len(series.values) for series in found.series] == [10, 10]
+    assert all(not series.changes for series in found.series)
+    assert found.systems == ("unit a", "unit b")
+    assert "system 2: unit b" in captured(trend_table(found))
+
+
+def test_reports_that_do_not_tell_their_board_go_with_the_only_one_there_is() -> None:
+    before = [told(number, None, 1.0) for number in range(3)]
+    after = [told(number, "a", 1.0) for number in range(3, 6)]
+    assert [len(series.values) for series in trend_of([*before, *after], ("latency_s",)).series] == [6]
+    several = trend_of([*before, *after, told(6, "b", 1.0)], ("latency_s",))
+    assert [len(series.values) for series in several.series] == [3, 3, 1]
+    assert several.systems == ("unit not told", "unit a", "unit b")
+
+
+def test_another_board_of_the_same_make_is_told_beside_a_verdict() -> None:
+    first, second, *history = (told(number, unit, 1.0) for number, unit in enumerate("abaab"))
+    found = compare_stored(first, second, history, Policy(metrics=("latency_s",)))
+    assert any(note.startswith("two equal boards: base is of a, head of b") for note in found.notes)
+    assert any(note.startswith("1 of 3 history reports are of another unit") for note in found.notes)
+    assert not compare_stored(first, history[0], (), Policy(metrics=("latency_s",))).notes
 
 
 def test_what_cannot_be_shown_is_said_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
         "--commit",
         metavar="REVISION",
         help="of your project, which is measured: HEAD, a tag, a commit (EDGEBENCH_COMMIT, GITHUB_SHA, CI_COMMIT_SHA)",
+    )
+    suite.add_argument(
+        "--unit",
+        metavar="NAME",
+        type=unit_name,
+        help="which of several equal boards this is (EDGEBENCH_UNIT; else a digest of the machine's id; '': left out)",
     )
     model = suite.add_argument_group("model and data")
     model.add_argument("--model", metavar="FILE", type=Path, help="measure this .onnx, .xml, .tflite, .pt2 or .gguf")
@@ -50,6 +57,9 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
         "--prompt-tokens", metavar="N,N", type=counts, help="language models: lengths of the prompt, such as 128,512"
     )
     measuring.add_argument("--generate", metavar="N", type=count, help="language models: tokens of an answer")
+    measuring.add_argument(
+        "--batch", metavar="N,N", type=counts, help="language models: requests made at once, such as 1,4"
+    )
     measuring.add_argument("--threads", metavar="N", type=count, help="threads (default: usable physical cores)")
     measuring.add_argument(
         "--resources-hz", metavar="HZ", type=rate, help="samples a second of the resources in use (default 2; 0: off)"
@@ -132,6 +142,13 @@ def count(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000000")
     return int(text)
+
+
+def unit_name(text: str) -> str:
+    """Return the name of a board, or nothing."""
+    if text and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name: letters, digits, dots and dashes, 60 at most")
+    return text
 
 
 def counts(text: str) -> tuple[int, ...]:

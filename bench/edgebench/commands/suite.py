@@ -120,6 +120,7 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
         resume=arguments.resume,
         bundle=bundle,
         commit=commit_asked(arguments.commit, lambda line: plain(console, line)),
+        unit=arguments.unit,
     )
     with _alone(), progress_on(console, work(plan, prepared=prepared), arguments.volume) as progress:
         if bundle is not None:
@@ -218,6 +219,7 @@ def make_plan(arguments: argparse.Namespace, suite: Suite, *, dataset: str | Non
         arguments.max_minutes,
         arguments.prompt_tokens,
         arguments.generate,
+        arguments.batch,
         _own_text(arguments.text),
     )
     own = _own_model(arguments)

@@ -90,7 +90,7 @@ class Session:
     """One report as far as comparing needs it. `hard` and `soft` are its fingerprint.
 
     `cautions` are the codes of its own warnings about the whole session that make its figures less sure; `commit` is
-    the user's, with ``-dirty`` behind it where files had been changed.
+    the user's, with ``-dirty`` behind it where files had been changed; `unit` tells equal boards apart.
     """
 
     label: str
@@ -102,6 +102,7 @@ class Session:
     soft: Mapping[str, Any]
     cells: Mapping[str, Cell]
     commit: str | None = None
+    unit: str | None = None
 
 
 def session_of(report: Report, label: str, metrics: Sequence[str]) -> Session:
@@ -120,6 +121,7 @@ def session_of(report: Report, label: str, metrics: Sequence[str]) -> Session:
         soft=soft,
         cells=cells,
         commit=report.commit,
+        unit=report.machine.unit,
     )
 
 

@@ -110,7 +110,7 @@ def _make_model(metrics: tuple[str, ...]) -> type[BaseModel]:
         generator=(part(Generator, "version"), ...),
         suite=(part(Suite, "name"), ...),
         image=(part(Image, "name digest") | None, None),
-        machine=(part(Machine, "throttled"), ...),
+        machine=(part(Machine, "throttled unit"), ...),
         data=(part(Data, "digest") | None, None),
         benchmarks=(Few[benchmark], ()),  # type: ignore[valid-type]  # made above
     )

@@ -106,6 +106,8 @@ def _notes(base: Session, head: Session) -> Iterator[str]:
             yield f"{session.label} is a partial report: its session ended early"
     if base.id == head.id:
         yield f"{base.label} and {head.label} are the same session"
+    if base.unit and head.unit and base.unit != head.unit:
+        yield f"two equal boards: base is of {base.unit}, head of {head.unit}, and boards of one make differ as well"
 
 
 def _fitting(base: Session, head: Session, history: Sequence[Session]) -> tuple[list[Session], list[str]]:
@@ -124,6 +126,11 @@ def _fitting(base: Session, head: Session, history: Sequence[Session]) -> tuple[
     notes = []
     if others:
         notes.append(f"{others} of {others + len(fitting)} history reports have another fingerprint and were left out")
+    if elsewhere := sum(session.unit != base.unit for session in fitting):
+        notes.append(
+            f"{elsewhere} of {len(fitting)} history reports are of another unit than base, or do not tell theirs: they "
+            "tell how sessions differ, not the base's level"
+        )
     return fitting, notes
 
 
@@ -250,11 +257,12 @@ def _history_runs(session: Session, base: Session, pairs: Sequence[Pair]) -> lis
 
 
 def _groups(base: Session, history: Sequence[Session]) -> list[int]:
-    """Number the software of each session; 0 is the base's."""
-    known: list[object] = [base.soft]
+    """Number the software of each session, on another unit another one; 0 is the base's."""
+    known: list[object] = [(base.unit, base.soft)]
     numbers = []
     for session in history:
-        if session.soft not in known:
-            known.append(session.soft)
-        numbers.append(known.index(session.soft))
+        of = (session.unit, session.soft)
+        if of not in known:
+            known.append(of)
+        numbers.append(known.index(of))
     return numbers

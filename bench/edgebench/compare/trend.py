@@ -71,7 +71,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """All series; `reports` are (label, created), oldest first; `systems` names the fingerprint of each number."""
+    """All series; `reports` are (label, created), oldest first; `systems` names the fingerprint of each number.
+
+    Of several equal boards it names the unit.
+    """
 
     reports: tuple[tuple[str, str], ...]
     systems: tuple[str, ...]
@@ -101,15 +104,15 @@ class _Collected:
 def trend_of(sessions: Sequence[Session], metrics: Sequence[str], only: str | None = None) -> Trend:
     """Return every series of sessions that are ordered by time.
 
-    Sessions of another fingerprint, and cells whose parameters changed, make series of their own. Fewer than six
-    reports have no change points: segments have at least three.
+    Sessions of another fingerprint or of another unit of equal boards, and cells whose parameters changed, make series
+    of their own. Fewer than six reports have no change points: segments have at least three.
     """
     systems: list[Any] = []
     collected: dict[tuple[int, str, str], list[_Collected]] = {}
-    for place, session in enumerate(sessions):
-        if session.hard not in systems:
-            systems.append(session.hard)
-        system = systems.index(session.hard)
+    for place, (session, measured_on) in enumerate(zip(sessions, _told_apart(sessions), strict=True)):
+        if measured_on not in systems:
+            systems.append(measured_on)
+        system = systems.index(measured_on)
         for name, cell in session.cells.items():
             if cell.status != "ok" or (only is not None and not fnmatchcase(name, only)):
                 continue
@@ -134,6 +137,23 @@ def trend_of(sessions: Sequence[Session], metrics: Sequence[str], only: str | No
         systems=tuple(_system_text(hard, systems) for hard in systems),
         series=tuple(series),
     )
+
+
+def _told_apart(sessions: Sequence[Session]) -> Iterator[Mapping[str, Any]]:
+    """Yield the fingerprint of each session, and the unit with it where there are several of that fingerprint.
+
+    A session that does not tell its unit goes with the only one of its fingerprint; beside several it stands apart.
+    """
+    systems: list[Mapping[str, Any]] = []
+    units: list[dict[str | None, Mapping[str, Any]]] = []
+    for session in sessions:
+        if session.hard not in systems:
+            systems.append(session.hard)
+            units.append({})
+        units[systems.index(session.hard)][session.unit] = {"unit": session.unit or "not told", **session.hard}
+    for session in sessions:
+        known = units[systems.index(session.hard)]
+        yield known[session.unit] if len(known.keys() - {None}) > 1 else session.hard
 
 
 def change_points(values: Sequence[float]) -> list[int]:
@@ -223,13 +243,21 @@ def _best_two(logs: Array) -> tuple[float, list[int]]:
     count = len(logs)
     best: tuple[float, list[int]] = (0.0, [])
     sums = np.concatenate([[0.0], np.cumsum(logs - logs.mean())])
-    for first in range(MIN_SEGMENT, count - 2 * MIN_SEGMENT + 1):
-        second = np.arange(first + MIN_SEGMENT, count - MIN_SEGMENT + 1)
-        inside, after = sums[second] - sums[first], sums[-1] - sums[second]
-        saved = sums[first] ** 2 / first + inside**2 / (second - first) + after**2 / (count - second)
-        place = int(np.argmax(saved))
-        if saved[place] > best[0]:
-            best = (float(saved[place]), [first, int(second[place])])
+    last = count - MIN_SEGMENT + 1
+    # Every pair of places of ten thousand reports: what does not depend on both is worked out once, the rest in place.
+    shares = 1 / np.arange(1, count + 1)
+    after = (sums[-1] - sums[:last]) ** 2 * shares[::-1][:last]
+    room = np.empty(count)
+    for first in range(MIN_SEGMENT, last - MIN_SEGMENT):
+        second = first + MIN_SEGMENT
+        saved = np.subtract(sums[second:last], sums[first], out=room[: last - second])
+        saved *= saved
+        saved *= shares[MIN_SEGMENT - 1 : MIN_SEGMENT - 1 + last - second]
+        saved += after[second:last]
+        place = int(saved.argmax())
+        gain = float(saved[place] + sums[first] ** 2 / first)
+        if gain > best[0]:
+            best = (gain, [first, second + place])
     return best
 
 

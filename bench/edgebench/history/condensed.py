@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -26,7 +26,7 @@ _CONDENSED = {
 class Head:
     """What lists show of a report; `hard` and `facts` are its own tables, `board` names its board or processor.
 
-    `digest` is that of its file.
+    Where a history has several equal boards, `board` names the unit as well. `digest` is that of its file.
     """
 
     number: int
@@ -80,7 +80,19 @@ def _heads(history: sqlite3.Connection, texts: Texts) -> list[Head]:
         found.append(
             Head(number, report, created, label, digest, status, platform, suite, version, commit, *tables, board)
         )
-    return sorted(found, key=lambda head: (head.created.rstrip("Z").removesuffix("+00:00"), head.label))
+    return sorted(_told_apart(found), key=lambda head: (head.created.rstrip("Z").removesuffix("+00:00"), head.label))
+
+
+def _told_apart(found: Sequence[Head]) -> Iterator[Head]:
+    """Yield the reports, the units of equal boards in their names."""
+    known: dict[tuple[str, str], set[str]] = {}
+    units = [head.facts["machine"].get("unit") for head in found]
+    for head, unit in zip(found, units, strict=True):
+        if unit is not None:
+            known.setdefault((head.board, head.platform), set()).add(unit)
+    for head, unit in zip(found, units, strict=True):
+        several = len(known.get((head.board, head.platform), ())) > 1
+        yield replace(head, board=f"{head.board} ({unit or 'unit not told'})") if several else head
 
 
 def _report(

@@ -193,7 +193,8 @@ def _session(
     codes = [code for code, _ in remarks["warnings"]]
     cautions = cautions_of_codes([*codes, *(("throttled",) if remarks["machine"].get("throttled") else ())])
     commit = None if row[10] is None else str(row[10])
-    return Session(label, report, created, status == "partial", cautions, hard, soft, cells, commit)
+    unit = facts["machine"].get("unit")
+    return Session(label, report, created, status == "partial", cautions, hard, soft, cells, commit, unit)
 
 
 def _samples(

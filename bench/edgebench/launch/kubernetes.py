@@ -10,9 +10,9 @@ from typing import Any
 
 from edgebench.errors import UsageError
 from edgebench.launch.engine import INSTALL
-from edgebench.launch.order import CACHE, INPUT, Input, Order
+from edgebench.launch.order import CACHE, Input, Order
 from edgebench.launch.profile import EnergyGrant
-from edgebench.launch.rights import HOST_SYS, parse
+from edgebench.launch.rights import HOST_SYS, INPUT, MACHINE_ID, parse
 from edgebench.launch.service import CONFIG_BYTES
 
 REPORTS = "/reports"
@@ -140,6 +140,8 @@ def _pod(
     environment = {**order.profile.environment, "EDGEBENCH_CACHE": CACHE, "EDGEBENCH_LOCK": CACHE}
     if order.commit:
         environment["EDGEBENCH_COMMIT"] = order.commit
+    environment["EDGEBENCH_MACHINE_ID"] = f"/host{MACHINE_ID}"
+    seen.add("machine-id", {"hostPath": {"path": MACHINE_ID, "type": "File"}}, f"/host{MACHINE_ID}")
     for index, path in enumerate(energy.mounts if energy is not None else ()):
         counter = path.startswith("/sys/")
         target = HOST_SYS + path.removeprefix("/sys") if counter else path

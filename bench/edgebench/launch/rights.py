@@ -19,7 +19,9 @@ from edgebench_probes.spec import Spec, parse_spec
 if TYPE_CHECKING:
     from edgebench.launch.profile import Grant, Profile
 
+INPUT = "/input"  # where a container finds the user's files
 HOST_SYS = "/host/sys"  # where a container finds what is bound of the board's /sys
+MACHINE_ID = "/etc/machine-id"  # tells equal boards apart (machine-id(5)); a container has another or none
 PTY = "/dev/ttyMETER"  # what a pty is called in a container, which has a /dev/pts of its own
 PTY_MAJORS = range(136, 144)  # a pty is bound: as a device it gives EIO in another mount namespace
 NETWORK_PROBES = ("tcp", "shelly", "tasmota")
@@ -123,6 +125,7 @@ def paths_to_look_at(profile: Profile, specs: Sequence[str]) -> list[str]:
     """Return every path (or pattern) whose presence decides what a container is given."""
     grants: list[Grant] = [*profile.grant, *profile.energy]
     paths = [path for grant in grants for path in (*grant.needs, *grant.devices, *grant.mounts, *grant.groups)]
+    paths.append(MACHINE_ID)
     for spec in map(parse, specs):
         paths += [path for path in (_node_path(spec), *own_files(spec)) if path]
         if spec.name in {"joulescope", "scpi"}:
@@ -139,10 +142,16 @@ def parse(text: str) -> Spec:
 
 
 def base_rights(profile: Profile, facts: Facts, sysfs: str = "/sys") -> Rights:
-    """Return what a container of the platform is given on this board besides energy: its model, its graphics unit."""
+    """Return what a container of the platform is given on this board besides energy.
+
+    Its model, what tells it from equal boards, its graphics unit.
+    """
     rights = Rights(environment=dict(profile.environment))
     if facts.board:
         rights |= Rights(environment={"EDGEBENCH_BOARD": facts.board})
+    if any(node.kind == "file" for node in facts.nodes.get(MACHINE_ID, ())):
+        inside = f"/host{MACHINE_ID}"
+        rights |= Rights(binds=(Bind(MACHINE_ID, inside),), environment={"EDGEBENCH_MACHINE_ID": inside})
     for grant in profile.grant:
         granted = granted_by(grant, facts, sysfs)
         rights |= granted or Rights()
@@ -212,6 +221,8 @@ def asked_for(profile: Profile, facts: Facts, specs: Sequence[str], sysfs: str =
             rights |= Rights(runtime="nvidia", environment={"NVIDIA_VISIBLE_DEVICES": "all"})
         rights |= _meter(spec, facts, len(inside)) | _network(spec)
         for file in own_files(spec):
+            if file.startswith(f"{INPUT}/"):
+                continue  # it travels with the user's files
             rights |= Rights(binds=(Bind(file, f"/probe/{len(inside)}-{file.rpartition('/')[2]}"),))
         inside.append(text)
         for bind in rights.binds:

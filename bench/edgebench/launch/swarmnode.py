@@ -15,7 +15,17 @@ from edgebench.errors import EXIT_INTERRUPTED, ContainerDiedError, ContainerErro
 from edgebench.launch import peek as peeking
 from edgebench.launch.order import Order, peek_settings, suite_settings
 from edgebench.launch.outcome import Outcome, Tell, first_usable, outcome_of, why_not_started
-from edgebench.launch.rights import Facts, Rights, Way, asked_for, base_rights, facts_from, paths_to_look_at, ways
+from edgebench.launch.rights import (
+    MACHINE_ID,
+    Facts,
+    Rights,
+    Way,
+    asked_for,
+    base_rights,
+    facts_from,
+    paths_to_look_at,
+    ways,
+)
 from edgebench.launch.service import Given, fits, possible, without_devices
 from edgebench.launch.services import Services, StoppedError
 from edgebench.launch.swarm import ORDER_LABEL, SUITE, TOKEN_LABEL, Swarm, names_of
@@ -60,7 +70,7 @@ class SwarmNode:
     def __init__(self, swarm: Swarm, node: str, name: str, order: Order, files: Files, interval_s: float) -> None:
         self.name = name
         self.key = node
-        self.order = replace(order, cache=order.cache.replace("{board}", name))
+        self.order = replace(order, cache=order.cache.replace("{board}", name), unit=f"node-{node[:12]}")
         self._swarm, self._files = swarm, files
         self._services = Services(swarm, node, name, order, interval_s)
 
@@ -145,7 +155,8 @@ class SwarmNode:
     def _facts(self) -> Facts:
         """Look at the node through a short container."""
         order = self.order
-        patterns = paths_to_look_at(order.profile, order.specs)
+        # A swarm knows its nodes by itself; a whole /etc is no right to give for that.
+        patterns = [path for path in paths_to_look_at(order.profile, order.specs) if path != MACHINE_ID]
         # A service that binds what a node lacks never starts; the top folders are everywhere.
         tops = {f"/{path.split('/')[1]}" for path in patterns if not path.startswith(("/sys/", "/dev/"))}
         program = Path(peeking.__file__).read_text(encoding="utf-8")

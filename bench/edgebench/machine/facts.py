@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import platform
 import re
@@ -29,11 +31,16 @@ _ISA_FLAGS = (
     "sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16",
     "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16", "asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2",
 )  # fmt: skip
+# Characters of a unit's name that are kept.
+_UNIT = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineFacts:
-    """What a machine is; what it does not tell is None. `cpu_quota` is in processors, `cpus_used` are logical CPUs."""
+    """What a machine is; what it does not tell is None. `cpu_quota` is in processors, `cpus_used` are logical CPUs.
+
+    `board` is its model, `unit` which of several equal boards it is.
+    """
 
     cpu: str
     cores: int
@@ -52,6 +59,7 @@ class MachineFacts:
     os: str
     kernel: str
     board: str | None = None
+    unit: str | None = None
 
     @property
     def usable_bytes(self) -> int:
@@ -130,6 +138,7 @@ def describe(cpus: Iterable[int]) -> MachineFacts:
         os=_os_name(),
         kernel=platform.release(),
         board=board(),
+        unit=unit(),
     )
 
 
@@ -142,6 +151,21 @@ def board() -> str | None:
     dmi = Path("/sys/class/dmi/id")
     parts = [_text(dmi / "sys_vendor"), _text(dmi / "product_name")]
     return " ".join(part for part in parts if part) or None
+
+
+def unit() -> str | None:
+    """Return which of several equal boards this is: EDGEBENCH_UNIT, else a digest of its machine id (machine-id(5)).
+
+    The id itself cannot be told from the digest. A container has none of its own: EDGEBENCH_MACHINE_ID names the file
+    that has the board's. An empty EDGEBENCH_UNIT leaves it out.
+    """
+    if (given := os.environ.get("EDGEBENCH_UNIT")) is not None:
+        return given[:_UNIT] or None
+    file = os.environ.get("EDGEBENCH_MACHINE_ID") or (None if in_container() else "/etc/machine-id")
+    known = file and _text(Path(file))
+    if not known or not re.fullmatch(r"[0-9a-f]{32}", known):
+        return None
+    return f"id-{hmac.digest(known.encode(), b'edgebench: which board', hashlib.sha256).hex()[:12]}"
 
 
 def platform_name(machine: MachineFacts) -> str:

@@ -105,12 +105,6 @@ class TimedJob(Job, frozen=True, kw_only=True, tag="timed"):
     min_value_s: float
 
 
-class SustainedJob(Job, frozen=True, tag="sustained"):
-    """Passes without a pause."""
-
-    seconds: float
-
-
 class TextJob(Job, frozen=True, kw_only=True):
     """What a language model reads: a file, or (None) the text that ships; `as_bytes`: its tokens are bytes."""
 
@@ -119,12 +113,20 @@ class TextJob(Job, frozen=True, kw_only=True):
 
 
 class GenerateJob(Job, frozen=True, kw_only=True, tag="generate"):
-    """Requests: a prompt of `prompt` tokens from the beginning of a text, then `generate` tokens."""
+    """Requests, `batch` at once: each reads `prompt` tokens from the beginning of a text, then generates `generate`."""
 
     prompt: int
     generate: int
     requests: int
     text: TextJob
+    batch: int = 1
+
+
+class SustainedJob(Job, frozen=True, tag="sustained"):
+    """Passes without a pause, of a language model such a `request` again and again."""
+
+    seconds: float
+    request: GenerateJob | None = None
 
 
 class ReadJob(Job, frozen=True, kw_only=True):
@@ -172,16 +174,6 @@ class MeasureJob(Job, frozen=True, kw_only=True, tag="measure"):
     evaluate: EvaluateJob | None = None
     answers: AnswersJob | None = None
     read: ReadJob | None = None
-
-
-class RoofJob(Job, frozen=True, kw_only=True, tag="roofs"):
-    """Which runtime measures, on which processors, with how many threads; a round takes at least `round_s` of each."""
-
-    backend: str
-    threads: int
-    cpus: tuple[int, ...]
-    rounds: int = 6
-    round_s: float = 0.04
 
 
 def encode(message: Message) -> bytes:

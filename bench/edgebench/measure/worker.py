@@ -17,6 +17,7 @@ from edgebench.backends.base import LoadSpec
 from edgebench.backends.executed import count_compute, is_compute
 from edgebench.backends.registry import get_backend, resolve, row_of
 from edgebench.errors import BackendError
+from edgebench.measure.courses import SustainedResult
 from edgebench.measure.feeds import Maker, named_as, random_feeds
 from edgebench.measure.messages import (
     ArtifactFile,
@@ -26,11 +27,12 @@ from edgebench.measure.messages import (
     ReadJob,
     RunClock,
     Shapes,
+    SustainedJob,
 )
 from edgebench.measure.own_answers import check_answers
 from edgebench.measure.phases import peak_memory_bytes
 from edgebench.measure.process import answer_job
-from edgebench.measure.results import InferenceResult, Layers, Process, Quality, SustainedResult
+from edgebench.measure.results import InferenceResult, Layers, Process, Quality
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Array, Backend, LoadedModel
@@ -114,9 +116,10 @@ def _load(backend: Backend, job: MeasureJob) -> LoadedModel:
         return make(job.operator, backend=job.backend, precision=job.precision, threads=job.threads)
     if job.artifact is None:
         raise BackendError(f"{job.name} names neither an artifact nor an operator")
-    if isinstance(job.timing, GenerateJob):
-        decoder = open_decoder(job, job.artifact, job.timing.prompt + job.timing.generate)
-        return request_of(decoder, job.timing, job.seed)
+    asked = job.timing.request if isinstance(job.timing, SustainedJob) else job.timing
+    if isinstance(asked, GenerateJob):
+        decoder = open_decoder(job, job.artifact, asked.prompt + asked.generate, asked.batch)
+        return request_of(decoder, asked, job.seed)
     return _opened(backend, job.artifact, job.threads, job.precision, job.shapes)
 
 
@@ -124,21 +127,21 @@ def _opened(backend: Backend, file: ArtifactFile, threads: int, precision: str, 
     return backend.load(LoadSpec(Path(file.path), file.format, threads, precision, shapes=shapes))
 
 
-def open_decoder(job: MeasureJob, file: ArtifactFile, context: int) -> Reader:
-    """Open a language model's file with room for `context` tokens."""
+def open_decoder(job: MeasureJob, file: ArtifactFile, context: int, sequences: int = 1) -> Reader:
+    """Open a language model's file with room for `context` tokens of so many texts each."""
     if not (opener := row_of(job.backend).decoder):
         raise BackendError(f"{job.backend} generates no text: choose another backend")
-    decoder: Reader = resolve(opener)(
-        LoadSpec(Path(file.path), file.format, job.threads, job.precision, job.shapes), context
-    )
+    spec = LoadSpec(Path(file.path), file.format, job.threads, job.precision, job.shapes, sequences)
+    decoder: Reader = resolve(opener)(spec, context)
     return decoder
 
 
 def request_of(decoder: Reader, timing: GenerateJob, seed: int) -> Request:
-    """Return the request that is made again and again."""
-    from edgebench.measure.reading import prompt_of  # no run of another kind reads a text
+    """Return the requests that are made again and again."""
+    from edgebench.measure.reading import prompts_of  # no run of another kind reads a text
 
-    return decoder.request(prompt_of(decoder, timing.text, timing.prompt, seed), timing.generate)
+    prompts = prompts_of(decoder, timing.text, timing.prompt, timing.batch, seed)
+    return decoder.request(prompts, timing.generate)
 
 
 def read_text(job: MeasureJob, file: ArtifactFile, asked: ReadJob) -> Quality:

@@ -57,8 +57,8 @@ def measure_seconds(cell: Benchmark) -> float:
         return row.start_s + measure.sustained_s + measure.rest_s
     if kind.makes:
         return _MAKE_S * (1 + 0.3 * _RELATIVE_COST.get(params.model, 1.0) * (params.precision == "int8"))
-    if kind.generates:
-        request_s = params.size / _READ_PER_S + (params.generate or 0) / _GENERATED_PER_S
+    if cell.generates:
+        request_s = params.batch * (params.size / _READ_PER_S + (params.generate or 0) / _GENERATED_PER_S)
         windows_s = 2 * measure.energy_windows * measure.energy_window_s
         return row.start_s + (measure.requests + 2) * request_s + windows_s + _EVALUATE_S / measure.processes
     scale = _RELATIVE_COST.get(params.model, 1.0) * params.width * (params.image_size / 224) ** 2 * params.batch

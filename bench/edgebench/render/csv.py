@@ -13,7 +13,7 @@ from edgebench.report.text import spreadsheet_cell
 PARAMS = ("model", "variant", "backend", "precision", "batch", "threads", "image_size", "operator")
 FIGURES = ("value", "count", "mean", "median", "stdev", "min", "max", "p90", "p95", "p99")
 LABELS = ("scope", "probe", "uncertainty", "systematic")
-ORIGIN = ("report", "board", "date", "version")
+ORIGIN = ("report", "board", "date", "version", "board_unit")
 HEADER = (
     *(*ORIGIN, "benchmark", "kind", "status", *PARAMS),
     *("metric", "unit", "better", "runs", *FIGURES, "ci95_low", "ci95_high", *LABELS, "reason", "fix"),
@@ -23,15 +23,16 @@ HEADER = (
 def rows(*reports: Report) -> str:
     """Return reports as CSV text with a header line; figures unrounded in SI units, empty where there is none.
 
-    Each row names its report (the id), its board, or the processor where that is not known, date and version. Text that
-    a spreadsheet would take for a formula is preceded by an apostrophe.
+    Each row names its report (the id), its board, or the processor where that is not known, date, version and unit
+    (which of several equal boards). Text that a spreadsheet would take for a formula is preceded by an apostrophe.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, HEADER, restval="", lineterminator="\n")
     writer.writeheader()
     for report in reports:
         board = report.machine.board or report.machine.cpu
-        origin = dict(zip(ORIGIN, (report.id, board, report.created, report.generator.version), strict=True))
+        told = (report.id, board, report.created, report.generator.version, report.machine.unit)
+        origin = dict(zip(ORIGIN, told, strict=True))
         for benchmark in report.benchmarks:
             for row in _rows_of(benchmark):
                 writer.writerow({key: spreadsheet_cell(value) for key, value in (origin | row).items()})

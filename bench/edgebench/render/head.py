@@ -19,7 +19,7 @@ def head(report: Report) -> list[tuple[str, str]]:
         ("suite", f"{report.suite.name} · {report.status}"),
         ("created", f"{report.created} · edgebench {report.generator.version}"),
         ("commit", short(report.commit) if report.commit else ""),
-        ("platform", _join(report.platform, machine.board, _nature(machine))),
+        ("platform", _join(report.platform, machine.board, machine.unit and f"unit {machine.unit}", _nature(machine))),
         ("processor", _join(f"{machine.cpu}, {machine.cores} cores{governor}", memory)),
         ("system", _join(machine.os, machine.kernel)),
         ("image", "" if report.image is None else f"{report.image.name} {report.image.digest[:19]}"),

@@ -19,6 +19,7 @@ _HEADER = 18
 # What tells reports apart, the most telling first.
 _TELLING: tuple[Callable[[Report], str], ...] = (
     lambda report: report.machine.board or report.machine.cpu,
+    lambda report: report.machine.unit or "",
     lambda report: report.platform,
     lambda report: report.suite.name,
     lambda report: f"edgebench {report.generator.version}",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from edgebench.compare.cells import CAUTIONS
 from edgebench.render.answer import Told, difference, gain, gap_sentence, told, variant_names
 from edgebench.render.studies.short import study_sentence
+from edgebench.render.sustained import sentence as sustained_sentence
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import NONE, TIMES
 from edgebench.render.view import GAIN, View, cell_of, column_named, header_of, metric_named
@@ -102,7 +103,7 @@ def _notes(report: Report, answer: Answer) -> Iterator[tuple[str, str]]:
         yield "Missing", gap_sentence(report, gap) + fix
     for row in report.benchmarks:
         for run in row.sustained or ():
-            yield "Sustained", f"{row.name}: {run.verdict_text}"
+            yield "Sustained", f"{row.name}: {sustained_sentence(row, run)}"
     if (study := study_sentence(report)) is not None:
         yield "Study", study
     few = answer.runs is not None and answer.runs[0] < 5
@@ -148,8 +149,15 @@ def _table(report: Report, group: Group, rows: Sequence[Benchmark], view: View, 
     columns.append(
         Column("remarks", tuple("; ".join(_remarks(report, group, row)) for row in ordered), "left", below=True)
     )
-    left = len(rows) - len(ordered)
-    return Section(title, (tuple(columns),), notes=(f"and {left} more: --all, or --only GLOB",) if left else ())
+    notes = [f"latency and energy are of {batch} at once" for batch in _batches(rows)]
+    if left := len(rows) - len(ordered):
+        notes.append(f"and {left} more: --all, or --only GLOB")
+    return Section(title, (tuple(columns),), notes=tuple(notes))
+
+
+def _batches(rows: Sequence[Benchmark]) -> list[object]:
+    """Return how many inputs, or requests, the passes of a group have at once, where that is not one."""
+    return [batch for batch in dict.fromkeys(row.params.get("batch", 1) for row in rows) if batch != 1]
 
 
 def _lead(group: Group) -> str:

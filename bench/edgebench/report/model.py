@@ -78,7 +78,10 @@ class Temperature(Part):
 
 
 class Machine(Part):
-    """The machine and its state; a field is absent where the machine does not tell."""
+    """The machine and its state; a field is absent where the machine does not tell.
+
+    `board` is its model, `unit` which of several equal boards it is: a name somebody gave, or a digest.
+    """
 
     cpu: Text
     cores: Annotated[int, Field(ge=1)]
@@ -92,6 +95,7 @@ class Machine(Part):
     os: Text | None = None
     kernel: Text | None = None
     board: Text | None = None
+    unit: Name | None = None
 
 
 class Probe(Part):

@@ -33,6 +33,7 @@ def _facts(start: StartRecord) -> Mapping[str, str]:
         "edgebench": start.edgebench,
         "processor": machine.cpu,
         "board": machine.board,
+        "unit": machine.unit,
         "architecture": machine.architecture,
         "logical processors": ",".join(map(str, machine.cpus_used)),
         "processor quota": machine.cpu_quota,

@@ -40,7 +40,8 @@ class Progress(Protocol):
 class Options:
     """What a session needs besides its plan. `folder` holds the journal, `cpus` are the ones the workers may use.
 
-    With a `bundle` the artifacts come from it, and `data` is its data set. `commit` is that of the user's project.
+    With a `bundle` the artifacts come from it, and `data` is its data set. `commit` is that of the user's project,
+    `unit` the name of this board among equal ones ("": none), None where nobody gave it one.
     """
 
     folder: Path
@@ -52,3 +53,4 @@ class Options:
     resume: bool = False
     bundle: Bundle | None = None
     commit: str | None = None
+    unit: str | None = None

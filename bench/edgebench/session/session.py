@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -166,11 +166,12 @@ def check_machine(plan: Plan, options: Options) -> StartRecord:
     finally:
         for probe in probes:
             probe.close()
+    facts = machine.describe(options.cpus)
     return StartRecord(
         id=str(uuid4()),
         created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         suite=plan.name,
-        machine=machine.describe(options.cpus),
+        machine=facts if options.unit is None else replace(facts, unit=options.unit or None),
         image=machine.image(),
         state=read_state(),
         probes=found,

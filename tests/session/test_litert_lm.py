@@ -34,7 +34,8 @@ variant = ["baseline"]
 backend = ["litert-lm", "llama.cpp"]
 threads = [1]
 prompt_tokens = [48]
-generate = 24
+# Generating is a difference: much more than what reading varies by on a machine that others use.
+generate = 200
 """
 
 
@@ -72,11 +73,11 @@ def test_it_answers_as_the_network_does_again_and_with_coarser_weights(made: tup
     held = opened(path)
     assert (held.begin, held.vocabulary) == (None, 256)
     assert held.tokens_of(bytes(PROMPT)) == list(PROMPT)
-    request, stamps = held.request(PROMPT, 16), stamps_for(16)
-    found = request.stamped(stamps)
+    request, stamps = held.request((PROMPT,), 16), stamps_for(16)
+    (found,) = request.stamped(stamps)
     assert sorted(stamps) == list(stamps)
-    assert request() == found
-    assert request.prefill() == found[0]
+    assert request() == [found]
+    assert request.prefill() == found[:1]
     with torch.inference_mode():
         whole, _ = module(torch.tensor([[*PROMPT, *found[:-1]]]))
     assert found == whole[0, len(PROMPT) - 1 :].argmax(-1).tolist()
@@ -84,7 +85,8 @@ def test_it_answers_as_the_network_does_again_and_with_coarser_weights(made: tup
     plain = held.logits(PROMPT, 10)
     np.testing.assert_allclose(plain, whole[0, 10 : len(PROMPT)].numpy(), atol=1e-3, rtol=1e-3)
     # As long as the cache is, and no longer.
-    assert len(opened(path, 512).request(PROMPT * 6, 512 - 6 * len(PROMPT))()) == 512 - 6 * len(PROMPT)
+    rest = 512 - 6 * len(PROMPT)
+    assert len(opened(path, 512).request((PROMPT * 6,), rest)()[0]) == rest
     with pytest.raises(BackendError, match="was made for 512 tokens, and prompt and answer take 513"):
         opened(path, 513)
     assert sorted(file.name for file in path.parent.iterdir() if "cache" in file.name) == [], (

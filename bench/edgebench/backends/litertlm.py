@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgebench.backends.base import LoadedModel, LoadSpec
-    from edgebench.backends.decoder import Stamps
+    from edgebench.backends.decoder import Prompts, Stamps
 
     F32 = npt.NDArray[np.float32]
 
@@ -93,7 +93,7 @@ def decoder(spec: LoadSpec, context: int) -> LiteRtLmAnswerer:
 class LiteRtLmAnswerer:
     """An engine; see `decoder.Answerer`. It reads and compiles in one call, so that `load_s` is both."""
 
-    compile_s = 0.0
+    compile_s: float | None = None
     # The engine keeps it to itself.
     cache_bytes: int | None = None
 
@@ -117,15 +117,16 @@ class LiteRtLmAnswerer:
     def _graph(self) -> _Steps:
         return _Steps(self._path, self._threads)
 
-    def request(self, prompt: tuple[int, ...], count: int) -> Answer:
+    def request(self, prompts: Prompts, count: int) -> Answer:
         """Return a request that the engine leads."""
-        return Answer(self, prompt, count)
+        return Answer(self, prompts, count)
 
-    def answer(self, tokens: Sequence[int], count: int, stamps: Stamps) -> list[int]:
+    def answer(self, prompts: Prompts, count: int, stamps: Stamps) -> list[list[int]]:
         """Read the prompt and generate `count` tokens by the engine's own loop; `spread` says what the stamps are."""
         import litert_lm
 
-        text = self._text_of(tuple(tokens))
+        (tokens,) = prompts  # it leads one text at a time
+        text = self._text_of(tokens)
         greedy = litert_lm.SamplerConfig(top_k=1, top_p=1.0, temperature=0.0)
         with refusals(NAME, "to answer with", self._path):
             with self._engine.create_session(
@@ -150,7 +151,7 @@ class LiteRtLmAnswerer:
             found = self._engine.tokenize("".join(piece for _, piece in pieces))
         for index, at in enumerate(spread(read, pieces, sizes, count), 1):
             stamps[index] = at
-        return [int(token) for token in found]
+        return [[int(token) for token in found]]
 
     def logits(self, tokens: Sequence[int], first: int) -> F32:
         """Return the logits after each token from `first` on, by LiteRT itself on the same graph, step by step."""

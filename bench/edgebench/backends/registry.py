@@ -38,6 +38,7 @@ _OURS = (
         pass_s=0.012,
         start_s=4.5,
         int8_ratio=1.0,
+        token_s=0.004,
     ),
     BackendRow(
         "torch-compile",
@@ -140,6 +141,7 @@ _OURS = (
         pass_s=0.003,
         start_s=1.0,
         int8_ratio=0.6,
+        token_s=0.001,
     ),
     BackendRow(
         "openvino-genai",

@@ -6,8 +6,10 @@ import contextlib
 import json
 import os
 import pty
+import secrets
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,8 @@ from tests.session.conftest import Edgebench
 from tests.simulators.board import board as simulated_board
 from tests.simulators.meters.bench import Wave
 from tests.simulators.meters.devices import DEVICES
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.container, pytest.mark.quiet, pytest.mark.usefixtures("engine")]
 
@@ -187,6 +191,48 @@ def test_a_board_over_ssh_gives_energy_and_takes_files_of_this_machine(
     assert done.code == 0, done.stderr
     assert done.report["suite"]["name"] == "mine"
     assert done.report["benchmarks"][0]["metrics"]["power_w"]["mean"] == pytest.approx(7.0, rel=0.02)
+
+
+@contextlib.contextmanager
+def served(token: Path, watts: float) -> Iterator[str]:
+    """Serve a meter of constant power to who has the token; give its address."""
+    words = ("--token-file", str(token), "--low", str(watts), "--high", str(watts))
+    command = [sys.executable, "-m", "tests.simulators.meters.serving", *words]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_meters_token_reaches_a_board_over_ssh_and_is_seen_nowhere(
+    environment: dict[str, str], tiny: Path, board: Sshd, volume: str, tmp_path: Path
+) -> None:
+    """The bench file names a token that only this machine has."""
+    secret, reports = secrets.token_urlsafe(24), tmp_path / "reports"
+    reports.mkdir()
+    token, bench = tmp_path / "token", tmp_path / "boards.toml"
+    token.touch(0o600)
+    token.write_text(f"{secret}\n", encoding="utf-8")
+    with served(token, 5.0) as address:
+        meter = f"tcp://{address}?token_file={token}"
+        bench.write_text(
+            f'[board.n150-a]\naddress = "{board.url}"\nplatform = "n150"\nmeters = ["{meter}"]\n', encoding="utf-8"
+        )
+        words = ("run", "n150", tiny, "--board", "n150-a", "--boards", bench, "--image", IMAGE, "--cache", volume)
+        with started({**environment, "HOME": str(board.home)}, *words, "-o", reports) as process:
+            seen = running(process)
+            owned = docker("exec", seen["Id"], "stat", "--format=%a %U", "/input/probe-0/token")
+            stdout, stderr = process.communicate(timeout=200)
+    assert process.returncode == 0, stderr
+    assert owned == "400 root"
+    (name,) = (mount["Name"] for mount in seen["Mounts"] if mount["Destination"] == "/input")
+    assert name not in docker("volume", "ls", "--quiet").split(), "it is gone with the container"
+    (report,) = (json.loads(path.read_text(encoding="utf-8")) for path in reports.glob("edgebench-*.json"))
+    assert report["benchmarks"][0]["metrics"]["power_w"]["mean"] == pytest.approx(5.0, rel=0.02)
+    assert secret not in json.dumps([seen, report]) + stdout + stderr
 
 
 def test_a_host_key_that_nobody_accepted_is_told_with_the_command(

@@ -53,17 +53,19 @@ def only(report: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.quiet
-@pytest.mark.parametrize("width", [128, 256, 512])
+@pytest.mark.parametrize(("width", "batch"), [(128, 1), (256, 1), (512, 1), (256, 4)])
 def test_at_seven_watts_a_token_of_each_phase_costs_seven_joules_a_second(
-    edgebench: Edgebench, seven_watts: Path, suite: Path, tmp_path: Path, width: int
+    edgebench: Edgebench, seven_watts: Path, suite: Path, tmp_path: Path, width: int, batch: int
 ) -> None:
     model = write_model(tmp_path / "model.gguf", seed=width, width=width)
-    done = edgebench(
-        "suite", suite, "--model", model, "--sysfs", seven_watts, "--processes", 1, "--only", "*/baseline/*"
-    )
+    asked = ("--processes", 1, "--only", "*/baseline/*", "--batch", batch)
+    done = edgebench("suite", suite, "--model", model, "--sysfs", seven_watts, *asked)
     cell = only(done.report)
-    metrics = cell["metrics"]
-    for name, tokens in (("energy_per_prompt_token_j", 48), ("energy_per_generated_token_j", 23)):
+    metrics, phases = cell["metrics"], {"prompt": 48 * batch, "generated": 23 * batch}
+    assert cell["params"]["batch"] == cell["generated"]["batch"] == batch
+    assert cell["generated"]["repeats"]
+    for phase, tokens in phases.items():
+        name = f"energy_per_{phase}_token_j"
         figure = metrics[f"{name}.package"]
         seconds = [one for run in figure["pass_s"] for one in run]
         joules = [one for run in figure["runs"] for one in run]
@@ -74,11 +76,51 @@ def test_at_seven_watts_a_token_of_each_phase_costs_seven_joules_a_second(
         assert net in metrics or "withheld" in cell["missing"][net]["reason"]
         assert tokens * figure["median"] < metrics["energy_gross_j"]["median"]
     assert metrics["energy_gross_j"]["median"] == pytest.approx(
-        48 * metrics["energy_per_prompt_token_j"]["median"] + 23 * metrics["energy_per_generated_token_j"]["median"],
-        rel=0.01,
+        sum(tokens * metrics[f"energy_per_{phase}_token_j"]["median"] for phase, tokens in phases.items()), rel=0.01
     )
+    # Tokens a second are of all requests, a step is one token of each.
+    for time, rate, tokens in (
+        ("time_to_first_token_s", "prefill_tokens_per_s", 48 * batch),
+        ("time_per_token_s", "decode_tokens_per_s", batch),
+    ):
+        pairs = zip(metrics[time]["runs"][0], metrics[rate]["runs"][0], strict=True)
+        assert [one * other for one, other in pairs] == pytest.approx([tokens] * 2)
     assert metrics["decode_power_w"]["median"] == pytest.approx(7.0, rel=0.01)
     assert metrics["peak_memory_bytes"]["median"] > metrics["peak_memory_without_cache_bytes"]["median"] > 0
+
+
+def test_a_batch_is_a_benchmark_of_its_own_and_its_requests_get_the_tokens_that_they_get_alone(
+    edgebench: Edgebench, no_energy: Path, suite: Path, tmp_path: Path
+) -> None:
+    model, target = write_model(tmp_path / "model.gguf", seed=2), tmp_path / "batches.json"
+    common = ("suite", suite, "--model", model, "--sysfs", no_energy, "--processes", 1, "--only", "*/baseline/*")
+    assert edgebench(*common, "--batch", "1,3", "-o", target).code == 0
+    cells = {cell["params"]["batch"]: cell for cell in read(target)["benchmarks"]}
+    alone, batch = cells[1], cells[3]
+    assert batch["name"] == alone["name"].replace("/t1/", "/b3/t1/")
+    assert batch["generated"]["tokens"] == alone["generated"]["tokens"], "the same prompt comes first"
+    assert batch["generated"]["alone"] == [24, 24, 24]
+    assert [len(tokens) for tokens in batch["generated"]["others"]] == [24, 24]
+    assert "alone" not in alone["generated"]
+    assert batch["metrics"]["perplexity"]["value"] == alone["metrics"]["perplexity"]["value"]
+    room = [cell["metrics"]["kv_cache_bytes"]["value"] for cell in (alone, batch)]
+    assert room[1] == 3 * room[0]
+    shown = edgebench("show", target, "--all").stdout
+    assert "batch 3" in shown
+    assert "latency and energy are of 3 at once" in shown
+    assert "of a batch, requests are made at once" in " ".join(shown.split())
+    assert "3 x (48 + 24 tokens)" in edgebench(*common, "--batch", "3", "--dry-run").stdout
+    again = tmp_path / "other.json"
+    other = read(target)
+    other["benchmarks"][0]["params"]["batch"] = 2
+    again.write_text(json.dumps(other), encoding="utf-8")
+    verdict = edgebench("compare", target, again, "--metric", "decode_tokens_per_s")
+    assert "batch differs: 1 and 2" in verdict.stdout
+    many = edgebench(*common, "--batch", "257", "--dry-run")
+    assert "llama.cpp answers 256 requests at a time at most, not 257" in " ".join(many.stdout.split())
+    wrong = edgebench("suite", "smoke", "--batch", "4", "--dry-run")
+    assert (wrong.code, wrong.stderr.count("\n")) == (2, 1)
+    assert "--batch is about language models" in wrong.stderr
 
 
 def test_the_same_tokens_and_perplexity_in_every_run_and_across_resume(

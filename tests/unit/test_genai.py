@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.batches import check_batch
 from tests.gguf_files import weights
 from tests.unit.records import window
 
@@ -45,18 +46,26 @@ def test_it_answers_as_the_network_does_and_stamps_every_token(folder: Path) -> 
 
     module, _ = build("byte_llama", num_classes=256, seed=1)
     module.load_state_dict({name: torch.from_numpy(array) for name, array in weights(2).items()})
-    request = opened(folder).request(PROMPT, 16)
+    request = opened(folder).request((PROMPT,), 16)
     stamps = stamps_for(16)
-    found = request.stamped(stamps)
+    (found,) = request.stamped(stamps)
     assert all(earlier < later for earlier, later in pairwise(stamps))
-    assert request() == found
-    assert request.prefill() == found[0]
+    assert request() == [found]
+    assert request.prefill() == [found[0]]
     with torch.inference_mode():
         whole, _ = module(torch.tensor([[*PROMPT, *found[:-1]]]))
     assert found == whole[0, len(PROMPT) - 1 :].argmax(-1).tolist()
     assert len(set(found)) > 4, "an answer that never changes would prove nothing"
     told = request.decoder.logits(PROMPT, 10)
     np.testing.assert_allclose(told, whole[0, 10 : len(PROMPT)].numpy(), atol=1e-3, rtol=1e-3)
+
+
+def test_a_batch_is_answered_as_its_requests_alone_are_with_a_stamp_a_step(folder: Path) -> None:
+    held = opened(folder)
+    check_batch(held, 3)
+    stamps = stamps_for(12)
+    held.request((PROMPT, PROMPT[::-1]), 12).stamped(stamps)
+    assert all(earlier < later for earlier, later in pairwise(stamps))
 
 
 def test_its_tokenizer_is_one_of_bytes(folder: Path) -> None:
@@ -81,7 +90,7 @@ def test_coarser_weights_are_smaller_and_answer_alike(folder: Path, tmp_path: Pa
     held = opened(made, f"int{bits}")
     plain, coarse = (one.logits(PROMPT, 0) for one in (opened(folder), held))
     assert np.corrcoef(plain.ravel(), coarse.ravel())[0, 1] > (0.99 if bits == 8 else 0.9)
-    assert len(held.request(PROMPT, 8)()) == 8
+    assert len(held.request((PROMPT,), 8)()[0]) == 8
 
 
 def test_a_folder_that_is_none_and_a_request_that_is_too_long_are_a_sentence(folder: Path, tmp_path: Path) -> None:

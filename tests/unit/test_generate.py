@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.batches import check_batch
 from tests.gguf_files import weights, write_model
 from tests.unit.records import window
 
@@ -17,7 +18,7 @@ from edgebench.backends.llamacpp import decoder
 from edgebench.compress.quantise_gguf import quantise_gguf
 from edgebench.measure.generate import joined
 from edgebench.measure.messages import ReadJob, TextJob
-from edgebench.measure.reading import WINDOW, Answers, prompt_of, read, save_answers
+from edgebench.measure.reading import WINDOW, Answers, prompts_of, read, save_answers
 from edgebench.measure.results import Windows
 from edgebench_suites.data.text import test_text as book
 
@@ -36,13 +37,13 @@ def model(tmp_path_factory: pytest.TempPathFactory, llama: Any) -> Path:  # noqa
     return write_model(tmp_path_factory.mktemp("gguf") / "model.gguf", seed=2)
 
 
-def opened(path: Path, context: int = 512) -> Any:
-    return decoder(LoadSpec(path, "gguf", 1, "fp32"), context)
+def opened(path: Path, context: int = 512, sequences: int = 1) -> Any:
+    return decoder(LoadSpec(path, "gguf", 1, "fp32", sequences=sequences), context)
 
 
 def test_greedy_tokens_are_those_of_the_library_and_repeat_after_going_back(model: Path, llama: Any) -> None:
-    request = Generation(opened(model), PROMPT, 24)
-    first = request()
+    request = Generation(opened(model), (PROMPT,), 24)
+    (first,) = request()
     own = llama.Llama(str(model), n_ctx=512, n_threads=1, verbose=False)
     theirs = []
     for token in own.generate(list(PROMPT), temp=0.0, top_k=1):
@@ -51,9 +52,22 @@ def test_greedy_tokens_are_those_of_the_library_and_repeat_after_going_back(mode
             break
     assert first == theirs
     assert len(set(first)) > 4, "an answer that never changes would prove nothing"
-    assert request() == first
+    assert request() == [first]
     request.rewind()
-    assert request.decode(first[0]) == first
+    assert request.decode([first[0]]) == [first]
+
+
+@pytest.mark.parametrize("at_once", [2048, 40])
+def test_a_batch_is_answered_as_its_requests_alone_are_also_where_it_is_read_in_parts(
+    model: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr("edgebench.backends.llamacpp.BATCH", at_once)
+    held = opened(model, 64 + 16, 3)
+    told = held.effective()
+    assert (told["sequences"], told["cache_unified"]) == (3, False)
+    assert told["context"] >= 3 * 80
+    assert held.cache_bytes >= 3 * 80 * 2 * 2 * 4 * 256, "keys and values of four layers in FP16"
+    check_batch(held, 3, 64, opened(model, 64 + 16))
 
 
 @pytest.mark.parametrize("step", ["", "q8_0", "q4_k_m"])
@@ -119,8 +133,10 @@ def test_a_prompt_has_the_length_that_is_asked_for(model: Path, tmp_path: Path) 
     text = tmp_path / "text.txt"
     text.write_text("ab", encoding="utf-8")
     held = opened(model)
-    assert prompt_of(held, TextJob(path=str(text), as_bytes=True), 5, 0) == (97, 98, 97, 98, 97)
-    assert prompt_of(held, TextJob(as_bytes=True), 3, 0) == tuple(book()[:3])
+    assert prompts_of(held, TextJob(path=str(text), as_bytes=True), 5, 1, 0) == ((97, 98, 97, 98, 97),)
+    assert prompts_of(held, TextJob(as_bytes=True), 3, 2, 0) == (tuple(book()[:3]), tuple(book()[3:6]))
+    held.begin = 1
+    assert prompts_of(held, TextJob(path=str(text), as_bytes=True), 3, 2, 0) == ((1, 97, 98),) * 2
 
 
 def test_joules_of_a_request_are_those_of_its_two_phases() -> None:
@@ -153,11 +169,14 @@ def test_a_graph_with_an_explicit_cache_answers_as_the_network_does(tmp_path: Pa
         (to_openvino if backend == "openvino" else to_onnx)(module.eval(), inputs, path, GENERATION.outputs)
     row = row_of(backend)
     spec = LoadSpec(path, row.family, 1, "fp32", GENERATION.shapes(1, 64))
-    request = Generation(resolve(row.decoder)(spec, 128), PROMPT, 16)
+    request = Generation(resolve(row.decoder)(spec, 128), (PROMPT,), 16)
     assert (request.compile_s is None) == (backend != "openvino"), "missing is never zero"
-    first = request()
+    (first,) = request()
     request.rewind()
-    assert request.decode(first[0]) == first
+    assert request.decode([first[0]]) == [first]
+    several = resolve(row.decoder)(LoadSpec(path, row.family, 1, "fp32", GENERATION.shapes(3, 64), 3), 128)
+    assert several.cache_bytes == 3 * resolve(row.decoder)(spec, 128).cache_bytes
+    check_batch(several, 3)
     with torch.inference_mode():
         whole, _ = module(torch.tensor([[*PROMPT, *first[:-1]]]))
     assert first == whole[0, len(PROMPT) - 1 :].argmax(-1).tolist()

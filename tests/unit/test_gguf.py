@@ -74,6 +74,16 @@ def test_a_model_larger_than_memory_is_refused_before_it_is_opened_and_what_fits
     assert too_large(file, read_gguf(file), 128, "fp16") is not None
 
 
+def test_a_batch_whose_caches_are_larger_than_memory_is_refused(tmp_path: Path) -> None:
+    file = write_small(tmp_path / "small.gguf", context=512)
+    free, each = free_bytes(), read_gguf(file).cache_bytes(512)
+    assert free is not None
+    assert each is not None
+    assert read_facts(file, 512).context == 512
+    with pytest.raises(BackendError, match=r"GB are free: ask for fewer tokens \(--batch"):
+        read_facts(file, 512, free // each + 1)
+
+
 def test_a_context_longer_than_the_models_is_refused(tmp_path: Path) -> None:
     file = write_small(tmp_path / "short.gguf", context=512)
     with pytest.raises(BackendError, match="was made for 512 tokens, and prompt and answer take 513: ask for less"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import socket
 import stat
 import sys
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,11 @@ from edgebench.commands.main import build_parser, main
 from edgebench.commands.run import order_asked
 from edgebench.errors import ContainerError, UsageError
 from edgebench.launch import build, engine, fleet
+from edgebench.launch.board import packed
 from edgebench.launch.container import Limits, create_arguments, run_line, shell_line
 from edgebench.launch.follow import Lines
 from edgebench.launch.images import Image
-from edgebench.launch.order import Order, suite_settings
+from edgebench.launch.order import Order, carrying, suite_settings
 from edgebench.launch.outcome import Outcome
 from edgebench.launch.peek import peek
 from edgebench.launch.profile import Profile, find_profile, platforms, read_profile
@@ -337,7 +340,7 @@ def test_each_option_of_suite_reaches_the_container_with_its_paths(tmp_path: Pat
     data.mkdir()
     words = (
         "run n150 smoke --only a* --resume --processes 3 --shape x=1x3 --shape y=2 --threads 2 --isa avx2 --cpus 1.5 "
-        "--commit abcdef0"
+        "--commit abcdef0 --prompt-tokens 8,16 --batch 1,4"
     )
     arguments = build_parser().parse_args(
         [*words.split(), "--model", str(model), "--data", str(data), "--cache", "vol"]
@@ -346,7 +349,8 @@ def test_each_option_of_suite_reaches_the_container_with_its_paths(tmp_path: Pat
     order = order_asked(arguments, ("replay:trace.csv",))
     assert order.arguments == (
         "smoke", "--only", "a*", "--resume", "--model", "/input/model/my net.onnx", "--shape", "x=1x3",
-        "--shape", "y=2", "--data", "/input/data", "--processes", "3", "--threads", "2", "--isa", "avx2", "-o", "-",
+        "--shape", "y=2", "--data", "/input/data", "--processes", "3", "--prompt-tokens", "8,16", "--batch", "1,4",
+        "--threads", "2", "--isa", "avx2", "-o", "-",
     )  # fmt: skip
     assert [(one.source, one.folder) for one in order.inputs] == [(str(model), False), (str(data), True)]
     assert order.specs == (f"replay:{Path.cwd() / 'trace.csv'}",)
@@ -357,6 +361,37 @@ def test_each_option_of_suite_reaches_the_container_with_its_paths(tmp_path: Pat
     there = suite_settings(order, Rights(), "i", "d", (), local=False)
     assert Bind("", "/input", writable=True, volume=True) in there.binds
     assert Bind("vol", "/cache", writable=True, volume=True) in there.binds
+
+
+def test_a_token_travels_to_the_board_in_a_file_of_one_user_and_nowhere_else(tmp_path: Path) -> None:
+    token, trace = tmp_path / "token", tmp_path / "trace.csv"
+    token.write_text("correct-horse-battery\n", encoding="utf-8")
+    trace.write_text("time_s,power_w\n", encoding="utf-8")
+    specs = (f"tcp://meterhost:8765?token_file={token}", f"replay:{trace}", "tcp://meterhost:1?token_file=/board/token")
+    order = order_of(find_profile("n150"), specs=specs)
+    there = carrying(order)
+    assert there.specs == (
+        "tcp://meterhost:8765?token_file=/input/probe-0/token",
+        "replay:/input/probe-1/trace.csv",
+        "tcp://meterhost:1?token_file=/board/token",
+    )
+    rights, inside = asked_for(there.profile, Facts(), there.specs)
+    assert rights.binds == (Bind("/board/token", "/probe/2-token"),), "what is not here is the board's"
+    settings = suite_settings(there, rights, "i", "", inside, local=False)
+    assert Bind("", "/input", writable=True, volume=True) in settings.binds
+    assert "correct-horse" not in repr(settings) + " ".join(run_line(settings))
+    for user, owner in ((None, (0, 0)), ("1000:1001", (1000, 1001)), ("1000", (1000, 1000))):
+        with tarfile.open(fileobj=io.BytesIO(packed(there.inputs, user))) as archive:
+            one, other = archive.getmembers()
+        assert (one.name, one.mode, one.uid, one.gid) == ("probe-0/token", 0o400, *owner)
+        assert (other.name, other.mode) == ("probe-1/trace.csv", 0o444)
+    with pytest.raises(UsageError, match="write it as UID"):
+        packed(there.inputs, "pi")
+    before = there.digest
+    token.write_text("another-horse-battery\n", encoding="utf-8")
+    assert there.digest == before, "a new token is no other measurement"
+    trace.write_text("time_s,power_w\n0,1\n", encoding="utf-8")
+    assert there.digest != before
 
 
 def test_a_models_other_files_and_its_samples_reach_the_container(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.batches import check_batch
 from tests.gguf_files import weights
 
 from edgebench.backends.base import LoadSpec
@@ -15,10 +16,10 @@ from edgebench.errors import BackendError
 PROMPT = tuple(b"Alice was beginning to get very tired of sitting by her sister on the bank")
 
 
-def opened(folder: Path, precision: str = "fp32", context: int = 200) -> Any:
+def opened(folder: Path, precision: str = "fp32", context: int = 200, sequences: int = 1) -> Any:
     from edgebench.backends.ortgenai import decoder
 
-    return decoder(LoadSpec(folder, "ort-genai", 1, precision), context)
+    return decoder(LoadSpec(folder, "ort-genai", 1, precision, sequences=sequences), context)
 
 
 def test_it_answers_as_the_network_does_again_after_going_back_and_with_coarser_weights(tmp_path: Path) -> None:
@@ -37,11 +38,12 @@ def test_it_answers_as_the_network_does_again_after_going_back_and_with_coarser_
     text = "Curiouser \u2013 and  curiouser!\r\n"
     assert held.tokens_of(text.encode()) == list(text.encode())
     assert (held.begin, held.vocabulary) == (None, 256)
-    request = held.request(PROMPT, 16)
-    first = request()
+    request = held.request((PROMPT,), 16)
+    (first,) = request()
     request.rewind()
-    assert request.decode(first[0]) == first
-    assert request() == first
+    assert request.decode([first[0]]) == [first]
+    assert request() == [first]
+    check_batch(opened(tmp_path, sequences=3), 3)
     with torch.inference_mode():
         whole, _ = module(torch.tensor([[*PROMPT, *first[:-1]]]))
     assert first == whole[0, len(PROMPT) - 1 :].argmax(-1).tolist()

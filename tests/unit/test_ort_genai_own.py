@@ -70,11 +70,11 @@ def test_it_answers_as_the_network_that_it_was_made_of(made: tuple[Any, Path], t
         assert held.tokens_of(TEXT.encode()) == pieces
         assert (held.begin, held.vocabulary) == (BEGIN, VOCABULARY)
         prompt = (held.begin, *pieces)
-        request = held.request(prompt, 24)
+        request = held.request((prompt,), 24)
         assert isinstance(request, Generation)
-        found = request()
+        (found,) = request()
         request.rewind()
-        assert request.decode(found[0]) == found
+        assert request.decode([found[0]]) == [found]
         with torch.inference_mode():
             whole = llama(torch.tensor([[*prompt, *found[:-1]]])).logits[0]
         assert found == whole[len(prompt) - 1 :].argmax(-1).tolist()
@@ -111,7 +111,7 @@ def test_a_folder_is_known_by_its_graph_its_configuration_and_all_its_files(
     (lower / CONFIG).write_text(json.dumps(told), encoding="utf-8")
     found = own(lower)
     assert {name for name in found.beside if "/" in name} == {"onnx/model.onnx", "onnx/model.onnx.data"}
-    assert len(opened(lower).request((1, 2, 3), 4)()) == 4
+    assert len(opened(lower).request(((1, 2, 3),), 4)()[0]) == 4
 
 
 def test_weights_in_8_bits_lie_beside_the_graph_where_they_are_large(
@@ -154,7 +154,7 @@ def test_what_the_runtime_refuses_is_a_sentence(made: tuple[Any, Path], tmp_path
     assert held.begin is None
     with pytest.raises(BackendError, match="to read the folder's tokenizer"):
         held.tokens_of(TEXT.encode())
-    assert len(held.request((1, 2, 3), 4)()) == 4, "it still answers to tokens"
+    assert len(held.request(((1, 2, 3),), 4)()[0]) == 4, "it still answers to tokens"
 
 
 CHANGES: dict[str, tuple[Callable[[Any], object], str]] = {

@@ -8,11 +8,13 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.tables import DOCS, TABLES, written
 
+from edgebench.backends import registry
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.families import FAMILIES, FOLDERS, SUFFIXES
 from edgebench.backends.fitness import Asked, can_hold, why_not
@@ -107,6 +109,28 @@ def test_every_combination_has_an_estimate_a_target_and_perhaps_a_reason(everyth
         if name.startswith(("maxpool/litert/", "mobilenet_v2/baseline/onnxruntime/bf16", "copy-cache/torch/bf16"))
     }
     assert len(never) > len(ISA_ENVIRONMENT)
+
+
+def test_a_runtime_that_answers_one_request_at_a_time_is_skipped_where_a_batch_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry._BY_NAME, "onnxruntime", replace(row_of("onnxruntime"), sequences=1))
+    path = tmp_path / "batches.toml"
+    path.write_text(
+        'name = "batches"\n[[benchmark]]\nkind = "generate"\nmodel = ["byte_llama"]\nbatch = [1, 4]\n'
+        'backend = ["torch", "onnxruntime"]\nprompt_tokens = [8, 16]\n',
+        encoding="utf-8",
+    )
+    plan = load_plan(str(path), dataset="digits", cores=1)
+    names = [cell.name for cell in plan.benchmarks]
+    assert len(set(names)) == len(names) == 8
+    assert len({cell.group for cell in plan.benchmarks}) == 4, "requests of other sizes are no variants of each other"
+    refused = {name: reason for name, reason in skips(plan).items() if "/onnxruntime/fp32/b4/" in name}
+    assert set(refused.values()) == {"onnxruntime answers one request at a time, not 4: choose a smaller batch"}
+    assert len(refused) == 2
+    assert not set(refused) & {cell.name for cell in plan.benchmarks if cell.params.batch == 1}
+    for cell in plan.benchmarks:
+        assert cell.params.batch == (4 if "/b4/" in cell.name else 1)
 
 
 @pytest.mark.parametrize("name", BACKENDS)

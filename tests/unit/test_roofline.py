@@ -11,8 +11,9 @@ import pytest
 from tests.unit.records import MACHINE, inference, start
 
 from edgebench.backends.base import TensorSpec
-from edgebench.measure.messages import Clock, RoofJob
-from edgebench.measure.results import Layers, OperatorWork, Peak, RoofResult
+from edgebench.measure.messages import Clock
+from edgebench.measure.results import Layers, OperatorWork
+from edgebench.measure.roof_messages import Peak, RoofJob, RoofResult
 from edgebench.measure.roofs import roofs as roofs_of
 from edgebench.plan.plan import Benchmark, Plan
 from edgebench.report.figures.given import Given

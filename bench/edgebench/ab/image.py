@@ -11,8 +11,9 @@ from edgebench.ab.sides import IMAGE, Environment
 from edgebench.errors import UsageError
 from edgebench.launch.hold import held
 from edgebench.launch.images import platform_of
-from edgebench.launch.order import INPUT, Input, Order, from_root
+from edgebench.launch.order import Input, Order, from_root
 from edgebench.launch.profile import Profile, find_profile, platforms
+from edgebench.launch.rights import INPUT
 from edgebench.machine.claims import scratch
 from edgebench.plan.suites import builtin_suites, open_suite
 

@@ -108,22 +108,21 @@ def _windows(name: str, result: InferenceResult) -> Sequence[Window]:
     if name in {"energy_gross_j", "power_w"} or requests is None:
         return result.energy.windows if name in {"energy_gross_j", "power_w"} else ()
     prompt = name == "energy_per_prompt_token_j"
-    phase, tokens = (requests.prefill, requests.prompt) if prompt else (requests.decode, requests.generated - 1)
+    phase, tokens = (requests.prefill, requests.read) if prompt else (requests.decode, requests.stepped)
     return [msgspec.structs.replace(window, passes=window.passes * tokens) for window in phase.windows]
 
 
 def of_requests(name: str, requests: Requests) -> Sequence[float]:
     """Return a run's values of one speed of a language model, one a request."""
-    steps = requests.generated - 1
     match name:
         case "time_to_first_token_s":
             return requests.prefill_s
         case "prefill_tokens_per_s":
-            return [requests.prompt / seconds for seconds in requests.prefill_s]
+            return [requests.read / seconds for seconds in requests.prefill_s]
         case "decode_tokens_per_s":
-            return [steps / seconds for seconds in requests.decode_s]
+            return [requests.stepped / seconds for seconds in requests.decode_s]
         case _:
-            return [seconds / steps for seconds in requests.decode_s]
+            return [seconds / (requests.generated - 1) for seconds in requests.decode_s]
 
 
 def run_sample(metric: str, result: InferenceResult) -> Sample | None:

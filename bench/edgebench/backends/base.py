@@ -29,7 +29,8 @@ class LoadSpec:
 
     `path` is the file the runtime opens (or, for torch checkpoints, the artifact's folder). `shapes` fixes dynamic
     dimensions by input name; the name ``*`` stands for a model's only input. `threads` is at least 1.
-    `precision` is the precision asked for: ``fp32``, ``bf16``, ``fp16`` or ``int8``.
+    `precision` is the precision asked for: ``fp32``, ``bf16``, ``fp16`` or ``int8``. `sequences` is how many texts a
+    language model is led through at once.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class LoadSpec:
     threads: int
     precision: str
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    sequences: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """Decoders whose cache is an explicit input and output of one graph: torch, ONNX Runtime and OpenVINO.
 
-The graph takes ``tokens [1, s]`` and ``past [1, rows, heads, p, d]`` and gives ``logits`` and the cache with the new
-tokens, as common exports do; the copying of the cache is part of every step.
+The graph takes ``tokens [n, s]`` and ``past [n, rows, heads, p, d]`` of `n` texts and gives ``logits`` and the cache
+with the new tokens, as common exports do; the copying of the cache is part of every step.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgebench.backends.boundary import check_file, refusals
-from edgebench.backends.decoder import Generation
+from edgebench.backends.decoder import Generation, Prompts
 from edgebench.backends.onnxruntime import open_session
 from edgebench.backends.openvino import precision_hint, read_model
 from edgebench.backends.registry import check_spec
@@ -27,53 +28,52 @@ if TYPE_CHECKING:
     from edgebench.backends.base import LoadSpec
 
     F32 = npt.NDArray[np.float32]
-    # Tokens [1, s] and the cache before them to logits [1, s, vocabulary] and the cache with them.
+    # Tokens [n, s] and the cache before them to logits [n, s, vocabulary] and the cache with them.
     Call = Callable[[npt.NDArray[np.int64], Any], tuple[F32, Any]]
 
 
 @dataclass(slots=True)
 class CachedDecoder:
-    """A graph and the cache of what it read; see `decoder.Decoder`."""
+    """A graph and the cache of what it read; see `decoder.Decoder`. `shape` is that of a text's cache."""
 
     call: Call
-    empty: Any
+    shape: tuple[int, int, int]
     load_s: float
     compile_s: float | None
     settings: dict[str, Any]
     context: int
+    sequences: int
     vocabulary: int = BYTES
     begin: int | None = None
     _cache: Any = field(default=None, init=False)
-    _one: Any = field(default_factory=lambda: np.zeros((1, 1), np.int64), init=False)
+    _next: Any = field(default=None, init=False)
 
     @property
     def cache_bytes(self) -> int:
         """Return the bytes of the cache once the context is full; every step holds it twice."""
-        _, rows, heads, _, size = self.empty.shape
-        return int(rows * heads * size * self.context * np.dtype(np.float32).itemsize)
+        return math.prod(self.shape) * self.context * self.sequences * np.dtype(np.float32).itemsize
 
-    def request(self, prompt: tuple[int, ...], count: int) -> Generation:
-        """Return a request that is led token by token."""
-        return Generation(self, prompt, count)
+    def request(self, prompts: Prompts, count: int) -> Generation:
+        """Return requests that are led token by token."""
+        return Generation(self, prompts, count)
 
-    def prefill(self, tokens: Sequence[int]) -> int:
-        """Forget all and read the prompt at once; return the most likely token after it."""
-        logits, self._cache = self.call(np.array([tokens], dtype=np.int64), self.empty)
-        return int(logits[0, -1].argmax())
+    def prefill(self, prompts: Prompts) -> list[int]:
+        """Forget all and read the prompts at once; return the most likely token after each."""
+        self._next = np.zeros((len(prompts), 1), np.int64)
+        return self._read(np.array(prompts, dtype=np.int64), self._empty(len(prompts)))
 
-    def step(self, token: int) -> int:
-        """Read one more token; return the most likely one after it."""
-        self._one[0, 0] = token
-        logits, self._cache = self.call(self._one, self._cache)
-        return int(logits[0, -1].argmax())
+    def step(self, tokens: Sequence[int]) -> list[int]:
+        """Read one more token of each text; return the most likely one after each."""
+        self._next[:, 0] = tokens
+        return self._read(self._next, self._cache)
 
     def rewind(self, length: int) -> None:
-        """Forget all but the first `length` tokens."""
+        """Forget all but the first `length` tokens of each text."""
         self._cache = np.ascontiguousarray(np.asarray(self._cache)[:, :, :, :length])
 
     def logits(self, tokens: Sequence[int], first: int) -> F32:
         """Forget all, read the tokens at once, and return the logits after each from `first` on."""
-        found, _ = self.call(np.array([tokens], dtype=np.int64), self.empty)
+        found, _ = self.call(np.array([tokens], dtype=np.int64), self._empty(1))
         return np.array(found[0, first:])
 
     def tokens_of(self, text: bytes) -> list[int]:
@@ -84,11 +84,22 @@ class CachedDecoder:
         """Return the settings the runtime really uses."""
         return self.settings
 
+    def _read(self, tokens: Any, cache: Any) -> list[int]:
+        logits, self._cache = self.call(tokens, cache)
+        found: list[int] = logits[:, -1].argmax(axis=1).tolist()
+        return found
 
-def _empty(spec: LoadSpec) -> Any:
-    """Return a cache of nothing; the shapes of the model's inputs tell the other sizes."""
+    def _empty(self, texts: int) -> Any:
+        """Return a cache of nothing."""
+        rows, heads, size = self.shape
+        return np.zeros((texts, rows, heads, 0, size), np.float32)
+
+
+def _opened(call: Call, spec: LoadSpec, context: int, load_s: float, compile_s: float | None = None) -> CachedDecoder:
+    """Return a graph as a decoder; the shapes of the model's inputs tell the sizes of its cache."""
     _, rows, heads, _, size = spec.shapes["past"]
-    return np.zeros((1, rows, heads, 0, size), np.float32)
+    settings = {"device": "CPU", "threads": spec.threads, "cache": "an input and an output of the graph"}
+    return CachedDecoder(call, (rows, heads, size), load_s, compile_s, settings, context, spec.sequences)
 
 
 def in_onnxruntime(spec: LoadSpec, context: int) -> CachedDecoder:
@@ -103,7 +114,7 @@ def in_onnxruntime(spec: LoadSpec, context: int) -> CachedDecoder:
         logits, kept = session.run(None, {"tokens": tokens, "past": cache})
         return logits, kept
 
-    return CachedDecoder(call, _empty(spec), time.perf_counter() - begun, None, _settings(spec), context)
+    return _opened(call, spec, context, time.perf_counter() - begun)
 
 
 def in_openvino(spec: LoadSpec, context: int) -> CachedDecoder:
@@ -128,7 +139,7 @@ def in_openvino(spec: LoadSpec, context: int) -> CachedDecoder:
         found = request.infer([tokens, cache], share_inputs=True)
         return found[0], found[1]
 
-    return CachedDecoder(call, _empty(spec), load_s, time.perf_counter() - begun, _settings(spec), context)
+    return _opened(call, spec, context, load_s, time.perf_counter() - begun)
 
 
 def in_torch(spec: LoadSpec, context: int) -> CachedDecoder:
@@ -146,8 +157,4 @@ def in_torch(spec: LoadSpec, context: int) -> CachedDecoder:
             logits, kept = module(torch.from_numpy(tokens), torch.from_numpy(cache))
         return logits.numpy(), kept.numpy()
 
-    return CachedDecoder(call, _empty(spec), time.perf_counter() - begun, None, _settings(spec), context)
-
-
-def _settings(spec: LoadSpec) -> dict[str, Any]:
-    return {"device": "CPU", "threads": spec.threads, "cache": "an input and an output of the graph"}
+    return _opened(call, spec, context, time.perf_counter() - begun)

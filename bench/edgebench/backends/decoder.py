@@ -1,4 +1,4 @@
-"""What a runtime offers that generates text: read a prompt, give one token after the other, greedily."""
+"""What a runtime offers that generates text: read prompts, give one token of each after the other, greedily."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Reader(Protocol):
 
     @property
     def cache_bytes(self) -> int | None:
-        """The bytes of the key-value cache that it holds room for; None where the runtime does not tell."""
+        """The bytes of the key-value cache that it holds room for, of all its texts; None where nobody tells."""
 
     def logits(self, tokens: Sequence[int], first: int) -> F32:
         """Forget all, read the tokens, and return the logits [n - first, vocabulary] after each from `first` on."""
@@ -67,34 +67,39 @@ class Reader(Protocol):
     def effective(self) -> dict[str, Any]:
         """Return the settings the runtime really uses, JSON-ready."""
 
-    def request(self, prompt: tuple[int, ...], count: int) -> Request:
-        """Return the request that reads a prompt and generates `count` tokens."""
+    def request(self, prompts: Prompts, count: int) -> Request:
+        """Return the requests, made at once, that read a prompt each and generate `count` tokens each.
+
+        Of as many prompts as the file was opened for (`LoadSpec.sequences`), or of one.
+        """
 
 
 class Decoder(Reader, Protocol):
-    """A model that is led token by token."""
+    """A model that is led token by token, each of its texts by one."""
 
-    def prefill(self, tokens: Sequence[int]) -> int:
-        """Forget all, read the prompt, and return the token after it."""
+    def prefill(self, prompts: Prompts) -> list[int]:
+        """Forget all, read the prompts, and return the token after each."""
 
-    def step(self, token: int) -> int:
-        """Read one more token and return the one after it."""
+    def step(self, tokens: Sequence[int]) -> list[int]:
+        """Read one more token of each text and return the one after it."""
 
     def rewind(self, length: int) -> None:
-        """Forget all but the first `length` tokens."""
+        """Forget all but the first `length` tokens of each text."""
 
 
 class Answerer(Reader, Protocol):
     """A model whose runtime leads it itself and only tells each token as it comes."""
 
-    def answer(self, tokens: Sequence[int], count: int, stamps: Stamps) -> list[int]:
-        """Forget all, read the prompt and generate `count` tokens; `stamps` gets the beginning and each token's time.
+    def answer(self, prompts: Prompts, count: int, stamps: Stamps) -> list[list[int]]:
+        """Forget all, read the prompts and generate `count` tokens of each; return those of each.
 
-        In nanoseconds of `time.perf_counter_ns`.
+        `stamps` gets the beginning and each step's time, in nanoseconds of `time.perf_counter_ns`.
         """
 
 
-# The beginning of a request and the moment of each token, in nanoseconds of `time.perf_counter_ns`.
+# Of one length, a text each.
+Prompts = tuple[tuple[int, ...], ...]
+# The beginning of a request and the moment of each step, in nanoseconds of `time.perf_counter_ns`.
 Stamps = MutableSequence[int]
 
 
@@ -105,14 +110,21 @@ def stamps_for(count: int) -> Stamps:
 
 @dataclass(frozen=True, slots=True)
 class Request(ABC):
-    """One request, again and again: `prompt` is read, then `count` tokens are generated, the first by reading.
+    """Requests made at once, again and again: `prompts` are read, then `count` tokens of each are generated.
 
-    It is the loaded model that its worker takes it for, and a pass of it (`base.LoadedModel`).
+    The first token comes from reading. `goes_back`: it can go back to the prompts' ends and generate again. It is the
+    loaded model that its worker takes it for, and a pass of it (`base.LoadedModel`).
     """
 
     decoder: Reader
-    prompt: tuple[int, ...]
+    prompts: Prompts
     count: int
+    goes_back: bool = False
+
+    @property
+    def length(self) -> int:
+        """The tokens of each prompt."""
+        return len(self.prompts[0])
 
     @property
     def inputs(self) -> Sequence[TensorSpec]:
@@ -147,62 +159,68 @@ class Request(ABC):
         """Return the settings the runtime really uses."""
         return self.decoder.effective()
 
-    def __call__(self) -> list[int]:
-        """Make a request; return the generated tokens."""
+    def __call__(self) -> list[list[int]]:
+        """Make the requests; return the generated tokens of each."""
         return self.stamped(stamps_for(self.count))
 
     @abstractmethod
-    def stamped(self, stamps: Stamps) -> list[int]:
-        """Make a request whose beginning and tokens are stamped; return the generated tokens."""
+    def stamped(self, stamps: Stamps) -> list[list[int]]:
+        """Make the requests, their beginning and steps stamped; return the generated tokens of each."""
 
     @abstractmethod
-    def prefill(self) -> int:
-        """Forget all and read the prompt; return the first generated token."""
+    def prefill(self) -> list[int]:
+        """Forget all and read the prompts; return the first generated token of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Generation(Request):
-    """A request that is led token by token, so that it can go back to the prompt's end and generate again."""
+    """Requests that are led token by token, so that most can go back to the prompts' ends."""
 
     decoder: Decoder
+    goes_back: bool = True
 
-    def stamped(self, stamps: Stamps) -> list[int]:
-        """Make a request whose beginning and tokens are stamped; return the generated tokens."""
+    def stamped(self, stamps: Stamps) -> list[list[int]]:
+        """Make the requests, their beginning and steps stamped; return the generated tokens of each."""
         step, clock = self.decoder.step, time.perf_counter_ns
         stamps[0] = clock()
-        token = self.prefill()
+        tokens = self.prefill()
         stamps[1] = clock()
-        found = [token]
+        found = [tokens]
         for index in range(2, self.count + 1):
-            token = step(token)
-            found.append(token)
+            tokens = step(tokens)
+            found.append(tokens)
             stamps[index] = clock()
-        return found
+        return _by_text(found)
 
-    def prefill(self) -> int:
-        """Forget all and read the prompt; return the first generated token."""
-        return self.decoder.prefill(self.prompt)
+    def prefill(self) -> list[int]:
+        """Forget all and read the prompts; return the first generated token of each."""
+        return self.decoder.prefill(self.prompts)
 
-    def decode(self, token: int) -> list[int]:
-        """Generate the other tokens after the first one."""
+    def decode(self, tokens: list[int]) -> list[list[int]]:
+        """Generate the other tokens after the first ones."""
         step = self.decoder.step
-        return [token, *(token := step(token) for _ in range(self.count - 1))]
+        return _by_text([tokens, *(tokens := step(tokens) for _ in range(self.count - 1))])
 
     def rewind(self) -> None:
-        """Go back to the end of the prompt."""
-        self.decoder.rewind(len(self.prompt))
+        """Go back to the ends of the prompts."""
+        self.decoder.rewind(self.length)
+
+
+def _by_text(steps: Sequence[list[int]]) -> list[list[int]]:
+    """Return the tokens of each text, of those of each step."""
+    return [list(tokens) for tokens in zip(*steps, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer(Request):
-    """A request that the runtime leads itself: it always reads the prompt first."""
+    """Requests that the runtime leads itself: it always reads the prompts first."""
 
     decoder: Answerer
 
-    def stamped(self, stamps: Stamps) -> list[int]:
-        """Make a request whose beginning and tokens are stamped; return the generated tokens."""
-        return self.decoder.answer(self.prompt, self.count, stamps)
+    def stamped(self, stamps: Stamps) -> list[list[int]]:
+        """Make the requests, their beginning and steps stamped; return the generated tokens of each."""
+        return self.decoder.answer(self.prompts, self.count, stamps)
 
-    def prefill(self) -> int:
-        """Read the prompt; return the first generated token."""
-        return self.decoder.answer(self.prompt, 1, stamps_for(1))[0]
+    def prefill(self) -> list[int]:
+        """Read the prompts; return the first generated token of each."""
+        return [tokens[0] for tokens in self.decoder.answer(self.prompts, 1, stamps_for(1))]

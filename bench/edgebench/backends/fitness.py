@@ -19,7 +19,7 @@ class Asked:
     """What a benchmark asks of a backend.
 
     `holds` is the precision of its file's weights, None: FP32; `isa` is the ISA ceiling it is measured under; `model`
-    is one of the zoo's, None: a user's file, or an operator.
+    is one of the zoo's, None: a user's file, or an operator. `generates`: text, `batch` requests at once.
     """
 
     precision: str
@@ -28,6 +28,7 @@ class Asked:
     isa: str = "none"
     model: str | None = None
     batch: int = 1
+    generates: bool = False
 
 
 def can_hold(name: str, variant: str) -> bool:
@@ -68,6 +69,9 @@ def why_not(name: str, asked: Asked) -> str | None:
     row = row_of(name)
     if (need := row.precisions.get(asked.precision)) is None:
         return f"{name} runs {', '.join(row.precisions)}, not {asked.precision}: choose one of these"
+    if asked.generates and asked.batch > row.sequences:
+        most = "one request at a time" if row.sequences == 1 else f"{row.sequences} requests at a time at most"
+        return f"{name} answers {most}, not {asked.batch}: choose a smaller batch"
     if row.unable and (reason := resolve(row.unable)(asked)) is not None:
         return str(reason)
     if (reason := get_backend(name).unavailable()) is not None:

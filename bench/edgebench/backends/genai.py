@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgebench.backends.base import LoadedModel, LoadSpec
-    from edgebench.backends.decoder import Stamps
+    from edgebench.backends.decoder import Prompts, Stamps
 
     F32 = npt.NDArray[np.float32]
 
@@ -126,27 +126,29 @@ class GenaiAnswerer:
             return None
         return begins(self._encoded("a", special=False), self._encoded("a", special=True))
 
-    def request(self, prompt: tuple[int, ...], count: int) -> Answer:
-        """Return a request that the pipeline leads."""
-        return Answer(self, prompt, count)
+    def request(self, prompts: Prompts, count: int) -> Answer:
+        """Return requests that the pipeline leads."""
+        return Answer(self, prompts, count)
 
-    def answer(self, tokens: Sequence[int], count: int, stamps: Stamps) -> list[int]:
-        """Read the prompt and generate `count` tokens by the pipeline's own loop, whose stamps are taken."""
+    def answer(self, prompts: Prompts, count: int, stamps: Stamps) -> list[list[int]]:
+        """Read the prompts and generate `count` tokens of each by the pipeline's own loop, whose stamps are taken."""
         import numpy as np
         import openvino
 
         if (config := self._configs.get(count)) is None:
             config = self._configs[count] = _greedy(count)
-        prompt = openvino.Tensor(np.array([tokens], np.int64))
+        tokens = openvino.Tensor(np.array(prompts, np.int64))
         with refusals("openvino-genai", "to generate from", self._folder):
             stamps[0] = time.perf_counter_ns()
-            found = self._pipeline.generate(prompt, config)
+            found = self._pipeline.generate(tokens, config)
             times_ms = found.perf_metrics.raw_metrics.m_new_token_times
-        if len(answered := found.tokens[0]) != count or len(times_ms) != count:
-            raise BackendError(f"{self._folder}: {count} tokens were asked for, and {len(answered)} came")
+        answers = [list(map(int, answered)) for answered in found.tokens]
+        if list(map(len, answers)) != [count] * len(prompts) or len(times_ms) != count:
+            came = min(map(len, answers), default=0)
+            raise BackendError(f"{self._folder}: {count} tokens were asked for, and {came} came")
         for index, at_ms in enumerate(times_ms, 1):
             stamps[index] = round(at_ms * 1e6)
-        return [int(token) for token in answered]
+        return answers
 
     def logits(self, tokens: Sequence[int], first: int) -> F32:
         """Return the logits after each token from `first` on, by OpenVINO itself on the same graph."""

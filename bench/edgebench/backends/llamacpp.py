@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebench.backends.boundary import check_file, refusals
-from edgebench.backends.decoder import Generation, too_long
+from edgebench.backends.decoder import Generation, Prompts, too_long
 from edgebench.backends.gguffile import GgufFacts, read_gguf
+from edgebench.backends.llamabatch import Piece
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
 from edgebench.compress.llama_log import LogLines, log_of
@@ -68,7 +68,7 @@ def _library() -> tuple[Any, LogLines]:
 
 
 def decoder(spec: LoadSpec, context: int) -> LlamaDecoder:
-    """Open a file with room for `context` tokens; raises BackendError with one sentence where that cannot be.
+    """Open a file with room for texts of `context` tokens each; BackendError says in one sentence why that cannot be.
 
     The file's own header is read first: one that is cut off, or larger than this machine's memory, reaches no parser.
     """
@@ -76,7 +76,7 @@ def decoder(spec: LoadSpec, context: int) -> LlamaDecoder:
     if (reason := backend.unavailable()) is not None:
         raise BackendError(reason)
     check_spec(backend.name, spec)
-    facts = read_facts(spec.path, context)
+    facts = read_facts(spec.path, context, spec.sequences)
     llama, log = _library()
     with refusals("llama.cpp", "to load", spec.path):
         started = time.perf_counter()
@@ -89,48 +89,54 @@ def decoder(spec: LoadSpec, context: int) -> LlamaDecoder:
         load_s = time.perf_counter() - started
         started = time.perf_counter()
         params = llama.llama_context_default_params()
-        params.n_ctx, params.n_batch, params.n_ubatch = context, BATCH, MICRO_BATCH
+        params.n_ctx, params.n_batch, params.n_ubatch = context * spec.sequences, BATCH, MICRO_BATCH
+        # Each text has cells of its own: what is read of one is never looked at for another.
+        params.n_seq_max, params.kv_unified = spec.sequences, False
         params.n_threads = params.n_threads_batch = spec.threads
         params.no_perf = True
         held = llama.llama_init_from_model(model, params)
         if not held:
             llama.llama_model_free(model)
-            raise BackendError(f"llama.cpp cannot make room for {context} tokens of {spec.path} ({log.why()})")
+            tokens = context * spec.sequences
+            raise BackendError(f"llama.cpp cannot make room for {tokens} tokens of {spec.path} ({log.why()})")
         return LlamaDecoder(llama, model, held, spec.threads, load_s, time.perf_counter() - started, facts)
 
 
-def read_facts(path: Path, context: int) -> GgufFacts:
-    """Return what a file says of itself; raises BackendError where `context` tokens of it cannot be had here."""
+def read_facts(path: Path, context: int, sequences: int = 1) -> GgufFacts:
+    """Return what a file says of itself; BackendError where texts of `context` tokens each cannot be had here."""
     try:
         facts = read_gguf(path)
     except OSError as error:
         raise BackendError(f"cannot open model {path} ({error.strerror}): give the path of a model file") from None
     if facts.context is not None and (reason := too_long(str(path), facts.context, context)):
         raise BackendError(reason)
-    if reason := too_large(path, facts, context):
+    if reason := too_large(path, facts, context * sequences):
         raise BackendError(reason)
     check_file(path)
     return facts
 
 
-def too_large(path: Path, facts: GgufFacts, context: int, form: str | None = None) -> str | None:
+def too_large(path: Path, facts: GgufFacts, tokens: int, form: str | None = None) -> str | None:
     """Say that weights and cache take more than this machine has free, naming what would fit; None where they fit.
 
-    The weights are those of the file, or of what it becomes in the format `form` (``q8_0``).
+    The cache is one of `tokens`, of all requests that are made at once. The weights are those of the file, or of what
+    it becomes in the format `form` (``q8_0``).
     """
     if (free := free_bytes()) is None:
         return None
     bits = None if form is None else _FORMATS.get(form)
     weights = path.stat().st_size if bits is None else facts.parameters * bits / 8
-    cache = facts.cache_bytes(context) or 0
+    cache = facts.cache_bytes(tokens) or 0
     if weights + cache + _ROOM_BYTES <= free:
         return None
     room = min(free - cache - _ROOM_BYTES, weights)
     fits = next((name.upper() for name, bits in _FORMATS.items() if 0 < facts.parameters * bits / 8 < room), None)
     advice = "use a model with fewer weights" if fits is None else f"{fits} of the same model would fit"
+    if weights + _ROOM_BYTES <= free:
+        advice = "ask for fewer tokens (--batch, --prompt-tokens, --generate)"
     return (
         f"{path}: needs {(weights + cache + _ROOM_BYTES) / 1e9:.2f} GB (weights {weights / 1e9:.2f}, key-value cache "
-        f"of {context} tokens {cache / 1e9:.2f}), and {free / 1e9:.2f} GB are free: {advice}"
+        f"of {tokens} tokens {cache / 1e9:.2f}), and {free / 1e9:.2f} GB are free: {advice}"
     )
 
 
@@ -148,12 +154,13 @@ class LlamaDecoder:
         begins = facts.has_tokenizer and llama.llama_vocab_get_add_bos(self._vocab)
         self.begin: int | None = llama.llama_vocab_bos(self._vocab) if begins else None
         self.cache_bytes = facts.cache_bytes(llama.llama_n_ctx(context))
-        self._one = (llama.llama_token * 1)()
-        self._single = llama.llama_batch_get_one(self._one, 1)
         # A step sends all weights through the caches, so that what comes between two steps runs cold: NumPy's arg-max
         # took 20 microseconds there, the library's own greedy sampler a few.
         self._sampler = llama.llama_sampler_init_greedy()
         self._decode, self._choose = llama.llama_decode, llama.llama_sampler_sample
+        self._prompts: Prompts = ()
+        self._pieces: list[Piece] = []
+        self._step = Piece(llama, [(0, 0)], {0})
 
     def __del__(self) -> None:
         """Give back the sampler and the context, then the model."""
@@ -161,29 +168,24 @@ class LlamaDecoder:
         self._llama.llama_free(self._context)
         self._llama.llama_model_free(self._model)
 
-    def request(self, prompt: tuple[int, ...], count: int) -> Generation:
-        """Return a request that is led token by token."""
-        return Generation(self, prompt, count)
+    def request(self, prompts: Prompts, count: int) -> Generation:
+        """Return requests that are led token by token."""
+        return Generation(self, prompts, count)
 
-    def prefill(self, tokens: Sequence[int]) -> int:
-        """Forget all and read the prompt in batches of `BATCH`; return the most likely token after it."""
-        llama = self._llama
-        llama.llama_memory_clear(self._memory, False)  # noqa: FBT003  # the library's own signature
-        array = (llama.llama_token * len(tokens))(*tokens)
-        for at in range(0, len(tokens), BATCH):
-            count = min(BATCH, len(tokens) - at)
-            part = (llama.llama_token * count).from_buffer(array, at * ctypes.sizeof(llama.llama_token))
-            self._read(llama.llama_batch_get_one(part, count))
-        return int(self._choose(self._sampler, self._context, -1))
+    def prefill(self, prompts: Prompts) -> list[int]:
+        """Forget all and read the prompts in batches of `BATCH` tokens; return the most likely token after each."""
+        if prompts is not self._prompts:
+            self._lay_out(prompts)
+        self._llama.llama_memory_clear(self._memory, False)  # noqa: FBT003  # the library's own signature
+        return [token for piece in self._pieces for token in self._read(piece)]
 
-    def step(self, token: int) -> int:
-        """Read one more token; return the most likely one after it."""
-        self._one[0] = token
-        self._read(self._single)
-        return int(self._choose(self._sampler, self._context, -1))
+    def step(self, tokens: Sequence[int]) -> list[int]:
+        """Read one more token of each text; return the most likely one after each."""
+        self._step.tokens[:] = tokens
+        return self._read(self._step)
 
     def rewind(self, length: int) -> None:
-        """Forget all but the first `length` tokens; BackendError for an architecture that cannot forget in part."""
+        """Forget all but each text's first `length` tokens; BackendError for an architecture that cannot."""
         if not self._llama.llama_memory_seq_rm(self._memory, -1, length, -1):
             raise BackendError("this architecture cannot go back in its memory: its phases cannot be measured apart")
 
@@ -199,7 +201,7 @@ class LlamaDecoder:
             for index, token in enumerate(tokens):
                 batch.token[index], batch.pos[index], batch.n_seq_id[index] = token, index, 1
                 batch.seq_id[index][0], batch.logits[index] = 0, index >= first
-            self._read(batch)
+            self._decoded(batch)
             pointer = llama.llama_get_logits(self._context)
             found: F32 = np.ctypeslib.as_array(pointer, shape=(count - first, self.vocabulary)).copy()
         finally:
@@ -231,6 +233,8 @@ class LlamaDecoder:
             "parameters": self._facts.parameters,
             "weights": dict(self._facts.weights),
             "context": llama.llama_n_ctx(self._context),
+            "sequences": llama.llama_n_seq_max(self._context),
+            "cache_unified": False,
             "batch": llama.llama_n_batch(self._context),
             "micro_batch": llama.llama_n_ubatch(self._context),
             "cache_type": "F16",
@@ -238,6 +242,23 @@ class LlamaDecoder:
             "compiled_for": features.strip()[:400],
         }
 
-    def _read(self, batch: Any) -> None:
+    def _lay_out(self, prompts: Prompts) -> None:
+        """Cut prompts into batches, a text after the other as `llama-batched-bench` has them."""
+        flat = [(token, text) for text, prompt in enumerate(prompts) for token in prompt]
+        ends = {len(prompts[0]) * (text + 1) - 1 for text in range(len(prompts))}
+        self._pieces = [
+            Piece(self._llama, flat[at : at + BATCH], {end - at for end in ends if at <= end < at + BATCH})
+            for at in range(0, len(flat), BATCH)
+        ]
+        self._step = Piece(self._llama, [(0, text) for text in range(len(prompts))], set(range(len(prompts))))
+        self._prompts = prompts
+
+    def _read(self, piece: Piece) -> list[int]:
+        """Read a batch; return the most likely token after each of its outputs."""
+        self._decoded(piece.batch)
+        choose, sampler, context = self._choose, self._sampler, self._context
+        return [choose(sampler, context, index) for index in piece.outputs]
+
+    def _decoded(self, batch: Any) -> None:
         if code := self._decode(self._context, batch):
             raise BackendError(f"llama.cpp failed to read tokens (code {code}, {log_of(self._llama).why()})")

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgebench.backends.boundary import check_file, refusals
-from edgebench.backends.decoder import Generation, begins, too_long
+from edgebench.backends.decoder import Generation, Prompts, begins, too_long
 from edgebench.backends.ortgenaifile import read_config
 from edgebench.backends.packages import installed_versions
 from edgebench.backends.registry import check_spec
@@ -67,33 +67,23 @@ def decoder(spec: LoadSpec, context: int) -> OrtGenaiDecoder:
         config = onnxruntime_genai.Config(str(spec.path))
         config.overlay(f'{{"model": {{"decoder": {{"session_options": {{"intra_op_num_threads": {spec.threads}}}}}}}}}')
         model = onnxruntime_genai.Model(config)
-    load_s, begun = time.perf_counter() - begun, time.perf_counter()
-    with refusals(backend.name, f"a context of {context} tokens of", spec.path):
-        asked = onnxruntime_genai.GeneratorParams(model)
-        # Least and most: the token that ends a text is never chosen, so that every answer has the length asked for.
-        # Whatever else a folder asks for, the likeliest token is taken.
-        asked.set_search_options(max_length=context, min_length=context, do_sample=False, num_beams=1)
-        asked.set_search_options(repetition_penalty=1.0, no_repeat_ngram_size=0)
-        generator = onnxruntime_genai.Generator(model, asked)
-    return OrtGenaiDecoder(
-        model, generator, facts.vocabulary, spec.threads, load_s=load_s, compile_s=time.perf_counter() - begun
-    )
+    return OrtGenaiDecoder(model, spec, context, facts.vocabulary, time.perf_counter() - begun)
 
 
 class OrtGenaiDecoder:
-    """A generator and its model; see `decoder.Decoder`."""
+    """A model and the generator of its texts; see `decoder.Decoder`."""
 
     # It tells nothing of it.
     cache_bytes: int | None = None
 
-    def __init__(
-        self, model: Any, generator: Any, vocabulary: int, threads: int, *, load_s: float, compile_s: float
-    ) -> None:
+    def __init__(self, model: Any, spec: LoadSpec, context: int, vocabulary: int, load_s: float) -> None:
         # The generator does not keep its model alive.
-        self._model, self._generator, self._threads = model, generator, threads
-        self.vocabulary, self.load_s, self.compile_s = vocabulary, load_s, compile_s
-        # The token that was chosen last, which the generator itself reads next.
-        self._chosen: int | None = None
+        self._model, self._path, self._threads, self._context = model, spec.path, spec.threads, context
+        self.vocabulary, self.load_s, begun = vocabulary, load_s, time.perf_counter()
+        self._generator, self._texts = self._made(spec.sequences), spec.sequences
+        self.compile_s = time.perf_counter() - begun
+        # The tokens that were chosen last, which the generator itself reads next.
+        self._chosen: list[int] = []
 
     @cached_property
     def begin(self) -> int | None:
@@ -110,32 +100,34 @@ class OrtGenaiDecoder:
         with refusals("onnxruntime-genai", "to read the folder's tokenizer"):
             return onnxruntime_genai.Tokenizer(self._model)
 
-    def request(self, prompt: tuple[int, ...], count: int) -> Generation:
-        """Return a request that is led token by token."""
-        return Generation(self, prompt, count)
+    def request(self, prompts: Prompts, count: int) -> Generation:
+        """Return requests that are led token by token; several texts cannot go back but to nothing."""
+        return Generation(self, prompts, count, goes_back=len(prompts) == 1)
 
-    def prefill(self, tokens: Sequence[int]) -> int:
-        """Forget all and read the prompt; return the most likely token after it."""
-        self._forget(0)
-        self._read(tokens)
+    def prefill(self, prompts: Prompts) -> list[int]:
+        """Forget all and read the prompts; return the most likely token after each."""
+        self._begin(len(prompts))
+        self._read(prompts)
         return self._next()
 
-    def step(self, token: int) -> int:
-        """Read one more token; return the most likely one after it."""
-        if token != self._chosen:
-            self._read([token])
+    def step(self, tokens: Sequence[int]) -> list[int]:
+        """Read one more token of each text; return the most likely one after each."""
+        if tokens != self._chosen:
+            self._read([[token] for token in tokens])
         return self._next()
 
     def rewind(self, length: int) -> None:
         """Forget all but the first `length` tokens."""
-        self._forget(length)
+        self._chosen = []
+        with refusals("onnxruntime-genai", "to go back"):
+            self._generator.rewind_to(length)
 
     def logits(self, tokens: Sequence[int], first: int) -> F32:
         """Forget all, read the tokens at once, and return the logits after each from `first` on."""
         import numpy as np
 
-        self._forget(0)
-        self._read(tokens)
+        self._begin(1)
+        self._read([tokens])
         found: F32 = np.array(self._generator.get_output("logits")[0, first:], np.float32)
         return found
 
@@ -153,22 +145,35 @@ class OrtGenaiDecoder:
             tokenizer.update_options(add_special_tokens=str(special).lower())
             return [int(token) for token in tokenizer.encode(text)]
 
-    def _forget(self, length: int) -> None:
-        self._chosen = None
-        with refusals("onnxruntime-genai", "to go back"):
-            self._generator.rewind_to(length)
+    def _made(self, texts: int) -> Any:
+        """Return a generator of so many texts: it is made for one number."""
+        import onnxruntime_genai
 
-    def _read(self, tokens: Sequence[int]) -> None:
+        with refusals("onnxruntime-genai", f"a context of {self._context} tokens of", self._path):
+            asked = onnxruntime_genai.GeneratorParams(self._model)
+            # Least and most: the token that ends a text is never chosen, so that every answer has the length asked for.
+            asked.set_search_options(batch_size=texts, max_length=self._context, min_length=self._context)
+            # Whatever else a folder asks for, the likeliest token is taken.
+            asked.set_search_options(do_sample=False, num_beams=1, repetition_penalty=1.0, no_repeat_ngram_size=0)
+            return onnxruntime_genai.Generator(self._model, asked)
+
+    def _begin(self, texts: int) -> None:
+        if texts == self._texts:
+            self.rewind(0)
+        else:
+            self._generator, self._texts, self._chosen = self._made(texts), texts, []
+
+    def _read(self, tokens: Sequence[Sequence[int]]) -> None:
         import numpy as np
 
         with refusals("onnxruntime-genai", "to read tokens"):
             self._generator.append_tokens(np.array(tokens, np.int32))
 
-    def _next(self) -> int:
+    def _next(self) -> list[int]:
         try:
             self._generator.generate_next_token()
         except RuntimeError:  # a context around each step would be measured with it
             with refusals("onnxruntime-genai", "to generate"):
                 raise
-        self._chosen = int(self._generator.get_next_tokens()[0])
+        self._chosen = self._generator.get_next_tokens().tolist()
         return self._chosen

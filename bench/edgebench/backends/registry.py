@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _OPENVINO_CPU = "edgebench.backends.openvino:why_not_here"
 _CHECKPOINTS = "checkpoint folders, `.pt2`"
 _GPU = {"fp32": ANYWHERE, "fp16": ANYWHERE}
+# Of graphs whose batch is free: as many as a suite may ask for.
+ANY_BATCH = 4096
 # What GGUF's formats take a weight in; llama.cpp multiplies all of them with activations in 8 bits.
 GGUF_BITS = ("int8", "int6", "int5", "int4", "int3", "int2")
 
@@ -31,6 +33,7 @@ _OURS = (
         precisions={"fp32": ANYWHERE, "bf16": ANYWHERE, "int8": IN_THE_FILE},
         operators="edgebench.backends.operators.torch:make_torch",
         decoder="edgebench.backends.cached:in_torch",
+        sequences=ANY_BATCH,
         platforms=("n150", "jetson"),
         opens=_CHECKPOINTS,
         install="`edgebench[torch]`",
@@ -80,6 +83,7 @@ _OURS = (
         },
         operators="edgebench.backends.operators.openvino:make_openvino",
         decoder="edgebench.backends.cached:in_openvino",
+        sequences=ANY_BATCH,
         platforms=("n150",),
         opens="IR (`.xml` with `.bin`), `.onnx`, `.tflite`",
         install="`edgebench[openvino]`",
@@ -97,6 +101,7 @@ _OURS = (
         # Its operators have one node each, and these would be several.
         without=("quantise", "triad"),
         decoder="edgebench.backends.cached:in_onnxruntime",
+        sequences=ANY_BATCH,
         platforms=("n150", "jetson", "pi"),
         opens="`.onnx`",
         install="`edgebench[onnxruntime]`",
@@ -135,6 +140,7 @@ _OURS = (
         formats=("gguf",),
         precisions={"fp32": ANYWHERE, **dict.fromkeys(("fp16", "bf16", *GGUF_BITS), IN_THE_FILE)},
         decoder="edgebench.backends.llamacpp:decoder",
+        sequences=256,  # `llama_max_parallel_sequences`
         passes=False,
         opens="`.gguf`",
         install="`edgebench[llama]` ([compiled](language-models.md))",
@@ -157,6 +163,7 @@ _OURS = (
             "int4": IN_THE_FILE,
         },
         decoder="edgebench.backends.genai:decoder",
+        sequences=ANY_BATCH,
         passes=False,
         opens="its folders",
         install="`edgebench[genai]` ([seen](language-models.md))",
@@ -171,6 +178,7 @@ _OURS = (
         formats=("ort-genai",),
         precisions={"fp32": ANYWHERE, "fp16": IN_THE_FILE, "int8": IN_THE_FILE, "int4": IN_THE_FILE},
         decoder="edgebench.backends.ortgenai:decoder",
+        sequences=ANY_BATCH,
         passes=False,
         opens="its folders",
         install="`edgebench[ort-genai]` ([seen](language-models.md))",

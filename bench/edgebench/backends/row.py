@@ -31,14 +31,15 @@ IN_THE_FILE = Need(file=True)
 class BackendRow:
     """One backend. Names of Python objects are ``module:object`` and are imported when they are asked for.
 
-    `source` returns the `Backend`; `family` is the artifact family it measures (backends/families.py) and `formats`
-    are those it opens, more where users bring their own; `operators` returns single operators as models, all but
-    those `without`, and `decoder` ``(spec, context)`` a file as a `Decoder` or `Answerer` (backends/decoder.py),
-    empty: it has none. `passes`: it runs single passes of a model. `unable` takes a `fitness.Asked` and says what
-    no precision helps with (a model, a batch), or returns None. `platforms` are the images that hold it. `opens`
-    and `install` are for the docs. `uncompiled` says why a model has no `compile_s` where it has none. `pass_s` is
-    the estimated time of MobileNetV2 at 224 pixels, `start_s` that of a worker's start, `int8_ratio` the estimated
-    time of INT8 against FP32, `token_s` that of a token which the zoo's small Llama generates.
+    `source` returns the `Backend`; `family` is the artifact family it measures (backends/families.py) and `formats` are
+    those it opens, more where users bring their own; `operators` returns single operators as models, all but those
+    `without`, and `decoder` ``(spec, context)`` a file as a `Decoder` or `Answerer` (backends/decoder.py), empty: it
+    has none; `sequences` is how many texts that leads at once, at most. `passes`: it runs single passes of a model.
+    `unable` takes a `fitness.Asked` and says what no precision helps with (a model, a batch), or returns None.
+    `platforms` are the images that hold it. `opens` and `install` are for the docs. `uncompiled` says why a model has
+    no `compile_s` where it has none. `pass_s` is the estimated time of MobileNetV2 at 224 pixels, `start_s` that of a
+    worker's start, `int8_ratio` the estimated time of INT8 against FP32, `token_s` that of a token which the zoo's
+    small Llama generates.
     """
 
     name: str
@@ -49,6 +50,7 @@ class BackendRow:
     precisions: Mapping[str, Need] = field(default_factory=lambda: {"fp32": ANYWHERE})
     operators: str = ""
     decoder: str = ""
+    sequences: int = 1
     passes: bool = True
     unable: str = ""
     without: tuple[str, ...] = ()

@@ -57,6 +57,9 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
         "--prompt-tokens", metavar="N,N", type=counts, help="language models: lengths of the prompt, such as 128,512"
     )
     measuring.add_argument("--generate", metavar="N", type=count, help="language models: tokens of an answer")
+    measuring.add_argument(
+        "--batch", metavar="N,N", type=counts, help="language models: requests made at once, such as 1,4"
+    )
     measuring.add_argument("--threads", metavar="N", type=count, help="threads (default: usable physical cores)")
     measuring.add_argument(
         "--resources-hz", metavar="HZ", type=rate, help="samples a second of the resources in use (default 2; 0: off)"

@@ -182,7 +182,8 @@ def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
         elif value is True:
             words.append(option)
         else:
-            words += [word for one in (value if isinstance(value, list) else [value]) for word in (option, str(one))]
+            given = value if isinstance(value, list) else [value]
+            words += [word for one in given for word in (option, _word(one))]
     words += ["-o", "-"]
     return Order(
         profile=profile,
@@ -201,6 +202,11 @@ def order_asked(arguments: argparse.Namespace, specs: tuple[str, ...]) -> Order:
     )
 
 
+def _word(value: object) -> str:
+    """Return an option's value as it was written."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def _remote(arguments: argparse.Namespace) -> bool:
     """Whether the engine may be another machine's: then paths of folders are checked there, not here."""
     elsewhere = bool(arguments.board) or arguments.swarm is not None or arguments.printed == "kubernetes"
@@ -210,7 +216,8 @@ def _remote(arguments: argparse.Namespace) -> bool:
 
 def _input(option: str, path: Path, *, remote: bool) -> Input:
     """Return what the container is given for a path of the user's. A folder for a board elsewhere is that board's."""
-    from edgebench.launch.order import INPUT, Input
+    from edgebench.launch.order import Input
+    from edgebench.launch.rights import INPUT
 
     source = path.absolute()
     if remote and not path.is_file():
@@ -226,7 +233,8 @@ def _input(option: str, path: Path, *, remote: bool) -> Input:
 
 def _beside(model: Path) -> list[Input]:
     """Return what the container is given of a model's other files, beside it."""
-    from edgebench.launch.order import INPUT, Input
+    from edgebench.launch.order import Input
+    from edgebench.launch.rights import INPUT
     from edgebench.plan.own import other_files
 
     try:
@@ -239,7 +247,7 @@ def _beside(model: Path) -> list[Input]:
 
 def _values(text: str, inputs: list[Input], *, remote: bool) -> str:
     """Return an ``--input`` as its container is given it; a file that it names joins the `inputs`."""
-    from edgebench.launch.order import INPUT
+    from edgebench.launch.rights import INPUT
 
     if not text.endswith((".npy", ".npz")):
         return text

@@ -219,6 +219,7 @@ def make_plan(arguments: argparse.Namespace, suite: Suite, *, dataset: str | Non
         arguments.max_minutes,
         arguments.prompt_tokens,
         arguments.generate,
+        arguments.batch,
         _own_text(arguments.text),
     )
     own = _own_model(arguments)

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench import __version__
-from edgebench.errors import EXIT_INTERRUPTED, ContainerError
+from edgebench.errors import EXIT_INTERRUPTED, ContainerError, UsageError
 from edgebench.launch import peek as peeking
 from edgebench.launch.container import Settings
 from edgebench.launch.engine import Engine, boundary, connect, missing_image
 from edgebench.launch.follow import Containers
 from edgebench.launch.images import Image, in_registry, inspect, mismatch, pull
-from edgebench.launch.order import INPUT, Order, peek_settings, suite_settings
+from edgebench.launch.order import Input, Order, carrying, peek_settings, suite_settings
 from edgebench.launch.outcome import Outcome, Tell, first_usable, outcome_of, why_not_started
 from edgebench.launch.rights import (
+    INPUT,
     Facts,
     Node,
     Rights,
@@ -33,6 +34,8 @@ from edgebench.launch.rights import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from docker.models.containers import Container
 
 
@@ -105,6 +108,8 @@ class Board:
             self.name = engine.board
         unit = self.order.unit or (os.environ.get("EDGEBENCH_UNIT") if engine.local else None)
         self.order = replace(self.order, cache=self.order.cache.replace("{board}", self.name), unit=unit)
+        if not engine.local:
+            self.order = carrying(self.order)
 
     def _tell_twin(self, engine: Engine, tell: Tell) -> None:
         """Say where another board of this run has the same engine, as the sessions there refuse each other."""
@@ -158,7 +163,7 @@ class Board:
         program = Path(peeking.__file__).read_text(encoding="utf-8")
         others = []
         for path in patterns:
-            if path.startswith(("/sys/", "/dev/")):
+            if path.startswith(("/sys/", "/dev/", f"{INPUT}/")):
                 continue
             alone = peek_settings(image.name, "", "", order.sysfs, [path], _PEEK_ROOT)
             if self._containers.accepts(alone):
@@ -178,17 +183,31 @@ class Board:
 
     def _upload(self, container: Container) -> None:
         """Copy the user's files to the board, into the container's nameless volume."""
-        files = [given for given in self.order.inputs if not given.folder]
-        if not files:
-            return
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as archive:
-            for given in files:
+        if files := [given for given in self.order.inputs if not given.folder]:
+            container.put_archive(INPUT, packed(files, self.order.user))
+
+
+def packed(files: Sequence[Input], user: str | None) -> bytes:
+    """Return files as the archive that an engine takes, below INPUT; a secret is of the container's `user` alone.
+
+    Raises UsageError for one that cannot be read.
+    """
+    uid, _, gid = (user or "0").partition(":")
+    if any(given.secret for given in files) and not (uid + (gid or "0")).isdecimal():
+        raise UsageError(f"--user {user}: a token's file is for one user alone: write it as UID[:GID]")
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for given in files:
+            try:
                 content = Path(given.source).read_bytes()
-                entry = tarfile.TarInfo(given.target.removeprefix(f"{INPUT}/"))
-                entry.size, entry.mode = len(content), 0o444
-                archive.addfile(entry, io.BytesIO(content))
-        container.put_archive(INPUT, buffer.getvalue())
+            except OSError as error:
+                raise UsageError(f"--{given.option}: {given.source} cannot be read ({error.strerror})") from None
+            entry = tarfile.TarInfo(given.target.removeprefix(f"{INPUT}/"))
+            entry.size, entry.mode = len(content), 0o444
+            if given.secret:
+                entry.mode, entry.uid, entry.gid = 0o400, int(uid), int(gid or uid)
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 def checked_image(engine: Engine, order: Order, tell: Tell) -> Image:

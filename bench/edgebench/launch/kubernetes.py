@@ -10,9 +10,9 @@ from typing import Any
 
 from edgebench.errors import UsageError
 from edgebench.launch.engine import INSTALL
-from edgebench.launch.order import CACHE, INPUT, Input, Order
+from edgebench.launch.order import CACHE, Input, Order
 from edgebench.launch.profile import EnergyGrant
-from edgebench.launch.rights import HOST_SYS, MACHINE_ID, parse
+from edgebench.launch.rights import HOST_SYS, INPUT, MACHINE_ID, parse
 from edgebench.launch.service import CONFIG_BYTES
 
 REPORTS = "/reports"

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.launch.container import Limits, Settings
-from edgebench.launch.rights import Bind, Rights, own_files, parse
+from edgebench.launch.rights import INPUT, Bind, Rights, own_files, parse
 
 if TYPE_CHECKING:
     from edgebench.launch.profile import Profile
 
 CACHE = "/cache"
-INPUT = "/input"  # where a container finds the user's files
 EXCHANGE = "/exchange"  # where programs that are run in a waiting container find questions and leave answers
 DEFAULT_CACHE = "edgebench-cache"
 # A folder of the engine's that all sessions on a board lock: one at a time measures.
@@ -27,13 +27,15 @@ RESUME = "--resume"
 class Input:
     """A file or folder that the suite reads: `source` (absolute) is `target` in the container.
 
-    A file is of this machine, and copied to a board elsewhere; a folder is of the machine where the engine runs.
+    A file is of this machine, and copied to a board elsewhere; a folder is of the machine where the engine runs. A
+    `secret` is readable by the container's user alone, and what it says decides nothing that is measured.
     """
 
     option: str
     source: str
     target: str
     folder: bool
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Order:
         files = [
             (given.target, given.source if given.folder else hashlib.sha256(Path(given.source).read_bytes()).digest())
             for given in self.inputs
+            if not given.secret
         ]
         arguments = [word for word in self.arguments if word != RESUME]
         parts = (self.profile.platform, self.image, arguments, files, self.specs, self.sysfs, self.limits, self.user)
@@ -80,6 +83,23 @@ def from_root(spec: str) -> str:
     for file in own_files(parse(spec)):
         spec = spec.replace(file, str(Path(file).absolute()))
     return spec
+
+
+def carrying(order: Order) -> Order:
+    """Return the order for a board elsewhere: files of probes that are here, such as a token, travel as inputs.
+
+    What is not here is taken to be on the board. The command line has their names, never what they say.
+    """
+    inputs, specs = list(order.inputs), []
+    for number, spec in enumerate(order.specs):
+        told = spec
+        parsed = parse(spec)
+        for file in filter(os.path.isfile, own_files(parsed)):
+            target = f"{INPUT}/probe-{number}/{Path(file).name}"
+            inputs.append(Input("probe", file, target, folder=False, secret=file != parsed.address))
+            told = told.replace(file, target)
+        specs.append(told)
+    return replace(order, inputs=tuple(inputs), specs=tuple(specs))
 
 
 def suite_settings(

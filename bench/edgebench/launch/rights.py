@@ -19,6 +19,7 @@ from edgebench_probes.spec import Spec, parse_spec
 if TYPE_CHECKING:
     from edgebench.launch.profile import Grant, Profile
 
+INPUT = "/input"  # where a container finds the user's files
 HOST_SYS = "/host/sys"  # where a container finds what is bound of the board's /sys
 MACHINE_ID = "/etc/machine-id"  # tells equal boards apart (machine-id(5)); a container has another or none
 PTY = "/dev/ttyMETER"  # what a pty is called in a container, which has a /dev/pts of its own
@@ -220,6 +221,8 @@ def asked_for(profile: Profile, facts: Facts, specs: Sequence[str], sysfs: str =
             rights |= Rights(runtime="nvidia", environment={"NVIDIA_VISIBLE_DEVICES": "all"})
         rights |= _meter(spec, facts, len(inside)) | _network(spec)
         for file in own_files(spec):
+            if file.startswith(f"{INPUT}/"):
+                continue  # it travels with the user's files
             rights |= Rights(binds=(Bind(file, f"/probe/{len(inside)}-{file.rpartition('/')[2]}"),))
         inside.append(text)
         for bind in rights.binds:

@@ -40,22 +40,24 @@ def generated(
     answers = [_request(run) for _ in range(job.timing.requests)]
     cpu_percent = 100 * (time.process_time() - cpu_s) / (time.perf_counter() - began_s)
     process = took(cpu_percent)
-    tokens = [answer[0] for answer in answers]
+    tokens, *again = [answer[0] for answer in answers]
     prefill_s = tuple(answer[1] for answer in answers)
     steps = [answer[2] for answer in answers]
     decode_s = tuple(sum(some) for some in steps)
     seconds = tuple(a + b for a, b in zip(prefill_s, decode_s, strict=True))
     prefill, decode, whole = _energy(run, job, prefill_s, decode_s)
-    prompt, count = len(run.prompt), run.count
+    first, *others = map(tuple, tokens)
     requests = Requests(
-        prompt=prompt,
-        generated=count,
+        prompt=run.length,
+        generated=run.count,
         prefill_s=prefill_s,
         decode_s=decode_s,
         steps=_times([step for some in steps for step in some], tuple(sum(some) / len(some) for some in steps)),
-        **_course(steps, prompt),
-        tokens=tuple(tokens[0]),
-        same=all(other == tokens[0] for other in tokens),
+        **_course(steps, run.length),
+        tokens=first,
+        others=tuple(others),
+        same=all(other == tokens for other in again),
+        alone=_alone(run, tokens) if job.describe and others else None,
         cache_bytes=run.decoder.cache_bytes,
         prefill=prefill,
         decode=decode,
@@ -70,12 +72,22 @@ def generated(
     )
 
 
-def _request(run: Request) -> tuple[list[int], float, Sequence[float]]:
-    """Make one request; return its tokens, the seconds to the first of them, and those of each step after it."""
+def _request(run: Request) -> tuple[list[list[int]], float, Sequence[float]]:
+    """Make the requests of a pass; return their tokens, the seconds to the first ones, and those of each step."""
     stamps = stamps_for(run.count)
     found = run.stamped(stamps)
     first, *steps = ((after - before) * 1e-9 for before, after in pairwise(stamps))
     return found, first, steps
+
+
+def _alone(run: Request, answers: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """Return how many tokens of each answer are those of the same request made alone, up to the first that is not."""
+    found = []
+    for prompt, answer in zip(run.prompts, answers, strict=True):
+        (alone,) = run.decoder.request((prompt,), run.count)()
+        differ = (at for at, (one, other) in enumerate(zip(answer, alone, strict=True)) if one != other)
+        found.append(next(differ, len(answer)))
+    return tuple(found)
 
 
 def _times(single: Sequence[float], values: tuple[float, ...], warmups: tuple[float, ...] = ()) -> PassTimes:
@@ -121,7 +133,7 @@ def _energy(
             measure_passes, probes=found.probes, count=asked.windows, target=asked.target, shortest_s=asked.window_s
         )
         prefill = found.told(ask(run.prefill, pass_s=min(prefill_s)))
-        if not isinstance(run, Generation):
+        if not isinstance(run, Generation) or not run.goes_back:
             whole_s = min(a + b for a, b in zip(prefill_s, decode_s, strict=True))
             whole = found.told(ask(run, pass_s=whole_s))
             return prefill, without(whole, prefill), whole

@@ -119,12 +119,13 @@ class TextJob(Job, frozen=True, kw_only=True):
 
 
 class GenerateJob(Job, frozen=True, kw_only=True, tag="generate"):
-    """Requests: a prompt of `prompt` tokens from the beginning of a text, then `generate` tokens."""
+    """Requests, `batch` at once: each reads `prompt` tokens from the beginning of a text, then generates `generate`."""
 
     prompt: int
     generate: int
     requests: int
     text: TextJob
+    batch: int = 1
 
 
 class ReadJob(Job, frozen=True, kw_only=True):
@@ -172,16 +173,6 @@ class MeasureJob(Job, frozen=True, kw_only=True, tag="measure"):
     evaluate: EvaluateJob | None = None
     answers: AnswersJob | None = None
     read: ReadJob | None = None
-
-
-class RoofJob(Job, frozen=True, kw_only=True, tag="roofs"):
-    """Which runtime measures, on which processors, with how many threads; a round takes at least `round_s` of each."""
-
-    backend: str
-    threads: int
-    cpus: tuple[int, ...]
-    rounds: int = 6
-    round_s: float = 0.04
 
 
 def encode(message: Message) -> bytes:

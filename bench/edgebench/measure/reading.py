@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from edgebench_suites.data import text as book
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from edgebench.backends.decoder import Reader
+    from edgebench.backends.decoder import Prompts, Reader
     from edgebench.measure.messages import ReadJob, TextJob
 
     I64 = npt.NDArray[np.int64]
@@ -68,23 +69,25 @@ def tokens_of(decoder: Reader, job: TextJob) -> list[int]:
     return list(text) if job.as_bytes else decoder.tokens_of(text)
 
 
-def prompt_of(decoder: Reader, job: TextJob, length: int, seed: int) -> tuple[int, ...]:
-    """Return a prompt of exactly `length` tokens: the text's first ones, again from its beginning where it is short.
+def prompts_of(decoder: Reader, job: TextJob, length: int, count: int, seed: int) -> Prompts:
+    """Return prompts of exactly `length` tokens: the text's first ones, then those that follow, `count` times.
 
-    Without a tokenizer and without a text that was asked for: seeded tokens, the same in every run.
+    Where the text is short it begins again. Without a tokenizer and without a text that was asked for: seeded tokens,
+    the same in every run.
     """
     try:
         tokens = tokens_of(decoder, job)
     except BackendError:
         if job.path is not None:
             raise
-        tokens = [int(token) for token in np.random.default_rng(seed).integers(0, decoder.vocabulary, size=length)]
+        tokens = [
+            int(token) for token in np.random.default_rng(seed).integers(0, decoder.vocabulary, size=length * count)
+        ]
     if not tokens:
         raise BackendError(f"--text {job.path}: is empty: give a text with something in it")
-    if decoder.begin is not None:
-        tokens = [decoder.begin, *tokens]
-    repeated = tokens * -(-length // len(tokens))
-    return tuple(repeated[:length])
+    begin = () if decoder.begin is None else (decoder.begin,)
+    text = cycle(tokens)
+    return tuple((*begin, *islice(text, length - len(begin))) for _ in range(count))
 
 
 def windows_of(decoder: Reader, tokens: Sequence[int], most: int) -> I64:

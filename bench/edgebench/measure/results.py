@@ -198,10 +198,12 @@ class PassTimes(Message, frozen=True, kw_only=True):
 
 
 class Requests(Message, frozen=True, kw_only=True):
-    """Requests to a language model, each a pass of the run; `tokens` are what the first generated, `same`: all did.
+    """Requests to a language model, each pass of the run a batch of them: one, and as many as there are `others`.
 
-    `prefill_s` and `decode_s` have an entry a request; `steps` are quantiles of single steps, `course` their medians
-    between `edges`, places in the context; `prefill` and `decode` are windows of passes of that phase.
+    `tokens` are what the first of the first batch generated, `others` what those made with it did; `same`: every batch
+    did. `alone` says of each how many tokens are those of the same request made alone, up to the first that is not;
+    None: not asked. `prefill_s` and `decode_s` have an entry a batch; `steps` are quantiles of single steps, a token of
+    each request, `course` their medians between `edges`, places in the context; `prefill` and `decode` are windows.
     """
 
     prompt: int
@@ -216,6 +218,23 @@ class Requests(Message, frozen=True, kw_only=True):
     cache_bytes: int | None
     prefill: Windows = Windows()
     decode: Windows = Windows()
+    others: tuple[tuple[int, ...], ...] = ()
+    alone: tuple[int, ...] | None = None
+
+    @property
+    def batch(self) -> int:
+        """Requests made at once."""
+        return 1 + len(self.others)
+
+    @property
+    def read(self) -> int:
+        """Tokens that are read in a pass, of all its requests."""
+        return self.batch * self.prompt
+
+    @property
+    def stepped(self) -> int:
+        """Tokens that come from steps in a pass, of all its requests: the first of each comes from reading."""
+        return self.batch * (self.generated - 1)
 
 
 class InferenceResult(ModelAnswer, frozen=True, kw_only=True, tag="inference"):
@@ -279,22 +298,3 @@ class SustainedResult(ModelAnswer, frozen=True, kw_only=True, tag="sustained"):
     def values(self) -> tuple[float, ...]:
         """Mean seconds of a pass in each bin."""
         return tuple(length / n for length, n in zip(self.course.seconds, self.course.passes, strict=True))
-
-
-class Peak(Message, frozen=True):
-    """A rate, the median over rounds, and the least and the highest round, all a second."""
-
-    value: float
-    low: float
-    high: float
-
-
-class RoofResult(Answer, frozen=True, kw_only=True, tag="roof-result"):
-    """Operations a second by precision, bytes a second, and why a precision has none."""
-
-    backend: str
-    threads: int
-    operations_per_s: Mapping[str, Peak]
-    bytes_per_s: Peak
-    missing: Mapping[str, str] = {}
-    versions: Mapping[str, str] = {}

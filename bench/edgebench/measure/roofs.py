@@ -19,9 +19,9 @@ from edgebench.backends.fitness import Asked, why_not
 from edgebench.backends.operators.operators import make
 from edgebench.backends.registry import get_backend
 from edgebench.errors import BackendError
-from edgebench.measure.messages import Clock, RoofJob
+from edgebench.measure.messages import Clock
 from edgebench.measure.process import answer_job
-from edgebench.measure.results import Peak, RoofResult
+from edgebench.measure.roof_messages import Peak, RoofJob, RoofResult
 from edgebench_suites.operators import COPY, OPERATORS, PRECISIONS, PRODUCT, STREAM
 
 _WARM = 2

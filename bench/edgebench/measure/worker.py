@@ -115,7 +115,8 @@ def _load(backend: Backend, job: MeasureJob) -> LoadedModel:
     if job.artifact is None:
         raise BackendError(f"{job.name} names neither an artifact nor an operator")
     if isinstance(job.timing, GenerateJob):
-        decoder = open_decoder(job, job.artifact, job.timing.prompt + job.timing.generate)
+        context = job.timing.prompt + job.timing.generate
+        decoder = open_decoder(job, job.artifact, context, job.timing.batch)
         return request_of(decoder, job.timing, job.seed)
     return _opened(backend, job.artifact, job.threads, job.precision, job.shapes)
 
@@ -124,21 +125,21 @@ def _opened(backend: Backend, file: ArtifactFile, threads: int, precision: str, 
     return backend.load(LoadSpec(Path(file.path), file.format, threads, precision, shapes=shapes))
 
 
-def open_decoder(job: MeasureJob, file: ArtifactFile, context: int) -> Reader:
-    """Open a language model's file with room for `context` tokens."""
+def open_decoder(job: MeasureJob, file: ArtifactFile, context: int, sequences: int = 1) -> Reader:
+    """Open a language model's file with room for `context` tokens of so many texts each."""
     if not (opener := row_of(job.backend).decoder):
         raise BackendError(f"{job.backend} generates no text: choose another backend")
-    decoder: Reader = resolve(opener)(
-        LoadSpec(Path(file.path), file.format, job.threads, job.precision, job.shapes), context
-    )
+    spec = LoadSpec(Path(file.path), file.format, job.threads, job.precision, job.shapes, sequences)
+    decoder: Reader = resolve(opener)(spec, context)
     return decoder
 
 
 def request_of(decoder: Reader, timing: GenerateJob, seed: int) -> Request:
-    """Return the request that is made again and again."""
-    from edgebench.measure.reading import prompt_of  # no run of another kind reads a text
+    """Return the requests that are made again and again."""
+    from edgebench.measure.reading import prompts_of  # no run of another kind reads a text
 
-    return decoder.request(prompt_of(decoder, timing.text, timing.prompt, seed), timing.generate)
+    prompts = prompts_of(decoder, timing.text, timing.prompt, timing.batch, seed)
+    return decoder.request(prompts, timing.generate)
 
 
 def read_text(job: MeasureJob, file: ArtifactFile, asked: ReadJob) -> Quality:

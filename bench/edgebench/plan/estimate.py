@@ -60,7 +60,7 @@ def measure_seconds(cell: Benchmark) -> float:
     if kind.makes:
         return _MAKE_S * (1 + 0.3 * _RELATIVE_COST.get(params.model, 1.0) * (params.precision == "int8"))
     if kind.generates:
-        request_s = params.size / _READ_PER_S + (params.generate or 0) * row.token_s
+        request_s = params.batch * (params.size / _READ_PER_S + (params.generate or 0) * row.token_s)
         windows_s = 2 * measure.energy_windows * measure.energy_window_s
         read_s = measure.quality_tokens / _READ_PER_S / measure.least_runs
         return row.start_s + (measure.requests + 2) * request_s + windows_s + read_s

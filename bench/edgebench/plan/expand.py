@@ -57,9 +57,10 @@ def benchmarks_of(
             return
         subjects, backends = [own.name], _of_own(backends, own)
         # Its sizes are those of its file and of --shape: a pass counts as one, whatever a suite says of its own models.
-        matrix = matrix.model_copy(update={"width": [1.0], "batch": [1]})
+        matrix = matrix.model_copy(update={"width": [1.0], "batch": matrix.batch if kind.generates else [1]})
     isas = [overrides.isa] if overrides.isa is not None else matrix.isa
     prompts: Sequence[int | None] = (overrides.prompt_tokens or matrix.prompt_tokens) if kind.generates else [None]
+    batches = (overrides.batch or matrix.batch) if kind.generates else matrix.batch
     answer = (overrides.generate or matrix.generate) if kind.generates else None
     axes = (
         subjects,
@@ -67,7 +68,7 @@ def benchmarks_of(
         matrix.variant,
         backends,
         matrix.precision,
-        matrix.batch,
+        batches,
         matrix.threads,
         isas,
         prompts,
@@ -168,13 +169,11 @@ def _check_names(part: Part, index: int) -> None:
 
 
 def _other_kind(matrix: Matrix) -> tuple[str, str] | None:
-    """Return the key that is wrong and why, where a table's models are measured by another kind, or in no batches."""
+    """Return the key that is wrong and why, where a table's models are measured by another kind."""
     generates = KINDS[matrix.kind].generates
     if wrong := next((model for model in matrix.model if _generates(model) != generates), None):
         able = "inference" if generates else "generate"
         return "model", f"{wrong} is measured by kind '{able}': give it a table of its own"
-    if generates and matrix.batch != [1]:
-        return "batch", "a request is measured alone: leave 'batch' out"
     return None
 
 

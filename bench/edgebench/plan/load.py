@@ -66,6 +66,7 @@ def load_plan(
                 f"--only {overrides.only!r} matches no benchmark of {head.name}: "
                 f"see them with 'edgebench suite {suite.asked} --dry-run'"
             )
+    _check_requests(cells, overrides, head.name)
     _check_lengths(cells, own)
     if not cells and own is not None:
         raise UsageError(f"--model {own.path}: {head.name} measures no such file: {own.suited()}")
@@ -88,6 +89,19 @@ def load_plan(
         data=head.data,
         text=overrides.text,
     )
+
+
+def _check_requests(cells: Sequence[Benchmark], overrides: Overrides, suite: str) -> None:
+    """Refuse options about requests for a suite that makes none; raises UsageError."""
+    given = {
+        "--prompt-tokens": overrides.prompt_tokens,
+        "--generate": overrides.generate,
+        "--batch": overrides.batch,
+        "--text": overrides.text,
+    }
+    asked = next((option for option, value in given.items() if value is not None), None)
+    if asked and cells and all(cell.params.generate is None for cell in cells):
+        raise UsageError(f"{asked} is about language models, and {suite} measures none: leave it out, or choose llm")
 
 
 def _check_lengths(cells: Sequence[Benchmark], own: BringYourOwn | None) -> None:

@@ -245,7 +245,7 @@ def _context(path: Path, form: str) -> int | None:
 
 
 def why_not_own(own: BringYourOwn, family: str, variant: str, tokens: int = LEAST_REQUEST) -> str | None:
-    """Say why a user's file cannot be measured so, in requests of `tokens` where it is a language model, or None."""
+    """Say why a user's file cannot be measured so, or None; `tokens` are of all requests made at once."""
     suffix = next((suffix for suffix, known in suffixes().items() if known == own.format), None)
     if own.format not in family_named(family).own:
         return f"{'such a folder' if suffix is None else f'a {suffix} file'} does not run in this backend"

@@ -13,7 +13,8 @@ from edgebench.plan.suitefile import DataTable, Measure, Recipe
 class Params:
     """What makes a benchmark the one it is. `threads` and `image_size` are what the run uses, never 0.
 
-    `tokens` is the length of a language model's prompt, `generate` how many tokens it answers.
+    `tokens` is the length of a language model's prompt, `generate` how many tokens it answers, `batch` how many such
+    requests are made at once.
     """
 
     model: str
@@ -101,4 +102,5 @@ class Overrides:
     max_minutes: float | None = None
     prompt_tokens: tuple[int, ...] | None = None
     generate: int | None = None
+    batch: tuple[int, ...] | None = None
     text: OwnText | None = None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.backends.fitness import Asked, why_not
 from edgebench.compress.steps import precision_of
+from edgebench.plan.kinds import KINDS
 from edgebench.plan.own import why_not_own
 from edgebench.plan.targets import family_of
 
@@ -18,12 +19,14 @@ def skip_reason(plan: Plan, cell: Benchmark) -> str | None:
     params = cell.params
     holds = precision_of(params.variant)
     if (own := plan.own_model) is not None:
-        tokens = params.size + (params.generate or 0)
+        tokens = params.batch * (params.size + (params.generate or 0))
         if reason := why_not_own(own, family_of(params.backend).name, params.variant, tokens):
             return reason
         holds = holds or own.precision
     model = None if own is not None or params.operator is not None else params.model
-    return why_not(params.backend, Asked(params.precision, holds, params.operator, params.isa, model, params.batch))
+    generates = KINDS[cell.kind].generates
+    asked = Asked(params.precision, holds, params.operator, params.isa, model, params.batch, generates)
+    return why_not(params.backend, asked)
 
 
 def skips(plan: Plan) -> dict[str, str]:

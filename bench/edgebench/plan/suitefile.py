@@ -114,7 +114,7 @@ class Matrix(_Strict):
     variant: list[str] = Field(default=["baseline"], description="how it was compressed: docs/compression.md")
     backend: list[BackendName] = Field(default=["torch"], description="the runtime: docs/backends.md")
     precision: list[Precision] = Field(default=["auto"], description="auto: what the variant is made for")
-    batch: list[Annotated[int, Field(ge=1, le=4096)]] = [1]
+    batch: list[Annotated[int, Field(ge=1, le=4096)]] = Field(default=[1], description="inputs, or requests, at once")
     threads: list[Annotated[int, Field(ge=0, le=1024)]] = [0]
     image_size: int = Field(default=224, ge=16, le=4096, description="input pixels for latency and energy")
     tokens: int = Field(default=128, ge=1, le=65_536, description="of a language model's prompt, or in its cache")

@@ -46,6 +46,7 @@ def plan_table(plan: Plan, seconds: tuple[float, float]) -> Group:
         counts: tuple[object, ...] = (runs, measure.warmup_passes, measure.passes, cell.params.threads)
         if KINDS[cell.kind].generates:
             pixels = f"{cell.params.tokens} + {cell.params.generate} tokens"
+            pixels = f"{cell.params.batch} x ({pixels})" if cell.params.batch > 1 else pixels
             counts = (runs, "", f"{measure.requests} requests", cell.params.threads)
         if KINDS[cell.kind].lasts:
             counts = (runs, "", f"{measure.sustained_s:g} s", cell.params.threads)

@@ -148,8 +148,15 @@ def _table(report: Report, group: Group, rows: Sequence[Benchmark], view: View, 
     columns.append(
         Column("remarks", tuple("; ".join(_remarks(report, group, row)) for row in ordered), "left", below=True)
     )
-    left = len(rows) - len(ordered)
-    return Section(title, (tuple(columns),), notes=(f"and {left} more: --all, or --only GLOB",) if left else ())
+    notes = [f"latency and energy are of {batch} at once" for batch in _batches(rows)]
+    if left := len(rows) - len(ordered):
+        notes.append(f"and {left} more: --all, or --only GLOB")
+    return Section(title, (tuple(columns),), notes=tuple(notes))
+
+
+def _batches(rows: Sequence[Benchmark]) -> list[object]:
+    """Return how many inputs, or requests, the passes of a group have at once, where that is not one."""
+    return [batch for batch in dict.fromkeys(row.params.get("batch", 1) for row in rows) if batch != 1]
 
 
 def _lead(group: Group) -> str:

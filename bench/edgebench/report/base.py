@@ -60,6 +60,8 @@ class Part(BaseModel):
         populate_by_name=True,
         serialize_by_alias=True,
         hide_input_in_errors=True,
+        # A part's own checks are made when it is first read alone: a whole report has them in its own.
+        defer_build=True,
     )
     nullable: ClassVar[frozenset[str]] = frozenset()  # declared fields that the report writes as null
 

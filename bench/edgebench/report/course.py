@@ -79,13 +79,19 @@ class ContextBin(Part):
 class Generated(Part):
     """What a benchmark of kind ``generate`` generated: the first run's tokens, and how a step grows with the context.
 
-    `repeats`: every request of every run gave the same tokens.
+    With a `batch`, `tokens` are those of its first request, whose prompt is that of a request made alone, and `others`
+    those of the others, each of `generated_tokens`; `alone` says of each request, the first one first, how many of its
+    tokens come when it is made alone too, up to the first that does not. `repeats`: every request of every run gave
+    the same tokens.
     """
 
     prompt_tokens: Count
     generated_tokens: Count
     tokens: Many[Count]
     repeats: bool
+    batch: Count = 1
+    others: Few[Many[Count]] = ()
+    alone: Few[Count] | None = None
     course: Few[ContextBin] = ()
 
 

@@ -14,7 +14,8 @@ from edgebench.machine.sampling import SamplerClock
 from edgebench.machine.state import State
 from edgebench.measure.ledger import CompressResult, IdlePower, LedgerPhase, MissingProbe, ProbeFacts
 from edgebench.measure.messages import Clock, Message, RunClock, Shapes
-from edgebench.measure.results import InferenceResult, RoofResult, SustainedResult
+from edgebench.measure.results import InferenceResult, SustainedResult
+from edgebench.measure.roof_messages import RoofResult
 
 RunResult: TypeAlias = InferenceResult | SustainedResult | CompressResult
 R = TypeVar("R", InferenceResult, SustainedResult, CompressResult)

@@ -14,8 +14,7 @@ import msgspec
 from edgebench.backends.fitness import Asked, why_not
 from edgebench.backends.registry import get_backend, rows
 from edgebench.machine.facts import cpus_for
-from edgebench.measure.messages import RoofJob
-from edgebench.measure.results import RoofResult
+from edgebench.measure.roof_messages import RoofJob, RoofResult
 from edgebench.plan.digest import digest_of
 from edgebench.plan.estimate import roof_threads
 from edgebench.report.records import RoofRecord

@@ -225,5 +225,10 @@ def _requests(plan: Plan, cell: Benchmark) -> GenerateJob | None:
     """Return what requests a cell makes; None where it makes none."""
     if cell.params.generate is None:
         return None
-    prompt, requests = cell.params.size, cell.measure.requests
-    return GenerateJob(prompt=prompt, generate=cell.params.generate, requests=requests, text=text_job(plan))
+    return GenerateJob(
+        prompt=cell.params.size,
+        generate=cell.params.generate,
+        requests=cell.measure.requests,
+        text=text_job(plan),
+        batch=cell.params.batch,
+    )

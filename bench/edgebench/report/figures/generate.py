@@ -1,7 +1,7 @@
 """The metrics of requests to a language model: reading the prompt and generating apart, and how it foresees a text.
 
-A pass is a whole request: latency and joules of a benchmark are those of a request, and a token of each phase has its
-own.
+A pass is a whole request, or a batch of them made at once: latency and joules of a benchmark are those of a pass, and a
+token of each phase has its own.
 """
 
 from __future__ import annotations
@@ -57,23 +57,20 @@ def figures(cell: Benchmark, runs: Sequence[RunRecord], given: Given) -> Figures
         of_artifact(cell, given.artifact, found, missing)
     _quality(results[0].quality, found, missing)
     energy(cell, [result.energy for result in results], given.idle, given.start, found, missing)
-    _tokens(
-        cell, [one.prefill for one in requests], requests[0].prompt, PROMPT, given.idle, given.start, found, missing
-    )
-    steps = requests[0].generated - 1
-    _tokens(cell, [one.decode for one in requests], steps, GENERATED, given.idle, given.start, found, missing)
+    first = requests[0]
+    _tokens(cell, [one.prefill for one in requests], first.read, PROMPT, given.idle, given.start, found, missing)
+    _tokens(cell, [one.decode for one in requests], first.stepped, GENERATED, given.idle, given.start, found, missing)
     return Figures(found, missing, {"generated": _generated(requests)})
 
 
 def _speeds(requests: Sequence[Requests], found: Metrics, missing: Reasons) -> None:
-    """Seconds and tokens a second of both phases; the first token comes from reading, the others each from a step."""
-    steps = requests[0].generated - 1
+    """Seconds and tokens a second of both phases; the first tokens come from reading, the others from steps."""
     prompts = [one.prefill_s for one in requests]
     answers = [one.decode_s for one in requests]
     found["time_to_first_token_s"] = metric_from_runs("time_to_first_token_s", prompts)
-    rates = [[requests[0].prompt / seconds for seconds in run] for run in prompts]
+    rates = [[requests[0].read / seconds for seconds in run] for run in prompts]
     found["prefill_tokens_per_s"] = metric_from_runs("prefill_tokens_per_s", rates)
-    rates = [[steps / seconds for seconds in run] for run in answers]
+    rates = [[requests[0].stepped / seconds for seconds in run] for run in answers]
     found["decode_tokens_per_s"] = metric_from_runs("decode_tokens_per_s", rates)
     times = [one.steps for one in requests]
     passes = Passes(
@@ -89,7 +86,8 @@ def _speeds(requests: Sequence[Requests], found: Metrics, missing: Reasons) -> N
         found["context_slowdown"] = metric_from_runs("context_slowdown", [[slope] for slope in slopes])
     else:
         missing["context_slowdown"] = Missing(
-            reason=f"{steps + 1} generated tokens are too few to tell how a step grows", fix="ask for more (--generate)"
+            reason=f"{requests[0].generated} generated tokens are too few to tell how a step grows",
+            fix="ask for more (--generate)",
         )
 
 
@@ -158,13 +156,16 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
 
 
 def _generated(requests: Sequence[Requests]) -> Generated:
-    """Return what the first run generated and its course; `repeats`: every request of every run gave those tokens."""
+    """Return what the first run generated and its course; `repeats`: every pass of every run gave those tokens."""
     first = requests[0]
-    same = all(one.same and one.tokens == first.tokens for one in requests)
+    same = all(one.same and (one.tokens, one.others) == (first.tokens, first.others) for one in requests)
     return Generated(
         prompt_tokens=first.prompt,
         generated_tokens=first.generated,
+        batch=first.batch,
         tokens=first.tokens,
+        others=first.others,
+        alone=next((one.alone for one in requests if one.alone is not None), None),
         repeats=same,
         course=tuple(
             ContextBin(begin=begin, end=end, step_s=median(one.course[at] for one in requests))

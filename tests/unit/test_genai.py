@@ -18,7 +18,7 @@ from edgebench.backends.decoder import stamps_for
 from edgebench.errors import BackendError
 from edgebench.measure.generate import without
 from edgebench.measure.messages import TextJob
-from edgebench.measure.reading import prompt_of
+from edgebench.measure.reading import prompts_of
 from edgebench.measure.results import Windows
 
 PROMPT = tuple(b"Alice was beginning to get very tired of sitting by her sister on the bank")
@@ -109,8 +109,8 @@ def test_a_folder_without_tokenizer_answers_to_token_ids_and_says_why_it_reads_n
         if "tokenizer" not in file.name:
             shutil.copy(file, tmp_path)
     held = opened(tmp_path)
-    prompt = prompt_of(held, TextJob(), 16, seed=1)
-    assert len(held.request(prompt, 4)()) == 4
+    (answer,) = held.request(prompts_of(held, TextJob(), 16, 1, seed=1), 4)()
+    assert len(answer) == 4
     with pytest.raises(BackendError, match="the folder has no tokenizer"):
         held.tokens_of(b"a")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import subprocess
 import sys
@@ -12,14 +11,17 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
+from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from tests.session.conftest import RECIPE as TRAINED
 from tests.session.conftest import Edgebench
+from tests.session.live import Session, board, series
 from tests.simulators import powercap as simulator
+
+if TYPE_CHECKING:
+    import psutil
 
 pytestmark = [pytest.mark.session, pytest.mark.quiet]
 
@@ -59,45 +61,6 @@ sustained_s = 20.0
 kind = "sustained"
 {CELL}
 """
-
-
-class Session:
-    """A suite that runs while the test does something to its machine."""
-
-    def __init__(self, folder: Path, suite: str, environment: dict[str, str], *options: object) -> None:
-        self.target = folder / "report.json"
-        file = folder / "suite.toml"
-        file.write_text(suite, encoding="utf-8")
-        command = [sys.executable, "-m", "edgebench", "suite", file, "-o", self.target, *options]
-        self.process = subprocess.Popen(
-            [*map(str, command)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
-
-    def worker(self) -> psutil.Process:
-        """The next worker process, once it is there."""
-        deadline = time.monotonic() + 200
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.process.communicate()[1]
-            for child in psutil.Process(self.process.pid).children():
-                try:
-                    if "edgebench.measure.worker" in child.cmdline():
-                        return child
-                except psutil.NoSuchProcess:
-                    continue
-            time.sleep(0.02)
-        raise TimeoutError
-
-    def report(self) -> dict[str, Any]:
-        """The report, when it is written."""
-        _, stderr = self.process.communicate(timeout=300)
-        assert self.process.returncode == 0, stderr
-        found: dict[str, Any] = json.loads(self.target.read_text(encoding="utf-8"))
-        return found
-
-
-def series(found: dict[str, Any], name: str, scope: str | None = None) -> list[tuple[float, float]]:
-    (one,) = [one for one in found["series"] if one["name"] == name and one.get("scope") == scope]
-    return list(zip(one["t_s"], one["value"], strict=True))
 
 
 def test_the_power_series_shows_the_simulated_watts_and_their_step(
@@ -229,22 +192,6 @@ def test_sustained_load_tells_hot_from_cold_and_does_not_blame_heat_for_what_oth
     page = tmp_path / "page.html"
     assert edgebench("show", session.target, "--html", page).code == 0
     assert "Sustained load" in page.read_text(encoding="utf-8")
-
-
-def board(root: Path) -> dict[str, Path]:
-    """The files of a board that shows its heat, its clock, its throttling and its graphics load."""
-    values = {
-        "class/thermal/thermal_zone0/type": "cpu-thermal",
-        "class/thermal/thermal_zone0/temp": "45000",
-        "devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "3400000",
-        "devices/system/cpu/cpu0/thermal_throttle/core_throttle_count": "7",
-        "class/devfreq/17000000.ga10b/device/load": "250",
-        "class/devfreq/17000000.ga10b/cur_freq": "918000000",
-    }
-    for name, text in values.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(f"{text}\n", encoding="ascii")
-    return {Path(name).name: root / name for name in values}
 
 
 def test_a_throttle_counter_dates_the_onset_and_a_graphics_unit_has_its_metric(

@@ -46,7 +46,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A suite of every kind, backend, variant and precision that can be written down."""
     lines = ['name = "everything"', "[measure]", "sustained_s = 10.0"]
     for kind in KINDS.values():
-        model = "byte_llama" if kind.generates else "mobilenet_v2"
+        model = "mobilenet_v2" if kind.passes else "byte_llama"
         subject = f'["{model}"]' if kind.subject == "model" else '["maxpool", "copy-cache"]'
         lines += ["[[benchmark]]", f'kind = "{kind.name}"', f"{kind.subject} = {subject}"]
         lines += [f"backend = {list(BACKENDS)}", f"isa = {list(ISA_ENVIRONMENT)}", f"precision = {list(PRECISIONS)}"]
@@ -68,7 +68,6 @@ def test_every_combination_passes_the_dry_run(everything: Path) -> None:
 
 def test_the_language_models_of_edgebench_take_less_than_ten_minutes() -> None:
     plan = load_plan("llm", dataset="digits", cores=2)
-    assert {cell.params.backend for cell in plan.benchmarks} == {name for name in BACKENDS if row_of(name).decoder}
     assert total_seconds(plan)[1] < 600
 
 
@@ -80,7 +79,7 @@ def test_every_combination_has_an_estimate_a_target_and_perhaps_a_reason(everyth
         for backend in BACKENDS
         # Only what is exported and built has a making to measure.
         if (kind != "compress" or FAMILIES[row_of(backend).family].export is not None)
-        and (row_of(backend).decoder if KINDS[kind].generates else kind == "operator" or row_of(backend).passes)
+        and (kind == "operator" or row_of(backend).passes if KINDS[kind].passes else row_of(backend).decoder)
     }
     reasons = skips(plan)
     for cell in plan.benchmarks:

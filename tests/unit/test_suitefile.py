@@ -52,6 +52,16 @@ def suite(folder: Path, text: str) -> str:
             5,
             "leave 'variant' out",
         ),
+        (
+            HEAD + '[[benchmark]]\nkind = "sustained"\nmodel = ["byte_llama", "mobilenet_v2"]\n',
+            4,
+            "of byte_llama and mobilenet_v2 only one generates text: give it a table of its own",
+        ),
+        (
+            HEAD + '[[benchmark]]\nmodel = ["byte_llama"]\n',
+            3,
+            "byte_llama is measured by kind 'generate': give it a table of its own",
+        ),
         (HEAD + CELL + 'kind = "training"\n', 4, "unknown kind 'training': choose from inference, compress"),
         (HEAD + CELL + f"batch = {[1] * 4000}\nthreads = {[1] * 4000}\n", 2, "16000000 combinations"),
         (HEAD + "seed = 1\n" + '"\\u001b[31mkey" = 1\n' + CELL, 1, "unknown key '\ufffd[31mkey'"),

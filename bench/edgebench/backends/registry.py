@@ -142,6 +142,7 @@ _OURS = (
         decoder="edgebench.backends.llamacpp:decoder",
         sequences=256,  # `llama_max_parallel_sequences`
         passes=False,
+        platforms=("n150", "pi"),
         opens="`.gguf`",
         install="`edgebench[llama]` ([compiled](language-models.md))",
         pass_s=0.003,

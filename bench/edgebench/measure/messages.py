@@ -105,12 +105,6 @@ class TimedJob(Job, frozen=True, kw_only=True, tag="timed"):
     min_value_s: float
 
 
-class SustainedJob(Job, frozen=True, tag="sustained"):
-    """Passes without a pause."""
-
-    seconds: float
-
-
 class TextJob(Job, frozen=True, kw_only=True):
     """What a language model reads: a file, or (None) the text that ships; `as_bytes`: its tokens are bytes."""
 
@@ -126,6 +120,13 @@ class GenerateJob(Job, frozen=True, kw_only=True, tag="generate"):
     requests: int
     text: TextJob
     batch: int = 1
+
+
+class SustainedJob(Job, frozen=True, tag="sustained"):
+    """Passes without a pause, of a language model such a `request` again and again."""
+
+    seconds: float
+    request: GenerateJob | None = None
 
 
 class ReadJob(Job, frozen=True, kw_only=True):

@@ -6,8 +6,7 @@ Joules are of a whole window: nobody divides by passes before the report does. I
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 from edgebench.backends.base import TensorSpec
 from edgebench.measure.messages import Answer, Message, RunClock
@@ -197,29 +196,18 @@ class PassTimes(Message, frozen=True, kw_only=True):
     max_s: float
 
 
-class Requests(Message, frozen=True, kw_only=True):
-    """Requests to a language model, each pass of the run a batch of them: one, and as many as there are `others`.
+class Batch(Message, frozen=True, kw_only=True):
+    """Requests to a language model that are made at once, again and again: one, and as many as there are `others`.
 
-    `tokens` are what the first of the first batch generated, `others` what those made with it did; `same`: every batch
-    did. `alone` says of each how many tokens are those of the same request made alone, up to the first that is not;
-    None: not asked. `prefill_s` and `decode_s` have an entry a batch; `steps` are quantiles of single steps, a token of
-    each request, `course` their medians between `edges`, places in the context; `prefill` and `decode` are windows.
+    Each reads `prompt` tokens and generates `generated`. `tokens` are what the first of the first batch generated,
+    `others` what those made with it did; `same`: every batch did.
     """
 
     prompt: int
     generated: int
-    prefill_s: tuple[float, ...]
-    decode_s: tuple[float, ...]
-    steps: PassTimes
-    edges: tuple[int, ...]
-    course: tuple[float, ...]
     tokens: tuple[int, ...]
-    same: bool
-    cache_bytes: int | None
-    prefill: Windows = Windows()
-    decode: Windows = Windows()
     others: tuple[tuple[int, ...], ...] = ()
-    alone: tuple[int, ...] | None = None
+    same: bool
 
     @property
     def batch(self) -> int:
@@ -237,6 +225,25 @@ class Requests(Message, frozen=True, kw_only=True):
         return self.batch * (self.generated - 1)
 
 
+class Requests(Batch, frozen=True, kw_only=True):
+    """Batches that are timed one by one, each a pass of the run.
+
+    `alone` says of each request how many tokens are those of the same request made alone, up to the first that is not;
+    None: not asked. `prefill_s` and `decode_s` have an entry a batch; `steps` are quantiles of single steps, a token of
+    each request, `course` their medians between `edges`, places in the context; `prefill` and `decode` are windows.
+    """
+
+    prefill_s: tuple[float, ...]
+    decode_s: tuple[float, ...]
+    steps: PassTimes
+    edges: tuple[int, ...]
+    course: tuple[float, ...]
+    cache_bytes: int | None
+    prefill: Windows = Windows()
+    decode: Windows = Windows()
+    alone: tuple[int, ...] | None = None
+
+
 class InferenceResult(ModelAnswer, frozen=True, kw_only=True, tag="inference"):
     """A run of timed passes, of a model or an operator; `tokens_a_pass` is there for language."""
 
@@ -250,51 +257,3 @@ class InferenceResult(ModelAnswer, frozen=True, kw_only=True, tag="inference"):
     def values(self) -> tuple[float, ...]:
         """Seconds a pass of each timed value."""
         return self.times.values
-
-
-Phase = Literal["all", "cold", "hot"]
-
-
-class BinPower(Message, frozen=True, kw_only=True):
-    """Mean power of one probe in each bin; None where it could not be read at both edges."""
-
-    probe: str
-    scope: str
-    power_w: tuple[float | None, ...]
-
-
-class Course(Message, frozen=True, kw_only=True):
-    """Passes without a pause, cut into bins of about a second by `edges_s`; the other lists have one entry a bin.
-
-    `longest_s` is the longest pass of a bin, `cpu_s` the processor time it took, `phase_s` the length of the cold and
-    of the hot phase; `energy` has the windows of each phase and of the whole.
-    """
-
-    edges_s: tuple[float, ...]
-    passes: tuple[int, ...]
-    cpu_s: tuple[float, ...]
-    longest_s: tuple[float, ...]
-    phase_s: float
-    power: tuple[BinPower, ...]
-    energy: Mapping[Phase, Windows]
-
-    @property
-    def seconds(self) -> tuple[float, ...]:
-        """The length of each bin."""
-        return tuple(b - a for a, b in pairwise(self.edges_s))
-
-    @property
-    def total_s(self) -> float:
-        """The length of the whole run."""
-        return self.edges_s[-1] - self.edges_s[0]
-
-
-class SustainedResult(ModelAnswer, frozen=True, kw_only=True, tag="sustained"):
-    """A run without a pause."""
-
-    course: Course
-
-    @property
-    def values(self) -> tuple[float, ...]:
-        """Mean seconds of a pass in each bin."""
-        return tuple(length / n for length, n in zip(self.course.seconds, self.course.passes, strict=True))

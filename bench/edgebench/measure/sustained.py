@@ -12,45 +12,59 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgebench.backends.decoder import Request
+from edgebench.measure.courses import PHASES, WINDOWS, BinPower, Course, Phase, SustainedResult
 from edgebench.measure.messages import MeasureJob, SustainedJob
 from edgebench.measure.probes import Opened, opened, place_of
-from edgebench.measure.results import BinPower, Course, Phase, Process, SustainedResult, Window, Windows
-from edgebench.measure.windows import window_of
+from edgebench.measure.request_load import RequestLoad
+from edgebench.measure.results import Process, Window, Windows
+from edgebench.measure.windows import marked, window_between
 from edgebench_probes.base import ProbeError
 
 if TYPE_CHECKING:
     from edgebench_probes.base import Mark, Probe
 
 BIN_NS = 1_000_000_000
-# Cold is the first minute and hot the last, a quarter of the run where that is shorter. Each is cut into windows, so
-# that its spread is known.
+# Cold is the first minute and hot the last, a quarter of the run where that is shorter.
 PHASE_S = 60.0
-WINDOWS = 4
 
 
 def sustained(
     run: Callable[[], object], job: MeasureJob, took: Callable[[float], Process]
 ) -> Callable[..., SustainedResult]:
-    """Run without a pause for as long as the job says, every probe marked once a second."""
+    """Run without a pause for as long as the job says, every probe marked once a second.
+
+    A pass of a language model is a whole request: its places in the context are always the same, so that what grows
+    with the context is in every bin alike, and what is slower later is slower for another reason.
+    """
     assert isinstance(job.timing, SustainedJob)  # noqa: S101  # what the kind of benchmark asks for
     with contextlib.ExitStack() as stack:
         found = stack.enter_context(opened(job.energy.probes, job.cpus)) if job.energy.windows else Opened([], {})
         gc.collect()
         gc.freeze()
-        course, cpu_percent = sustain(run, found.probes, job.timing.seconds)
+        requests = RequestLoad(run, found, job.timing.seconds) if isinstance(run, Request) else None
+        if requests is None:
+            course, cpu_percent = sustain(run, found.probes, job.timing.seconds)
+            told = None
+        else:
+            course, cpu_percent = sustain(requests, found.probes, job.timing.seconds, requests.next_bin)
+            told = requests.told(course)
     energy = {phase: found.told(windows) for phase, windows in course.energy.items()}
     course = msgspec.structs.replace(course, energy=energy)
-    return partial(SustainedResult, course=course, process=took(cpu_percent))
+    return partial(SustainedResult, course=course, process=took(cpu_percent), requests=told)
 
 
-def sustain(run: Callable[[], object], probes: Sequence[Probe], seconds: float) -> tuple[Course, float]:
+def sustain(
+    run: Callable[[], object], probes: Sequence[Probe], seconds: float, ended: Callable[[], None] | None = None
+) -> tuple[Course, float]:
     """Run passes for `seconds`; return their course, and the processor time in percent of the run's.
 
     A bin ends with the first pass that ends at or after its second: every bin has whole passes and its own length, and
-    memory is bounded by the seconds, not by the passes. A probe is marked there without waiting for its next value.
+    memory is bounded by the seconds, not by the passes. A probe is marked there without waiting for its next value,
+    and `ended` called.
     """
     clock = time.monotonic_ns
-    marks: list[list[Mark | None]] = [_marks(probes)]
+    marks: list[list[Mark | None]] = [marked(probes)]
     cpu_s = time.process_time()
     edges = [clock()]
     counts: list[int] = []
@@ -66,7 +80,9 @@ def sustain(run: Callable[[], object], probes: Sequence[Probe], seconds: float) 
         worst = max(worst, now - before)
         before = now
         if now >= due:
-            marks.append(_marks(probes))
+            marks.append(marked(probes))
+            if ended is not None:
+                ended()
             edges.append(now)
             counts.append(count)
             busy.append(time.process_time())
@@ -74,60 +90,36 @@ def sustain(run: Callable[[], object], probes: Sequence[Probe], seconds: float) 
             count = worst = 0
             due += BIN_NS * ((now - due) // BIN_NS + 1)
     wall_s = (edges[-1] - edges[0]) * 1e-9
-    phase_s = min(PHASE_S, seconds / 4)
-    power, energy = _energies(probes, marks, edges, counts, _phases(edges, phase_s))
     course = Course(
         edges_s=tuple(edge * 1e-9 for edge in edges),
         passes=tuple(counts),
         cpu_s=tuple(b - a for a, b in pairwise([cpu_s, *busy])),
         longest_s=tuple(value * 1e-9 for value in longest),
-        phase_s=phase_s,
-        power=power,
-        energy=energy,
+        phase_s=min(PHASE_S, seconds / 4),
     )
+    power, energy = _energies(probes, marks, course)
+    course = msgspec.structs.replace(course, power=power, energy=energy)
     return course, 100 * (busy[-1] - cpu_s) / wall_s
 
 
-def _marks(probes: Sequence[Probe]) -> list[Mark | None]:
-    found: list[Mark | None] = []
-    for probe in probes:
-        try:
-            found.append(probe.mark(sync=False))
-        except ProbeError:
-            found.append(None)
-    return found
-
-
-def _phases(edges: Sequence[int], phase_s: float) -> dict[Phase, tuple[int, int]]:
-    """Return the first and the last edge of all, the cold and the hot phase."""
-    last = len(edges) - 1
-    cold = max([1, *(i for i in range(last + 1) if (edges[i] - edges[0]) * 1e-9 <= phase_s + 0.5)])
-    hot = min([last - 1, *(i for i in range(last + 1) if (edges[last] - edges[i]) * 1e-9 <= phase_s + 0.5)])
-    return {"all": (0, last), "cold": (0, cold), "hot": (hot, last)}
-
-
 def _energies(
-    probes: Sequence[Probe],
-    marks: Sequence[Sequence[Mark | None]],
-    edges: Sequence[int],
-    counts: Sequence[int],
-    phases: dict[Phase, tuple[int, int]],
+    probes: Sequence[Probe], marks: Sequence[Sequence[Mark | None]], course: Course
 ) -> tuple[tuple[BinPower, ...], dict[Phase, Windows]]:
     """Return power by the second and the windows of each phase; worked out after the load, so that it costs nothing."""
     power: list[BinPower] = []
-    windows: dict[Phase, list[Window]] = {name: [] for name in phases}
-    failed: dict[Phase, dict[str, str]] = {name: {} for name in phases}
+    edges, counts = course.edges_s, course.passes
+    windows: dict[Phase, list[Window]] = {name: [] for name in PHASES}
+    failed: dict[Phase, dict[str, str]] = {name: {} for name in PHASES}
     for place, probe in enumerate(probes):
         own = [mark[place] for mark in marks]
         watts = tuple(_power(probe, a, b) for a, b in pairwise(own))
         power.append(BinPower(probe=probe.info.name, scope=str(probe.info.scope), power_w=watts))
-        for name, (first, last) in phases.items():
+        for name in PHASES:
             for parts in (WINDOWS, 1):
-                cuts = sorted({first + (last - first) * part // parts for part in range(parts + 1)})
                 try:
                     found = [
-                        _window(probe, own[a], own[b], sum(counts[a:b]), (edges[b] - edges[a]) * 1e-9, index)
-                        for index, (a, b) in enumerate(pairwise(cuts))
+                        window_between(probe, own[a], own[b], sum(counts[a:b]), edges[b] - edges[a], index)
+                        for index, (a, b) in enumerate(pairwise(course.cuts(name, parts)))
                     ]
                 except ProbeError as error:
                     failed[name][place_of(probe)] = str(error)
@@ -135,7 +127,7 @@ def _energies(
                     windows[name] += found
                     failed[name].pop(place_of(probe), None)
                     break
-    return tuple(power), {name: Windows(windows=tuple(windows[name]), failed=failed[name]) for name in phases}
+    return tuple(power), {name: Windows(windows=tuple(windows[name]), failed=failed[name]) for name in PHASES}
 
 
 def _power(probe: Probe, start: Mark | None, end: Mark | None) -> float | None:
@@ -145,10 +137,3 @@ def _power(probe: Probe, start: Mark | None, end: Mark | None) -> float | None:
         return float(f"{probe.energy(start, end).power_w:.6g}")
     except ProbeError:
         return None
-
-
-def _window(probe: Probe, start: Mark | None, end: Mark | None, passes: int, passes_s: float, index: int) -> Window:
-    if start is None or end is None:
-        raise ProbeError("the source could not be read at an edge of the window")
-    energy = probe.energy(start, end)
-    return window_of(probe, start, end, energy, passes=passes, passes_s=passes_s, index=index)

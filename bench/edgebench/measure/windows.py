@@ -49,6 +49,27 @@ def window_of(
     )
 
 
+def window_between(
+    probe: Probe, start: Mark | None, end: Mark | None, passes: int, passes_s: float, index: int
+) -> Window:
+    """Return the window between two marks, either of which may have failed; raises ProbeError without energy."""
+    if start is None or end is None:
+        raise ProbeError("the source could not be read at an edge of the window")
+    energy = probe.energy(start, end)
+    return window_of(probe, start, end, energy, passes=passes, passes_s=passes_s, index=index)
+
+
+def marked(probes: Sequence[Probe]) -> list[Mark | None]:
+    """Mark every probe here and now, without waiting for its next value; None where it cannot be read."""
+    found: list[Mark | None] = []
+    for probe in probes:
+        try:
+            found.append(probe.mark(sync=False))
+        except ProbeError:
+            found.append(None)
+    return found
+
+
 def measure_passes(
     run: Callable[[], object], probes: Sequence[Probe], *, pass_s: float, count: int, target: float, shortest_s: float
 ) -> Windows:

@@ -17,6 +17,7 @@ from edgebench.backends.base import LoadSpec
 from edgebench.backends.executed import count_compute, is_compute
 from edgebench.backends.registry import get_backend, resolve, row_of
 from edgebench.errors import BackendError
+from edgebench.measure.courses import SustainedResult
 from edgebench.measure.feeds import Maker, named_as, random_feeds
 from edgebench.measure.messages import (
     ArtifactFile,
@@ -26,11 +27,12 @@ from edgebench.measure.messages import (
     ReadJob,
     RunClock,
     Shapes,
+    SustainedJob,
 )
 from edgebench.measure.own_answers import check_answers
 from edgebench.measure.phases import peak_memory_bytes
 from edgebench.measure.process import answer_job
-from edgebench.measure.results import InferenceResult, Layers, Process, Quality, SustainedResult
+from edgebench.measure.results import InferenceResult, Layers, Process, Quality
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Array, Backend, LoadedModel
@@ -114,10 +116,10 @@ def _load(backend: Backend, job: MeasureJob) -> LoadedModel:
         return make(job.operator, backend=job.backend, precision=job.precision, threads=job.threads)
     if job.artifact is None:
         raise BackendError(f"{job.name} names neither an artifact nor an operator")
-    if isinstance(job.timing, GenerateJob):
-        context = job.timing.prompt + job.timing.generate
-        decoder = open_decoder(job, job.artifact, context, job.timing.batch)
-        return request_of(decoder, job.timing, job.seed)
+    asked = job.timing.request if isinstance(job.timing, SustainedJob) else job.timing
+    if isinstance(asked, GenerateJob):
+        decoder = open_decoder(job, job.artifact, asked.prompt + asked.generate, asked.batch)
+        return request_of(decoder, asked, job.seed)
     return _opened(backend, job.artifact, job.threads, job.precision, job.shapes)
 
 

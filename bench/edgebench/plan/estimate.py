@@ -59,7 +59,7 @@ def measure_seconds(cell: Benchmark) -> float:
         return row.start_s + measure.sustained_s + measure.rest_s
     if kind.makes:
         return _MAKE_S * (1 + 0.3 * _RELATIVE_COST.get(params.model, 1.0) * (params.precision == "int8"))
-    if kind.generates:
+    if cell.generates:
         request_s = params.batch * (params.size / _READ_PER_S + (params.generate or 0) * row.token_s)
         windows_s = 2 * measure.energy_windows * measure.energy_window_s
         read_s = measure.quality_tokens / _READ_PER_S / measure.least_runs
@@ -74,7 +74,7 @@ def measure_seconds(cell: Benchmark) -> float:
 def prepare_seconds(cell: Benchmark) -> float:
     """Estimate the seconds of making a benchmark's artifact when its model is already trained."""
     recipe, epochs = cell.recipe, 0
-    if KINDS[cell.kind].generates:
+    if cell.generates:
         return _PREPARE_TEXT_S
     if recipe.head == "transfer":
         return _PREPARE_S + ("prune" in cell.params.variant) * recipe.finetune_epochs * _head_epoch_seconds(cell)

@@ -53,15 +53,16 @@ def benchmarks_of(
     if own is not None:
         if not kind.own_model:
             return
-        if own.generates and not kind.generates:
+        if own.generates != _answers(matrix):
             return
         subjects, backends = [own.name], _of_own(backends, own)
         # Its sizes are those of its file and of --shape: a pass counts as one, whatever a suite says of its own models.
-        matrix = matrix.model_copy(update={"width": [1.0], "batch": matrix.batch if kind.generates else [1]})
+        matrix = matrix.model_copy(update={"width": [1.0], "batch": matrix.batch if own.generates else [1]})
+    generates = _answers(matrix)
     isas = [overrides.isa] if overrides.isa is not None else matrix.isa
-    prompts: Sequence[int | None] = (overrides.prompt_tokens or matrix.prompt_tokens) if kind.generates else [None]
-    batches = (overrides.batch or matrix.batch) if kind.generates else matrix.batch
-    answer = (overrides.generate or matrix.generate) if kind.generates else None
+    prompts: Sequence[int | None] = (overrides.prompt_tokens or matrix.prompt_tokens) if generates else [None]
+    batches = (overrides.batch or matrix.batch) if generates else matrix.batch
+    answer = (overrides.generate or matrix.generate) if generates else None
     axes = (
         subjects,
         matrix.width,
@@ -77,7 +78,7 @@ def benchmarks_of(
         raise part.wrong(("benchmark", index), f"{count} combinations, more than {MAX_COMBINATIONS}: shorten its lists")
     for subject, width, variant, backend, asked, batch, threads, isa, prompt in product(*axes):
         network = kind.subject == "model"
-        if network and (not can_hold(backend, variant) or not can_serve(backend, generates=kind.generates)):
+        if network and (not can_hold(backend, variant) or not can_serve(backend, generates=generates)):
             continue
         # An operator is made in each precision; a model's variant has its own.
         precision = _precision(_held(variant, own), asked) if network or asked == "auto" else asked
@@ -170,10 +171,13 @@ def _check_names(part: Part, index: int) -> None:
 
 def _other_kind(matrix: Matrix) -> tuple[str, str] | None:
     """Return the key that is wrong and why, where a table's models are measured by another kind."""
-    generates = KINDS[matrix.kind].generates
-    if wrong := next((model for model in matrix.model if _generates(model) != generates), None):
-        able = "inference" if generates else "generate"
-        return "model", f"{wrong} is measured by kind '{able}': give it a table of its own"
+    kind, answers = KINDS[matrix.kind], _answers(matrix)
+    for model in matrix.model:
+        if not (kind.generates if _generates(model) else kind.passes):
+            able = "generate" if _generates(model) else "inference"
+            return "model", f"{model} is measured by kind '{able}': give it a table of its own"
+        if _generates(model) != answers:
+            return "model", f"of {matrix.model[0]} and {model} only one generates text: give it a table of its own"
     return None
 
 
@@ -198,6 +202,11 @@ def _check_head(part: Part, index: int, recipe: Recipe) -> None:
 
 def _steps(matrix: Matrix) -> set[str]:
     return {step.kind.kind for variant in matrix.variant for step in parse_variant(variant)}
+
+
+def _answers(matrix: Matrix) -> bool:
+    """Tell whether a table's benchmarks are requests to language models."""
+    return KINDS[matrix.kind].generates and bool(matrix.model) and _generates(matrix.model[0])
 
 
 def _generates(model: str) -> bool:

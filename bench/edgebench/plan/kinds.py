@@ -22,9 +22,9 @@ class Kind:
 
     What a session does with it: `own_model`: a file of the user's can be measured so. `in_name`: its benchmarks' names
     end with it. `group` stands before the name of the group, which orders groups. `lasts`: a run is one load of
-    `sustained_s`, not passes. `generates`: its models read a prompt and generate tokens. `makes`: what is measured is
-    the making of the file. `scored`: the first run measures quality. `repeated`: a disturbed run is measured again.
-    `paired`: two sides of `edgebench ab` can take turns at it.
+    `sustained_s`, not a number of passes. `passes`: its models make single passes; `generates`: its models read a
+    prompt and generate tokens. `makes`: what is measured is the making of the file. `scored`: the first run measures
+    quality. `repeated`: a disturbed run is measured again. `paired`: two sides of `edgebench ab` can take turns at it.
     `precise`: the metrics that `precision` is asked of, where they are measured.
     """
 
@@ -37,6 +37,7 @@ class Kind:
     in_name: bool = True
     group: str = ""
     lasts: bool = False
+    passes: bool = True
     generates: bool = False
     makes: bool = False
     scored: bool = False
@@ -81,19 +82,21 @@ KINDS: Mapping[str, Kind] = {
             measure="edgebench.measure.generate:generated",
             figures="edgebench.report.figures.generate",
             own_model=True,
+            passes=False,
             generates=True,
             scored=True,
             precise=("time_to_first_token_s", "decode_tokens_per_s", "energy_gross_j"),
         ),
         Kind(
             "sustained",
-            "full load without a pause, as long as `sustained_s` says",
+            "full load without a pause, as long as `sustained_s` says: passes, or requests to a language model",
             measure="edgebench.measure.sustained:sustained",
             figures="edgebench.report.figures.sustained",
             own_model=True,
             # After all others: it leaves the machine hot.
             group="~sustained/",
             lasts=True,
+            generates=True,
             # Throttling is what it looks for, and a repeat would begin hot.
             repeated=False,
             paired=False,

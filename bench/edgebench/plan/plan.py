@@ -47,6 +47,11 @@ class Benchmark:
     measure: Measure
     recipe: Recipe
 
+    @property
+    def generates(self) -> bool:
+        """Whether its passes are requests to a language model."""
+        return self.params.generate is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

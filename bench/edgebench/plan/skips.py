@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from edgebench.backends.fitness import Asked, why_not
 from edgebench.compress.steps import precision_of
-from edgebench.plan.kinds import KINDS
 from edgebench.plan.own import why_not_own
 from edgebench.plan.targets import family_of
 
@@ -24,8 +23,7 @@ def skip_reason(plan: Plan, cell: Benchmark) -> str | None:
             return reason
         holds = holds or own.precision
     model = None if own is not None or params.operator is not None else params.model
-    generates = KINDS[cell.kind].generates
-    asked = Asked(params.precision, holds, params.operator, params.isa, model, params.batch, generates)
+    asked = Asked(params.precision, holds, params.operator, params.isa, model, params.batch, cell.generates)
     return why_not(params.backend, asked)
 
 

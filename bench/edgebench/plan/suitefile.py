@@ -118,8 +118,10 @@ class Matrix(_Strict):
     threads: list[Annotated[int, Field(ge=0, le=1024)]] = [0]
     image_size: int = Field(default=224, ge=16, le=4096, description="input pixels for latency and energy")
     tokens: int = Field(default=128, ge=1, le=65_536, description="of a language model's prompt, or in its cache")
-    prompt_tokens: list[Annotated[int, Field(ge=1, le=1_000_000)]] = Field(default=[128], description="kind generate")
-    generate: int = Field(default=64, ge=2, le=1_000_000, description="kind generate: tokens of an answer")
+    prompt_tokens: list[Annotated[int, Field(ge=1, le=1_000_000)]] = Field(
+        default=[128], description="of a request to a language model"
+    )
+    generate: int = Field(default=64, ge=2, le=1_000_000, description="tokens of the answer to a request")
     isa: list[Isa] = ["none"]
     exclude: list[dict[str, str]] = Field(default=[], description="combinations to leave out: key and glob")
     measure: dict[str, int | float] = Field(default={}, description="overrides of [measure] for this table")

@@ -44,7 +44,7 @@ def plan_table(plan: Plan, seconds: tuple[float, float]) -> Group:
         pixels = "" if cell.params.operator is not None or plan.own_model is not None else str(cell.params.size)
         runs = f"{measure.least_runs}-{measure.most_runs}" if measure.precision else str(measure.processes)
         counts: tuple[object, ...] = (runs, measure.warmup_passes, measure.passes, cell.params.threads)
-        if KINDS[cell.kind].generates:
+        if cell.generates:
             pixels = f"{cell.params.tokens} + {cell.params.generate} tokens"
             pixels = f"{cell.params.batch} x ({pixels})" if cell.params.batch > 1 else pixels
             counts = (runs, "", f"{measure.requests} requests", cell.params.threads)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from edgebench.compare.cells import CAUTIONS
 from edgebench.render.answer import Told, difference, gain, gap_sentence, told, variant_names
 from edgebench.render.studies.short import study_sentence
+from edgebench.render.sustained import sentence as sustained_sentence
 from edgebench.render.tables import Column, Section
 from edgebench.render.units import NONE, TIMES
 from edgebench.render.view import GAIN, View, cell_of, column_named, header_of, metric_named
@@ -102,7 +103,7 @@ def _notes(report: Report, answer: Answer) -> Iterator[tuple[str, str]]:
         yield "Missing", gap_sentence(report, gap) + fix
     for row in report.benchmarks:
         for run in row.sustained or ():
-            yield "Sustained", f"{row.name}: {run.verdict_text}"
+            yield "Sustained", f"{row.name}: {sustained_sentence(row, run)}"
     if (study := study_sentence(report)) is not None:
         yield "Study", study
     few = answer.runs is not None and answer.runs[0] < 5

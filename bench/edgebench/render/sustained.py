@@ -14,6 +14,14 @@ from edgebench.report.metric import SCOPES_BY_WIDTH
 from edgebench.report.model import Benchmark, Report
 
 _SPARK = 30
+# What a table shows cold and hot: the words above the columns and the metric; of a language model its tokens.
+_PASSES = (("throughput", "throughput_per_s"), ("energy", "energy_gross_j"))
+_TOKENS = (
+    ("generating", "decode_tokens_per_s"),
+    ("reading", "prefill_tokens_per_s"),
+    ("energy a\ngenerated token", "energy_per_generated_token_j"),
+)
+_Rows = Sequence[tuple[Benchmark, Sustained]]
 
 
 def section(report: Report, *, sparks: bool = True) -> Section | None:
@@ -22,29 +30,61 @@ def section(report: Report, *, sparks: bool = True) -> Section | None:
     if not rows:
         return None
     labels = cells.labels([row for row, _ in rows], without=("precision",))
-    columns = [
-        Column("benchmark", tuple(labels.names[row.name] for row, _ in rows), "left"),
-        Column("precision", tuple(str(row.params.get("precision", "")) for row, _ in rows), "left"),
-        Column("load", tuple(duration(run.seconds) for _, run in rows)),
-        Column("throughput\ncold", tuple(_metric(row, "throughput_per_s.cold") for row, _ in rows)),
-        Column("throughput\nhot", tuple(_metric(row, "throughput_per_s.hot") for row, _ in rows)),
-        Column("throughput\nhot : cold", tuple(_change(run.hot_over_cold.get("throughput_per_s")) for _, run in rows)),
-        Column("energy\ncold", tuple(_metric(row, "energy_gross_j.cold") for row, _ in rows)),
-        Column("energy\nhot", tuple(_metric(row, "energy_gross_j.hot") for row, _ in rows)),
-        Column("energy\nhot : cold", tuple(_energy(run) for _, run in rows)),
-        Column("temperature", tuple(_ends(run, "temperature_c") for _, run in rows)),
-        Column("throttling", tuple(_throttling(run) for _, run in rows), "left"),
+    tables = [
+        _columns(some, labels, shown, sparks=sparks)
+        for some, shown in (
+            ([one for one in rows if one[0].generated is None], _PASSES),
+            ([one for one in rows if one[0].generated is not None], _TOKENS),
+        )
+        if some
     ]
-    if sparks:
-        columns.append(Column("throughput over time", tuple(_spark(run) for _, run in rows), "left"))
     notes = [f"{labels.names[row.name]}: {run.verdict_text}" for row, run in rows]
     cold, hot = rows[0][1].cold, rows[0][1].hot
     notes.append(
         f"cold is the first {duration(cold[1] - cold[0])}, hot the last {duration(hot[1] - hot[0])}; "
-        "[95 % interval] of a ratio from the windows of both"
+        "[95 % interval] of a ratio from the windows of both, which are of one run"
     )
+    notes += [
+        f"{labels.names[row.name]}: generated other tokens in another request, though always the likeliest"
+        for row in {row.name: row for row, _ in rows}.values()
+        if row.generated is not None and not row.generated.repeats
+    ]
     notes += [f"all: {labels.common}"] if labels.common else []
-    return Section("Sustained load", (tuple(columns),), notes=tuple(notes))
+    return Section("Sustained load", tuple(tables), notes=tuple(notes))
+
+
+def _columns(
+    rows: _Rows, labels: cells.Labels, shown: Sequence[tuple[str, str]], *, sparks: bool
+) -> tuple[Column, ...]:
+    columns = [
+        Column("benchmark", tuple(labels.names[row.name] for row, _ in rows), "left"),
+        Column("precision", tuple(str(row.params.get("precision", "")) for row, _ in rows), "left"),
+        Column("load", tuple(duration(run.seconds) for _, run in rows)),
+    ]
+    for words, name in shown:
+        columns += [
+            Column(f"{words}\n{phase}", tuple(_metric(row, f"{name}.{phase}") for row, _ in rows))
+            for phase in ("cold", "hot")
+        ]
+        columns.append(Column(f"{words}\nhot : cold", tuple(_of_run(run, name) for _, run in rows)))
+    columns += [
+        Column("temperature", tuple(_ends(run, "temperature_c") for _, run in rows)),
+        Column("throttling", tuple(_throttling(run) for _, run in rows), "left"),
+    ]
+    if sparks:
+        heading = f"{shown[0][0]} over time"
+        columns.append(Column(heading, tuple(_spark(run, shown[0][1]) for _, run in rows), "left"))
+    return tuple(columns)
+
+
+def sentence(row: Benchmark, run: Sustained) -> str:
+    """Return a run in short: how fast it was hot and cold, where a language model's is known, and its verdict."""
+    name = "decode_tokens_per_s"
+    cold, hot = (row.metrics.get(f"{name}.{phase}") for phase in ("cold", "hot"))
+    if cold is None or hot is None:
+        return run.verdict_text
+    speeds = f"{quantity(cells.headline(hot), hot.unit)} hot, {quantity(cells.headline(cold), cold.unit)} cold"
+    return f"generating {speeds}: {run.verdict_text}"
 
 
 def timelines(report: Report) -> Iterator[Timeline]:
@@ -81,14 +121,14 @@ def _change(change: Change | None) -> str:
     return percent(change.ratio) + ends
 
 
-def _energy(run: Sustained) -> str:
-    """Return the change of the widest scope that was measured."""
-    keys = (f"energy_gross_j.{scope}" for scope in SCOPES_BY_WIDTH)
+def _of_run(run: Sustained, name: str) -> str:
+    """Return the change of a rate, or of joules in the widest scope that was measured."""
+    keys = (name, *(f"{name}.{scope}" for scope in SCOPES_BY_WIDTH))
     return _change(next((run.hot_over_cold[key] for key in keys if key in run.hot_over_cold), None))
 
 
-def _spark(run: Sustained) -> str:
-    found = [series for series in run.series if series.name == "throughput_per_s"]
+def _spark(run: Sustained, name: str) -> str:
+    found = [series for series in run.series if series.name == name]
     return sparkline(found[0], _SPARK) if found else NONE
 
 

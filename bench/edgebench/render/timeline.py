@@ -23,6 +23,8 @@ _LETTER = 6.6
 # Series that share a panel, in the order they are drawn; titles, and the words for each line.
 PANELS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("Throughput", ("throughput_per_s",)),
+    ("Generating", ("decode_tokens_per_s",)),
+    ("Reading the prompt", ("prefill_tokens_per_s",)),
     ("Processor (100 % is one)", ("cpu_percent", "workload_cpu_percent", "steal_percent")),
     ("Memory", ("memory_bytes", "workload_memory_bytes")),
     ("Graphics load", ("gpu_percent",)),
@@ -33,7 +35,9 @@ PANELS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("Throttling", ("throttle_count", "throttled")),
 )
 NAMES: Mapping[str, str] = {
-    "throughput_per_s": "inferences",
+    "throughput_per_s": "passes",
+    "decode_tokens_per_s": "tokens",
+    "prefill_tokens_per_s": "tokens",
     "cpu_percent": "all programs",
     "workload_cpu_percent": "this benchmark",
     "steal_percent": "stolen",

@@ -166,7 +166,7 @@ def _params(plan: Plan, cell: Benchmark, runs: Sequence[RunRecord], artifact: Ar
     if params.operator is not None:
         return found | {"operator": params.operator, "model_digest": digest_of(["operator", params.operator])}
     found |= {"width": params.width, "model_digest": digest_of(identity)}
-    if own is None or KINDS[cell.kind].generates:
+    if own is None or cell.generates:
         found |= _input_sizes(cell)
         if runs and (quality := runs[0].result.quality) is not None:
             found |= quality_params(quality)
@@ -180,10 +180,10 @@ def _params(plan: Plan, cell: Benchmark, runs: Sequence[RunRecord], artifact: Ar
 def _how_long(cell: Benchmark) -> dict[str, float]:
     """What a run is: passes, requests to a language model, or seconds without a pause."""
     measure, kind = cell.measure, KINDS[cell.kind]
-    if kind.generates:
-        return {"requests": measure.requests, "quality_tokens": measure.quality_tokens}
     if kind.lasts:
         return {"sustained_s": measure.sustained_s}
+    if cell.generates:
+        return {"requests": measure.requests, "quality_tokens": measure.quality_tokens}
     return {"warmup_passes": measure.warmup_passes, "passes": measure.passes}
 
 

@@ -12,9 +12,10 @@ from edgebench.machine.facts import ImageFacts, MachineFacts
 from edgebench.machine.readers import SeriesInfo, Why
 from edgebench.machine.sampling import SamplerClock
 from edgebench.machine.state import State
+from edgebench.measure.courses import SustainedResult
 from edgebench.measure.ledger import CompressResult, IdlePower, LedgerPhase, MissingProbe, ProbeFacts
 from edgebench.measure.messages import Clock, Message, RunClock, Shapes
-from edgebench.measure.results import InferenceResult, SustainedResult
+from edgebench.measure.results import InferenceResult
 from edgebench.measure.roof_messages import RoofResult
 
 RunResult: TypeAlias = InferenceResult | SustainedResult | CompressResult

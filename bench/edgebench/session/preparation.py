@@ -24,6 +24,7 @@ from edgebench.session.texts import read_job
 
 if TYPE_CHECKING:
     from edgebench.artifacts.bundle import Bundle
+    from edgebench.measure.messages import ReadJob
     from edgebench.plan.plan import Benchmark, Plan
     from edgebench.report.log import Log
     from edgebench.session.options import Options, Progress
@@ -205,5 +206,11 @@ def prepare_job(
             calibration=own.calibration,
         ),
         probes=options.probes,
-        read=read_job(plan, cell, None) if KINDS[cell.kind].generates else None,
+        read=_reading(plan, cell),
     )
+
+
+def _reading(plan: Plan, cell: Benchmark) -> ReadJob | None:
+    """Return what a language model's quality is told by, where a benchmark of its file is scored; None without one."""
+    scored = (one for one in plan.benchmarks if one.generates and KINDS[one.kind].scored)
+    return next((read_job(plan, one, None) for one in scored if target_of(one) == target_of(cell)), None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.machine.facts import cpus_for
 from edgebench.machine.state import disturbance, read_state
+from edgebench.measure.courses import SustainedResult
 from edgebench.measure.messages import (
     AnswersJob,
     ArtifactFile,
@@ -18,7 +19,7 @@ from edgebench.measure.messages import (
     SustainedJob,
     TimedJob,
 )
-from edgebench.measure.results import InferenceResult, SustainedResult
+from edgebench.measure.results import InferenceResult
 from edgebench.plan.kinds import KINDS
 from edgebench.plan.targets import family_of
 from edgebench.report.figures.given import Given, figures_of
@@ -181,7 +182,8 @@ def make_job(
     elif params.operator is None and plan.own_model is None:
         shapes = task_of(params.model).shapes(params.batch, params.size, params.width)
     kind = KINDS[cell.kind]
-    labelled = kind.scored and not kind.generates and plan.own_model is None
+    labelled = kind.scored and not cell.generates and plan.own_model is None
+    request = _requests(plan, cell)
     timed = TimedJob(
         loops=loops,
         passes=measure.passes,
@@ -200,7 +202,7 @@ def make_job(
         artifact=None if artifact is None else ArtifactFile(str(artifact.path), artifact.format),
         shapes=shapes,
         feeds=() if plan.own_model is None else plan.own_model.feeds,
-        timing=_requests(plan, cell) or (SustainedJob(measure.sustained_s) if kind.lasts else timed),
+        timing=SustainedJob(measure.sustained_s, request) if kind.lasts else request or timed,
         measure=kind.measure,
         energy=EnergyJob(
             probes=options.probes,
@@ -209,26 +211,26 @@ def make_job(
             window_s=measure.energy_window_s,
         ),
         tokens_a_pass=None
-        if params.tokens is None or kind.generates
+        if params.tokens is None or cell.generates
         else params.batch * (1 if "past" in shapes else params.tokens),
         weights_only=params.variant.endswith("weights-int8"),
         describe=describe,
         evaluate=evaluation_job(plan, cell, artifact, options) if describe and labelled else None,
         answers=AnswersJob(artifact.reference)
-        if describe and plan.own_model is not None and artifact and not kind.generates
+        if describe and plan.own_model is not None and artifact and not cell.generates
         else None,
-        read=read_job(plan, cell, artifact) if describe and kind.generates else None,
+        read=read_job(plan, cell, artifact) if describe and cell.generates and kind.scored else None,
     )
 
 
 def _requests(plan: Plan, cell: Benchmark) -> GenerateJob | None:
-    """Return what requests a cell makes; None where it makes none."""
+    """Return what requests a cell makes, of a load as many as it lasts; None where it makes none."""
     if cell.params.generate is None:
         return None
     return GenerateJob(
         prompt=cell.params.size,
         generate=cell.params.generate,
-        requests=cell.measure.requests,
+        requests=0 if KINDS[cell.kind].lasts else cell.measure.requests,
         text=text_job(plan),
         batch=cell.params.batch,
     )

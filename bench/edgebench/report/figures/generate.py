@@ -139,18 +139,20 @@ def _tokens(
     missing: Reasons,
 ) -> None:
     """Joules and power of one phase by the token: its windows, with `tokens` in each of their passes."""
-    each = [
-        replace(run, windows=tuple(replace(window, passes=window.passes * tokens) for window in run.windows))
-        for run in runs
-    ]
     of_phase: Metrics = {}
     reasons: Reasons = {}
-    energy(cell, each, idle, start, of_phase, reasons)
-    found |= {_renamed(name, names): metric for name, metric in of_phase.items()}
-    missing |= {_renamed(name, names): why for name, why in reasons.items()}
+    energy(cell, [by_token(run, tokens) for run in runs], idle, start, of_phase, reasons)
+    found |= {renamed(name, names): metric for name, metric in of_phase.items()}
+    missing |= {renamed(name, names): why for name, why in reasons.items()}
 
 
-def _renamed(name: str, names: Mapping[str, str]) -> str:
+def by_token(run: Windows, tokens: int) -> Windows:
+    """Return windows whose passes are tokens, `tokens` in each pass of before."""
+    return replace(run, windows=tuple(replace(window, passes=window.passes * tokens) for window in run.windows))
+
+
+def renamed(name: str, names: Mapping[str, str]) -> str:
+    """Return what the joules or the power of a pass are called (`names`), the label behind them kept."""
     base, dot, label = name.partition(".")
     return f"{names[base]}{dot}{label}"
 

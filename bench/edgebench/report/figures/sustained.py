@@ -1,4 +1,4 @@
-"""A sustained run in the report: throughput and joules cold and hot, its course by the second, and its throttling."""
+"""A sustained run in the report: rates and joules cold and hot, its course by the second, and its throttling."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from itertools import pairwise
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from edgebench.measure.results import SustainedResult
+from edgebench.measure.courses import SustainedResult
 from edgebench.report.course import Change, Sustained
 from edgebench.report.figures.energy import energy, joules_a_pass, whole_window
+from edgebench.report.figures.generate import renamed
 from edgebench.report.figures.given import Figures, Given
 from edgebench.report.figures.inference import of_process
+from edgebench.report.figures.loads import burdens_of, generated, rates_of
 from edgebench.report.figures.throttling import Evidence, Verdict, judge, ratio
 from edgebench.report.figures.timeline import Line, binned
 from edgebench.report.metric import metric_from_runs, single_value
@@ -22,8 +24,9 @@ from edgebench_probes.labels import labels_of
 from edgebench_probes.window import per_inference
 
 if TYPE_CHECKING:
+    from edgebench.measure.courses import Phase
     from edgebench.measure.ledger import IdlePower
-    from edgebench.measure.results import Course, Phase
+    from edgebench.measure.results import Window
     from edgebench.plan.plan import Benchmark
     from edgebench.report.figures.timeline import Points, Timeline
     from edgebench.report.metric import Metrics, Reasons
@@ -37,7 +40,8 @@ _BESIDE = ("temperature_c", "cpu_frequency_hz", "throttle_count", "throttled", "
 def figures(cell: Benchmark, runs: Sequence[RunRecord], given: Given) -> Figures:
     """Return the figures of a finished benchmark of kind ``sustained``, with what each run was second by second."""
     found, missing = metrics(cell, runs, given.artifact, given.idle, given.start, given.seen)
-    return Figures(found, missing, {"sustained": tuple(blocks(cell, runs, given.seen))})
+    answered = generated(of_kind(runs, SustainedResult))
+    return Figures(found, missing, {"sustained": tuple(blocks(cell, runs, given.seen)), "generated": answered})
 
 
 def metrics(
@@ -52,19 +56,16 @@ def metrics(
     results = of_kind(runs, SustainedResult)
     found: Metrics = {"latency_s": metric_from_runs("latency_s", [result.values for result in results])}
     missing: Reasons = {}
-    courses = [result.course for result in results]
-    batch = cell.params.batch
-    found["throughput_per_s"] = metric_from_runs(
-        "throughput_per_s", [[batch * sum(course.passes) / course.total_s] for course in courses]
-    )
-    for phase in PHASES:
-        found[f"throughput_per_s.{phase}"] = metric_from_runs(
-            "throughput_per_s", [[fmean(_phase_rates(course, phase, batch))] for course in courses]
-        )
+    for rates in zip(*(rates_of(result, cell.params.batch) for result in results), strict=True):
+        name = rates[0].name
+        found[name] = metric_from_runs(name, [[rate.whole] for rate in rates])
+        for phase in PHASES:
+            parts = [rate.parts(result.course, phase) for rate, result in zip(rates, results, strict=True)]
+            found[f"{name}.{phase}"] = metric_from_runs(name, [[fmean(each)] for each in parts])
     of_process(results, start, found, missing)
     if artifact is not None:
         found["size_bytes"] = single_value("size_bytes", artifact.size_bytes)
-    _energy(cell, courses, idle, start, found, missing)
+    _energy(cell, results, idle, start, found, missing)
     verdicts = [verdict(cell, run, result, seen) for run, result in _sustained(runs)]
     onsets = [one.onset_s for one in verdicts]
     known = [onset for onset in onsets if onset is not None]
@@ -82,8 +83,10 @@ def blocks(cell: Benchmark, runs: Sequence[RunRecord], seen: Timeline | None) ->
         edges = course.edges_s
         told = verdict(cell, run, result, seen)
         middles = [(a + b) / 2 - edges[0] for a, b in pairwise(edges)]
-        rates = _rates(course, cell.params.batch)
-        lines = [Line("throughput_per_s", "1/s", "passes in each bin", None, list(zip(middles, rates, strict=True)))]
+        lines = [
+            Line(rate.name, "1/s", f"{rate.counted} in each bin", None, list(zip(middles, rate.by_bin, strict=True)))
+            for rate in rates_of(result, cell.params.batch)
+        ]
         for power in course.power:
             points = [(at, watts) for at, watts in zip(middles, power.power_w, strict=True) if watts is not None]
             if points:
@@ -93,7 +96,7 @@ def blocks(cell: Benchmark, runs: Sequence[RunRecord], seen: Timeline | None) ->
             if points := _during(key, run, result, seen):
                 origin = seen.lines[key] if seen is not None else None
                 lines.append(Line(key, origin.unit if origin else "1", origin.source if origin else "", None, points))
-        cold, hot = (_edges_of(course, phase) for phase in PHASES)
+        cold, hot = (course.ends(phase) for phase in PHASES)
         yield Sustained(
             seconds=course.total_s,
             passes=sum(course.passes),
@@ -103,7 +106,7 @@ def blocks(cell: Benchmark, runs: Sequence[RunRecord], seen: Timeline | None) ->
             cold=(edges[cold[0]] - edges[0], edges[cold[1]] - edges[0]),
             hot=(edges[hot[0]] - edges[0], edges[hot[1]] - edges[0]),
             series=tuple(binned(line) for line in lines),
-            hot_over_cold=dict(_changes(course, cell.params.batch)),
+            hot_over_cold=dict(_changes(result, cell.params.batch)),
             verdict=told.verdict,
             verdict_text=told.text,
             onset_s=told.onset_s,
@@ -135,7 +138,8 @@ def verdict(cell: Benchmark, run: RunRecord, result: SustainedResult, seen: Time
         counted=True if limits else rose,
         disturbed=run.disturbed,
     )
-    return judge(_rates(course, cell.params.batch), course.seconds, cell.params.threads, evidence)
+    whole = next(rates_of(result, cell.params.batch))
+    return judge(whole.by_bin, course.seconds, cell.params.threads, evidence)
 
 
 def _during(key: str, run: RunRecord, result: SustainedResult, seen: Timeline | None) -> Points:
@@ -156,64 +160,52 @@ def _begin_s(run: RunRecord, result: SustainedResult, seen: Timeline | None) -> 
     return result.course.edges_s[0] + window.begin_s - result.clock.measuring_s
 
 
-def _rates(course: Course, batch: int) -> list[float]:
-    return [batch * n / length for n, length in zip(course.passes, course.seconds, strict=True)]
-
-
-def _edges_of(course: Course, phase: Phase) -> tuple[int, int]:
-    """Return the first and the last edge of a phase: whole bins, at least one."""
-    edges, phase_s = course.edges_s, course.phase_s + 0.5
-    last = len(edges) - 1
-    if phase == "cold":
-        return 0, max([1, *(i for i, edge in enumerate(edges) if edge - edges[0] <= phase_s)])
-    return min([last - 1, *(i for i, edge in enumerate(edges) if edges[last] - edge <= phase_s)]), last
-
-
-def _phase_rates(course: Course, phase: Phase, batch: int) -> list[float]:
-    """Return the throughput in each quarter of a phase."""
-    first, last = _edges_of(course, phase)
-    cuts = sorted({first + (last - first) * part // 4 for part in range(5)})
-    edges = course.edges_s
-    return [batch * sum(course.passes[a:b]) / (edges[b] - edges[a]) for a, b in pairwise(cuts)]
-
-
-def _changes(course: Course, batch: int) -> Iterator[tuple[str, Change]]:
-    """Yield hot over cold: throughput with its interval, joules an inference by scope with one sigma of measuring."""
-    centre, interval = ratio(*(_phase_rates(course, phase, batch) for phase in PHASES))
-    yield "throughput_per_s", Change(ratio=centre, ci95=interval)
+def _changes(result: SustainedResult, batch: int) -> Iterator[tuple[str, Change]]:
+    """Yield hot over cold: rates with their intervals, joules by scope with one sigma of measuring."""
+    course = result.course
+    for rate in rates_of(result, batch):
+        centre, interval = ratio(*(rate.parts(course, phase) for phase in PHASES))
+        yield rate.name, Change(ratio=centre, ci95=interval)
     labels = labels_of((power.probe, power.scope) for power in course.power)
-    for own, label in labels.items():
-        sides = [[w for w in course.energy[phase].windows if (w.probe, w.scope) == own] for phase in PHASES]
-        if not all(sides):
-            continue
-        wholes = [whole_window(side) for side in sides]
-        each = [sum(window.passes for window in side) for side in sides]
-        cold_j, hot_j = (per_inference(whole, passes)[0] for whole, passes in zip(wholes, each, strict=True))
-        if cold_j <= 0:
-            continue
-        # The same probe on the same load: what its data sheet allows is in both, and cancels.
-        sigma = math.hypot(*(whole.uncertainty_j / whole.energy_j for whole in wholes)) if hot_j > 0 else None
-        _, interval = ratio(*([joules_a_pass(window) for window in side] for side in sides))
-        change = Change(
-            ratio=hot_j / cold_j, ci95=interval, uncertainty=None if sigma is None else sigma * hot_j / cold_j
-        )
-        yield f"energy_gross_j.{label}", change
+    for burden in burdens_of(result):
+        name = burden.names["energy_gross_j"]
+        for own, label in labels.items():
+            sides = [[w for w in burden.windows[phase].windows if (w.probe, w.scope) == own] for phase in PHASES]
+            if (change := _joules(*sides)) is not None:
+                yield f"{name}.{label}", change
+
+
+def _joules(cold: Sequence[Window], hot: Sequence[Window]) -> Change | None:
+    """Return joules a pass hot over cold; None where a phase has no window."""
+    if not cold or not hot:
+        return None
+    wholes = [whole_window(side) for side in (cold, hot)]
+    each = [sum(window.passes for window in side) for side in (cold, hot)]
+    cold_j, hot_j = (per_inference(whole, passes)[0] for whole, passes in zip(wholes, each, strict=True))
+    if cold_j <= 0:
+        return None
+    # The same probe on the same load: what its data sheet allows is in both, and cancels.
+    sigma = math.hypot(*(whole.uncertainty_j / whole.energy_j for whole in wholes)) if hot_j > 0 else None
+    _, interval = ratio(*([joules_a_pass(window) for window in side] for side in (cold, hot)))
+    return Change(ratio=hot_j / cold_j, ci95=interval, uncertainty=None if sigma is None else sigma * hot_j / cold_j)
 
 
 def _energy(
     cell: Benchmark,
-    courses: Sequence[Course],
+    results: Sequence[SustainedResult],
     idle: Sequence[IdlePower],
     start: StartRecord,
     found: Metrics,
     missing: Reasons,
 ) -> None:
-    """Joules an inference and power over the whole run and in each phase, as those of any benchmark."""
-    for phase in ("all", *PHASES):
-        of_phase: Metrics = {}
-        reasons: Reasons = {}
-        energy(cell, [course.energy[phase] for course in courses], idle, start, of_phase, reasons)
-        suffix = "" if phase == "all" else f".{phase}"
-        found |= {f"{name}{suffix}": metric for name, metric in of_phase.items()}
-        # A phase is missing for a reason of its own only where the whole is not missing for the same.
-        missing |= {f"{name}{suffix}": why for name, why in reasons.items() if missing.get(name) != why}
+    """Joules and power over the whole run and in each phase, as those of any benchmark."""
+    for burdens in zip(*(burdens_of(result) for result in results), strict=True):
+        for phase in ("all", *PHASES):
+            of_phase: Metrics = {}
+            reasons: Reasons = {}
+            energy(cell, [burden.windows[phase] for burden in burdens], idle, start, of_phase, reasons)
+            suffix, names = "" if phase == "all" else f".{phase}", burdens[0].names
+            found |= {f"{renamed(name, names)}{suffix}": metric for name, metric in of_phase.items()}
+            # A phase is missing for a reason of its own only where the whole is not missing for the same.
+            told = {renamed(name, names): why for name, why in reasons.items()}
+            missing |= {f"{name}{suffix}": why for name, why in told.items() if missing.get(name) != why}

@@ -92,8 +92,7 @@ def lasting_fall(rates: Sequence[float], seconds: Sequence[float]) -> Fall | Non
     """
     import numpy as np
 
-    total_s = sum(seconds)
-    least = max(3, math.ceil(min(HOLD_S, total_s / 5) / max(total_s / max(len(rates), 1), 1e-9)))
+    least = _least(rates, seconds)
     if len(rates) < 2 * least or min(rates) <= 0:
         return None
     logs = _without_spikes(np.log(np.asarray(rates, dtype=np.float64)), least)
@@ -126,7 +125,8 @@ def judge(rates: Sequence[float], seconds: Sequence[float], threads: int, seen: 
         told = "the processor's throttle counter or firmware says it was held back"
         return Verdict("throttled", "; ".join(filter(None, (told, lost))) + back, onset_s, share)
     if fall is None:
-        return Verdict("none", f"no throttling seen in {total_s:.0f} s{_unseen(seen)}{_unsure(rates)}")
+        few = f"; its {len(rates)} bins are too few to tell a fall" if len(rates) < 2 * _least(rates, seconds) else ""
+        return Verdict("none", f"no throttling seen in {total_s:.0f} s{_unseen(seen)}{_unsure(rates)}{few}")
     disturbed = _disturbance(fall, threads, seen)
     if disturbed is not None:
         return Verdict("disturbed", f"{lost}, but {disturbed}{back}", None, share)
@@ -136,6 +136,12 @@ def judge(rates: Sequence[float], seconds: Sequence[float], threads: int, seen: 
         return Verdict("throttled", text, fall.begin_s, share)
     why = "the frequency did not fall with it" if clocked is not None else "this machine does not show its frequency"
     return Verdict("slowed", f"{lost}: {why}, and no throttle counter rose{back}", fall.begin_s, share)
+
+
+def _least(rates: Sequence[float], seconds: Sequence[float]) -> int:
+    """Return how many bins a level has at least."""
+    total_s = sum(seconds)
+    return max(3, math.ceil(min(HOLD_S, total_s / 5) / max(total_s / max(len(rates), 1), 1e-9)))
 
 
 def _disturbance(fall: Fall, threads: int, seen: Evidence) -> str | None:

@@ -66,6 +66,11 @@ def test_every_combination_passes_the_dry_run(everything: Path) -> None:
     assert "onnxruntime runs fp32, fp16, int8, int4, not bf16" in told
 
 
+def test_the_language_models_of_edgebench_take_less_than_ten_minutes() -> None:
+    plan = load_plan("llm", dataset="digits", cores=2)
+    assert total_seconds(plan)[1] < 600
+
+
 def test_every_combination_has_an_estimate_a_target_and_perhaps_a_reason(everything: Path) -> None:
     plan = load_plan(str(everything), dataset="digits", cores=2)
     assert {(cell.kind, cell.params.backend) for cell in plan.benchmarks} == {

@@ -186,6 +186,8 @@ def fixed_shapes(inputs: Sequence[ModelInput], given: Sequence[str]) -> dict[str
 
 def own_text(path: Path) -> OwnText:
     """Return a text of the user's; UsageError where it cannot be read."""
+    if path.exists() and not path.is_file():
+        raise UsageError(f"--text {path}: is no file: give the path of a text")
     try:
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()

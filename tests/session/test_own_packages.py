@@ -13,11 +13,12 @@ from tests.session.conftest import Edgebench
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("openvino")
-pytestmark = [pytest.mark.session, pytest.mark.long]
+pytestmark = pytest.mark.session
 
-# The file in the package, and the shapes of its free dimensions.
-FILES = {
+# Voice activity, notes in audio, the direction of text: the file in the package, the shapes of its free dimensions.
+FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "silero-vad": ("silero_vad/data/silero_vad.onnx", ("input=1x512", "state=2x1x128")),
+    "basic-pitch": ("basic_pitch/saved_models/icassp_2022/nmp.onnx", ()),
     "rapidocr-onnxruntime": ("rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx", ("1x3x48x192",)),
 }
 

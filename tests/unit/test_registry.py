@@ -154,7 +154,7 @@ def test_a_row_and_its_code_say_the_same(name: str, tmp_path: Path) -> None:
 def test_a_quantised_variant_needs_the_familys_tool_and_the_backends_arithmetic() -> None:
     able = {step: [name for name in BACKENDS if can_hold(name, step)] for step in ("prune40", "ptq-dynamic", "fp16")}
     assert able["prune40"] == list(BACKENDS)
-    assert able["ptq-dynamic"] == ["torch", "litert"]
+    assert able["ptq-dynamic"] == ["torch", "litert", "litert-lm"]
     assert able["fp16"] == [
         "torch-cuda",
         "openvino",

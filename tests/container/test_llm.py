@@ -35,11 +35,9 @@ def test_a_pi_4_measures_a_model_of_ones_own_and_quantises_it(tmp_path: Path) ->
     # Of the book it would read 2048 tokens, minutes of emulation; and two threads would wait for each other.
     (tmp_path / "text").write_text("A board reads this text, and it is asked what comes next. " * 9, encoding="utf-8")
     given = ("--volume", f"{tmp_path}:/given:ro", "--env=QEMU_CPU=cortex-a72", "--tmpfs=/cache", "--cpuset-cpus=0")
-    words = ("--model=/given/tiny.gguf", "--text=/given/text", "--processes=1", "--threads=1")
-    words += ("--prompt-tokens=16", "--generate=4")
-    code, report, progress = run(
-        PI, "suite", "llm-own", *words, "--only=*/q4_0/*", options=(*ARM64, *given), timeout_s=590
-    )
+    model = ("--model=/given/tiny.gguf", "--text=/given/text", "--only=*/q4_0/*")
+    few = ("--processes=1", "--threads=1", "--prompt-tokens=16", "--generate=4")
+    code, report, progress = run(PI, "suite", "llm-own", *model, *few, options=(*ARM64, *given), timeout_s=590)
     assert code == 0, progress
     parse_report(json.dumps(report).encode(), "stdout")
     (cell,) = [cell for cell in report["benchmarks"] if cell["status"] == "ok"]

@@ -54,7 +54,7 @@ def pins(text: str) -> dict[str, str]:
     ],
 )
 def test_the_pinned_packages_satisfy_what_is_asked(extra: str | None, lock: str) -> None:
-    pinned = {}
+    pinned: dict[str, str] = {}
     for name in lock.split():
         pinned |= pins((CONTAINERS / name).read_text(encoding="utf-8"))
     needed = asked(extra) if extra else list(map(Requirement, BUILD))

@@ -173,6 +173,31 @@ def test_the_same_tokens_and_perplexity_in_every_run_and_across_resume(
     assert "q8_0" in trend.stdout
 
 
+def test_a_bundle_brings_one_file_and_the_board_quantises_it(
+    edgebench: Edgebench, suite: Path, no_energy: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch", reason="torch makes the model: python3 install.py --extras torch")
+    bundle = tmp_path / "bundle"
+    recipe = "[recipe.default]\ntrain_size = 64\npretrain_epochs = 0\nepochs = 0\n[[benchmark]]"
+    suite.write_text(SUITE.replace("[[benchmark]]", recipe), encoding="utf-8")
+    done = edgebench("prepare", suite, "--platform", "pi", "-o", bundle, "--sysfs", no_energy)
+    assert done.code == 0, done.stderr
+    assert len(list(bundle.rglob("*.gguf"))) == 1
+    done = edgebench("suite", suite, "--bundle", bundle, "--processes", 1, "--sysfs", no_energy)
+    assert done.code == 0, done.stderr
+    cells = {cell["params"]["variant"]: cell for cell in done.report["benchmarks"]}
+    ledgers = {
+        name: [(phase["phase"], phase["cached"]) for phase in cell["artifact"]["ledger"]]
+        for name, cell in cells.items()
+    }
+    assert ledgers["q8_0"] == [*ledgers["baseline"], ("quantise", False)]
+    assert all(cached for _, cached in ledgers["baseline"])
+    sizes = {name: cell["metrics"]["size_bytes"]["value"] for name, cell in cells.items()}
+    assert sizes["q8_0"] < sizes["baseline"] / 3
+    assert cells["q8_0"]["metrics"]["agreement_top1"]["value"] > 0.5, "beside what torch answered on the workstation"
+    assert cells["q8_0"]["artifact"]["prepared_on"]["software"]["torch"]
+
+
 def read(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found

@@ -334,7 +334,7 @@ def test_the_dry_run_asks_both_environments_and_runs_nothing(
     assert main(["ab", f"venv:{same}", f"venv:{same}", str(suite), "--dry-run"]) == 0
     told = capsys.readouterr().err
     assert "10 pairs of 1 benchmark take about" in told
-    assert "+2.3%" in told
+    assert "+2.3 %" in told
 
 
 MODELS = """

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from edgebench.commands.main import main
 from edgebench.launch.state import state
+from edgebench.render.listing import listed
+from edgebench.render.units import NONE
 
 GOOD = """\
 [board.n150-a]
@@ -74,20 +77,31 @@ def test_names_that_are_none_and_boards_of_another_platform_are_refused(
     assert "--host and --board name two engines" in capsys.readouterr().err
 
 
+def test_a_list_that_is_too_wide_has_what_is_long_beneath_each_row() -> None:
+    titles, rows = ("board", "up", "image"), [("n150-a", "yes", "edgebench-n150 0.2.0"), ("n150-b", "no", NONE)]
+
+    def lines(width: int) -> list[str]:
+        console = Console(width=width)
+        with console.capture() as captured:
+            console.print(listed(titles, rows, width, beneath={"image"}))
+        return captured.get().splitlines()[2:]
+
+    assert lines(80) == ["n150-a  yes  edgebench-n150 0.2.0", f"n150-b  no   {NONE}"]
+    assert lines(24) == ["n150-a  yes", "  image: edgebench-n150", "  0.2.0", "n150-b  no"]
+
+
 def test_a_board_that_is_down_is_a_row_and_a_sentence(bench: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bench.write_text(GOOD.replace("ssh://root@10.0.0.5", "unix:///nowhere/sock"), encoding="utf-8")
     assert main(["boards", "n150-a", "--boards", str(bench)]) == 1
     told = capsys.readouterr()
-    assert told.out.splitlines()[1].split() == [
-        "n150-a",
-        "n150",
-        "no",
-        "-",
-        "-",
-        "edgebench-n150",
-        "-",
-        "tcp://meterhost:8765",
-    ]
+    title, _, row = told.out.splitlines()
+    assert dict(zip(title.split(), row.split(), strict=True)) == {
+        "board": "n150-a",
+        "platform": "n150",
+        "up": "no",
+        "image": "edgebench-n150",
+        "meters": "tcp://meterhost:8765",
+    }, "what nobody knows has no column"
     assert told.err.startswith("n150-a: no container engine runs here")
 
 

@@ -65,7 +65,7 @@ def test_a_slower_cell_is_found_with_a_history_and_only_it(write: Write, capsys:
 
 def test_without_history_the_prior_is_stated(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     _, data = verdict(capsys, write("a.json", suite(1)), write("b.json", suite(2)))
-    assert any("latency_s" in line and "1.0%" in line and "stated prior" in line for line in data["assumptions"])
+    assert any("latency_s" in line and "1.0 %" in line and "stated prior" in line for line in data["assumptions"])
 
 
 def test_columns_and_change_are_what_show_prints_and_history_is_told_apart(

@@ -14,7 +14,7 @@ from tests.unit.records import window
 
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.decoder import Generation
-from edgebench.backends.llamacpp import decoder
+from edgebench.backends.llamacpp import decoder, library
 from edgebench.compress.quantise_gguf import quantise_gguf
 from edgebench.measure.generate import joined
 from edgebench.measure.messages import ReadJob, TextJob
@@ -29,7 +29,8 @@ PROMPT = tuple(b"Alice was beginning to get very tired of sitting by her sister 
 
 @pytest.fixture(scope="module")
 def llama() -> Any:
-    return pytest.importorskip("llama_cpp", reason=NEEDS)
+    pytest.importorskip("llama_cpp", reason=NEEDS)
+    return library()[0]
 
 
 @pytest.fixture(scope="module")

@@ -373,9 +373,12 @@ def test_prune_takes_out_what_is_named_and_nothing_else(history: Path, capsys: p
     assert history.stat().st_size < size
     assert main(["history", "prune", "--keep", "1", "--from", str(history)]) == 0
     assert [head.label for head in heads(history)] == ["r13.json", "failed.json", "sample.json"]
-    assert main(["history", "prune", "--report", left[-1].id.upper(), "--from", str(history)]) == 0
+    assert main(["history", "prune", "--report", left[-1].id[:7], "--from", str(history)]) == 2
+    assert "give 8 characters of the id at least" in capsys.readouterr().err
+    assert main(["history", "list", "--from", str(history)]) == 0
+    assert left[-1].id[:8] in capsys.readouterr().out
+    assert main(["history", "prune", "--report", left[-1].id[:8].upper(), "--from", str(history)]) == 0
     assert len(heads(history)) == 2
-    capsys.readouterr()
 
 
 def test_other_tools_read_it(history: Path, tmp_path: Path) -> None:

@@ -117,7 +117,9 @@ def test_equal_boards_have_series_of_their_own_and_are_named() -> None:
     assert [len(series.values) for series in found.series] == [10, 10]
     assert all(not series.changes for series in found.series)
     assert found.systems == ("unit a", "unit b")
-    assert "system 2: unit b" in captured(trend_table(found))
+    shown = captured(trend_table(found))
+    assert "system 2: unit b" in shown
+    assert shown.count("  system 2") == 1, "beneath the figure it is of"
 
 
 def test_reports_that_do_not_tell_their_board_go_with_the_only_one_there_is() -> None:

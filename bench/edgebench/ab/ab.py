@@ -257,15 +257,15 @@ def _assumptions(request: Request, policy: Policy, *, seen: int, early: bool, do
     pairs = 2 * math.ceil(request.pairs / 2)
     screened = (
         f"stage 1: {pairs} interleaved pairs a benchmark in random ABBA blocks, loops frozen; each metric is screened "
-        f"at {policy.alpha:.0%} against the margin, and calls nothing REGRESSED or IMPROVED by itself"
+        f"at {100 * policy.alpha:.0f} % against the margin, and calls nothing REGRESSED or IMPROVED by itself"
     )
     told = [screened]
     if seen:
         when = "its first half sufficed" if early else "all of it was needed"
         told.append(
-            f"stage 2: {seen} flagged metrics judged on fresh pairs alone (Holm at {policy.alpha:.0%} within those "
-            f"that looked worse, and within those that looked better), "
-            f"looked at once in between (at {INTERIM_ALPHA:.1%}); {when}"
+            f"stage 2: {seen} flagged metrics judged on fresh pairs alone (Holm at {100 * policy.alpha:.0f} % within "
+            "those that looked worse, and within those that looked better), "
+            f"looked at once in between (at {100 * INTERIM_ALPHA:.1f} %); {when}"
         )
     if doubted:
         told.append(

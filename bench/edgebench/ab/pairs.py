@@ -159,7 +159,7 @@ def take(
         left_s = (time.monotonic() - began_s) / (block + 1) * (blocks - block - 1)
         told = f"{stage}: block {block + 1} of {blocks} done, about {minutes(left_s)} left"
         if (found := found_by(taken, pairs, policy)) is not None:
-            told += f"; as pairs vary here, a change of {found:+.1%} would be found"
+            told += f"; as pairs vary here, a change of {100 * found:+.1f} % would be found"
         watch.note(told)
 
 

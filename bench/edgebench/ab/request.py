@@ -41,8 +41,9 @@ def plan_text(seconds: float, pairs: int, cells: int, margin: float) -> str:
     quiet, noisy = (detectable(sd, pairs, margin) for sd in (QUIET_SD, NOISY_SD))
     return (
         f"{pairs} pairs of {cells} benchmark{'s' if cells != 1 else ''} take about {minutes(seconds)}, twice that at "
-        f"most if every one has to be confirmed; of changes for the worse it finds {quiet:+.1%} in 4 of 5 cases where "
-        f"pairs vary by {QUIET_SD:.1%}, {noisy:+.1%} where they vary by {NOISY_SD:.1%}"
+        f"most if every one has to be confirmed; of changes for the worse it finds {100 * quiet:+.1f} % in 4 of 5 "
+        f"cases where pairs vary by {100 * QUIET_SD:.1f} %, {100 * noisy:+.1f} % where they vary by "
+        f"{100 * NOISY_SD:.1f} %"
     )
 
 

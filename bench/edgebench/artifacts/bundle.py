@@ -101,7 +101,7 @@ def find_bundle(folder: Path, suite: str) -> Bundle:
         if several:
             raise BundleError(
                 f"{folder}: holds bundles of {', '.join(several[:20])}, none of '{suite}': "
-                f"make one with 'edgebench prepare {suite}'"
+                f"make one where torch is, with 'edgebench prepare {suite} -o DIR', and name it with --bundle DIR"
             )
     return open_bundle(folder)
 

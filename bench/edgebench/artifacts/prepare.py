@@ -43,9 +43,9 @@ def prepare(job: PrepareJob, started_s: float) -> Prepared:
 def prepared(chain: Chain) -> ArtifactRecord:
     """Return the job's artifact, made whole or, with a `parent` from a bundle, from there on."""
     if (parent := chain.job.parent) is not None:
-        engine = runtimes.engine(chain, parent, lowered_step(chain.job.variant))
-        # The workstation's torch answered for the weights; that stays so whatever is built from them here.
-        return replace(engine, reference=parent.reference, prepared_on=parent.prepared_on)
+        made = _from_parent(chain, parent)
+        # The workstation's torch answered for the weights; that stays so whatever is made of them here.
+        return replace(made, reference=parent.reference, prepared_on=parent.prepared_on)
     artifact, answers = make(chain)
     return replace(artifact, reference=None if answers is None else str(answers.path))
 
@@ -77,6 +77,14 @@ def make(chain: Chain) -> tuple[ArtifactRecord, ArtifactRecord | None]:
 def _answers(chain: Chain, full_precision: ArtifactRecord) -> ArtifactRecord | None:
     """What the torch model answers: to a text where it generates, else whole outputs."""
     return (reading if chain.task.name == "generation" else reference)(chain, full_precision)
+
+
+def _from_parent(chain: Chain, parent: ArtifactRecord) -> ArtifactRecord:
+    """Do on the board what is done there: an engine is built, or the family's own links go on from the file."""
+    if module := family_named(chain.job.family).links:
+        made: ArtifactRecord = import_module(module).lowered(chain, parent, parse_variant(chain.job.variant))
+        return made
+    return runtimes.engine(chain, parent, lowered_step(chain.job.variant))
 
 
 def _lowered(chain: Chain, current: ArtifactRecord, steps: Sequence[Step]) -> ArtifactRecord:

@@ -20,8 +20,9 @@ class Family:
     that families share. `steps` are the compression steps that need a tool of the family's own.
 
     `export` is the family whose file the build starts from, None: there is no such phase to measure. `local` marks what
-    is compiled on the very machine, even in FP32, so that a bundle holds the export in its place; `fixed` what is made
-    for the shapes that are measured; `one_a_pass` what may take one image a pass only, so that quality is measured so.
+    is compiled on the very machine, even in FP32, so that a bundle holds the export in its place, and `quantised_there`
+    what its runtime quantises on the board, so that a bundle holds the file before; `fixed` what is made for the shapes
+    that are measured; `one_a_pass` what may take one image a pass only, so that quality is measured so.
     `own` are the formats of users' files it can be made of, `preload` what each step imports before it is measured.
 
     A plug-in's family has its `links`. Users' files of its format, which has its name, end in `suffix`; `reader` is the
@@ -35,6 +36,7 @@ class Family:
     links: str | None = None
     export: str | None = None
     local: bool = False
+    quantised_there: bool = False
     fixed: bool = False
     one_a_pass: bool = False
     own: tuple[str, ...] = ()
@@ -92,6 +94,8 @@ FAMILIES: Mapping[str, Family] = {
             ("torch", "gguf", "llama-cpp-python"),
             steps=("fp16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0", "q3_k_m", "q2_k"),
             links="edgebench.artifacts.links.gguf",
+            # llama.cpp does it in a moment, and five files are larger than the one that they are made of.
+            quantised_there=True,
             own=("gguf",),
         ),
         Family(
@@ -111,6 +115,14 @@ FAMILIES: Mapping[str, Family] = {
             own=("ort-genai",),
         ),
         Family(
+            "litert-lm",
+            "model.litertlm",
+            ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer", "litert-lm-builder"),
+            steps=("ptq-dynamic",),
+            links="edgebench.artifacts.links.litertlm",
+            own=("litert-lm",),
+        ),
+        Family(
             "tensorrt",
             ".",
             ("torch", "onnx", "onnxruntime", "tensorrt"),
@@ -124,7 +136,14 @@ FAMILIES: Mapping[str, Family] = {
 }
 
 # What users may bring with `--model`, but for the formats of plug-ins: a file's suffix → its format.
-SUFFIXES: Mapping[str, str] = {".onnx": "onnx", ".xml": "openvino", ".tflite": "tflite", ".pt2": "pt2", ".gguf": "gguf"}
+SUFFIXES: Mapping[str, str] = {
+    ".onnx": "onnx",
+    ".xml": "openvino",
+    ".tflite": "tflite",
+    ".pt2": "pt2",
+    ".gguf": "gguf",
+    ".litertlm": "litert-lm",
+}
 # Language models that are folders, which no suffix tells: a file that such a folder has → its format.
 FOLDERS: Mapping[str, str] = {"openvino_model.xml": "genai", "genai_config.json": "ort-genai"}
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -61,10 +63,25 @@ class LlamaCppBackend:
         raise BackendError(f"llama.cpp generates text from {spec.path}: measure it with a suite of kind generate")
 
 
-def _library() -> tuple[Any, LogLines]:
+@cache
+def library() -> tuple[Any, LogLines]:
+    """Return the module and its log, with what it multiplies by; BackendError where that is for other processors.
+
+    Where it was compiled for several (the images: containers/llama.cmake), each is a file of its own, and the library
+    loads the best that this processor can run. Elsewhere it is there already.
+    """
     import llama_cpp
 
-    return llama_cpp, log_of(llama_cpp)
+    log = log_of(llama_cpp)
+    folder = Path(llama_cpp.__file__).with_name("lib")
+    ggml = ctypes.CDLL(str(folder / "libggml.so"))
+    if not ggml.ggml_backend_reg_count():
+        ggml.ggml_backend_load_all_from_path(ctypes.c_char_p(str(folder).encode()))
+    if not ggml.ggml_backend_reg_count():
+        raise BackendError(
+            f"llama.cpp was compiled for other processors than this one: {extra('llama')} compiles it for this one"
+        )
+    return llama_cpp, log
 
 
 def decoder(spec: LoadSpec, context: int) -> LlamaDecoder:
@@ -77,8 +94,8 @@ def decoder(spec: LoadSpec, context: int) -> LlamaDecoder:
         raise BackendError(reason)
     check_spec(backend.name, spec)
     facts = read_facts(spec.path, context, spec.sequences)
-    llama, log = _library()
     with refusals("llama.cpp", "to load", spec.path):
+        llama, log = library()
         started = time.perf_counter()
         llama.llama_backend_init()
         model_params = llama.llama_model_default_params()

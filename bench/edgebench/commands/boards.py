@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.commands.console import plain, stderr, stdout
 from edgebench.errors import EXIT_FAILED, EXIT_OK
+from edgebench.render.units import NONE
 
 if TYPE_CHECKING:
     import argparse
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from edgebench.commands.console import Subparsers
     from edgebench.launch.survey import Survey
 
-_PIPED_WIDTH = 160
-_UNKNOWN = "-"
+_TITLES = ("board", "platform", "up", "idle", "°C", "image", "fits", "meters")
 
 
 def add(commands: Subparsers) -> None:
@@ -47,20 +47,20 @@ def add_boards_file(parser: argparse._ActionsContainer) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     """Look at the boards that were asked for."""
     import msgspec
-    from rich.console import Console
 
     from edgebench.launch.benchfile import chosen, read_bench
     from edgebench.launch.survey import survey
-    from edgebench.render.launch import boards_table
+    from edgebench.render.listing import listed
 
     bench = read_bench(arguments.boards)
     found = survey(chosen(bench, arguments.names, arguments.boards))
     if arguments.json:
         stdout().file.write(msgspec.json.format(msgspec.json.encode(found)).decode() + "\n")
     else:
+        rows = list(map(_row, found))
         console = stdout()
-        wide = console if console.is_terminal else Console(width=_PIPED_WIDTH)
-        wide.print(boards_table(map(_row, found)))
+        beneath = {"image", "fits", "meters"}
+        console.print(listed(_TITLES, rows, console.width, right={"°C"}, beneath=beneath))
         for board in found:
             if board.down is not None:
                 plain(stderr(), f"{board.name}: {board.down}")
@@ -75,10 +75,10 @@ def _row(board: Survey) -> tuple[str, ...]:
         board.platform,
         "yes" if board.down is None else "no",
         _idle(board),
-        _UNKNOWN if board.hottest_c is None else f"{board.hottest_c:.0f}",
+        NONE if board.hottest_c is None else f"{board.hottest_c:.0f}",
         image,
-        board.fits or _UNKNOWN,
-        " ".join(board.meters) or _UNKNOWN,
+        board.fits or NONE,
+        " ".join(board.meters) or NONE,
     )
 
 
@@ -86,5 +86,5 @@ def _idle(board: Survey) -> str:
     if board.measuring is not None:
         return f"measures {board.measuring}"
     if board.idle is None:
-        return _UNKNOWN
+        return NONE
     return "yes" if board.idle else f"no, load {board.load:.1f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.commands.console import captured, plain, stderr, write_text
+from edgebench.commands.console import plain, stderr, stdout, write_text
 from edgebench.commands.judging import left_out
 from edgebench.commands.options import count
 from edgebench.errors import EXIT_OK, EXIT_USAGE, UsageError
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from edgebench.commands.console import Subparsers
     from edgebench.history.condensed import Head
     from edgebench.history.entry import Entry
+
+# What `history list` shows of an id is enough to take a report out, and nothing shorter is.
+_LEAST_OF_ID = 8
 
 
 def add(commands: Subparsers) -> None:
@@ -60,7 +63,9 @@ def add(commands: Subparsers) -> None:
     )
     _file(pruning)
     _choice(pruning)
-    pruning.add_argument("--report", metavar="ID", action="append", default=[], help="this report, may be repeated")
+    pruning.add_argument(
+        "--report", metavar="ID", action="append", default=[], help="this report, or how its id begins; may be repeated"
+    )
     pruning.add_argument("--keep", metavar="N", type=count, help="leave the newest N of each board and suite")
     pruning.add_argument("--dry-run", action="store_true", help="say what would go, take nothing out")
     pruning.set_defaults(command=_prune)
@@ -116,27 +121,24 @@ def _entries(given: Sequence[Path]) -> Iterator[Entry | str]:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from rich.table import Table
-    from rich.text import Text
-
-    from edgebench.report.text import clean
+    from edgebench.render.listing import listed
 
     found = _chosen(arguments)
-    table = Table(box=None, pad_edge=False)
-    for title in ("created", "board", "suite", "edgebench", "status", "report", "file"):
-        table.add_column(title, overflow="fold")
-    for head in found:
-        shown = (
-            head.created[:16],
+    titles = ("created", "report", "board", "suite", "edgebench", "status", "file")
+    rows = [
+        (
+            head.created[:16].replace("T", " "),
+            head.id[:_LEAST_OF_ID],
             head.board,
             head.suite,
             head.version,
-            head.status,
-            head.id,
+            "" if head.status == "complete" else head.status,
             head.label,
         )
-        table.add_row(*(Text(clean(text, 120)) for text in shown))
-    write_text(captured(table), None)
+        for head in found
+    ]
+    console = stdout()
+    console.print(listed(titles, rows, console.width, beneath={"file"}))
     plain(stderr(), f"{len(found)} report{'s'[: len(found) != 1]}")
     return EXIT_OK
 
@@ -188,8 +190,9 @@ def _prune(arguments: argparse.Namespace) -> int:
 
     if not any((arguments.platform, arguments.suite, arguments.before, arguments.report, arguments.keep)):
         raise UsageError("nothing says what shall go: name --before, --keep, --report, --platform or --suite")
-    wanted = {report.lower() for report in arguments.report}
-    going = [head for head in _chosen(arguments) if not wanted or head.id.lower() in wanted]
+    found = _chosen(arguments)
+    named = {head.id for given in arguments.report for head in _of_id(found, given)}
+    going = [head for head in found if not arguments.report or head.id in named]
     if arguments.keep is not None:
         going = _beyond(going, arguments.keep)
     if not arguments.dry_run:
@@ -201,6 +204,16 @@ def _prune(arguments: argparse.Namespace) -> int:
         )
     plain(stderr(), f"{len(going)} report{'s'[: len(going) != 1]}")
     return EXIT_OK
+
+
+def _of_id(found: Sequence[Head], given: str) -> list[Head]:
+    """Return the report whose id begins so, or none. Raises UsageError where several do."""
+    if len(given) < _LEAST_OF_ID:
+        raise UsageError(f"--report {given}: give {_LEAST_OF_ID} characters of the id at least, as `history list` does")
+    fitting = [head for head in found if head.id.lower().startswith(given.lower())]
+    if len(fitting) > 1:
+        raise UsageError(f"--report {given}: {len(fitting)} reports begin with that: give more of the id")
+    return fitting
 
 
 def _beyond(found: Sequence[Head], keep: int) -> list[Head]:

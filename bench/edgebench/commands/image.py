@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from edgebench.commands.console import Subparsers
     from edgebench.launch.build import BuildRequest
 
-# A table that goes to a file or a pipe is as wide as its rows.
-_PIPED_WIDTH = 240
+_TITLES = ("platform", "image", "version", "revision", "digest", "size", "for", "created", "fits")
+_BENEATH = ("version", "revision", "digest", "for", "fits")
 
 
 def add(commands: Subparsers) -> None:
@@ -77,11 +77,9 @@ def build_with_progress(request: BuildRequest, console: Console) -> None:
 
 def _list(arguments: argparse.Namespace) -> int:
     """List edgebench's images on an engine."""
-    from rich.console import Console
-
     from edgebench.launch.engine import connect
     from edgebench.launch.images import all_images, fit
-    from edgebench.render.launch import images_table
+    from edgebench.render.listing import listed
     from edgebench.render.units import quantity
 
     engine = connect(arguments.host, arguments.context)
@@ -107,6 +105,5 @@ def _list(arguments: argparse.Namespace) -> int:
         stderr().print(f"{engine.where} has no image of edgebench's: edgebench image build PLATFORM makes one")
         return EXIT_OK
     console = stdout()
-    wide = console if console.is_terminal else Console(width=_PIPED_WIDTH)
-    wide.print(images_table(rows))
+    console.print(listed(_TITLES, rows, console.width, right={"size"}, beneath=_BENEATH))
     return EXIT_OK

@@ -35,6 +35,13 @@ def add(commands: Subparsers) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> int:
+    from edgebench.compare.lean import uncollected
+
+    with uncollected():
+        return _shown(arguments)
+
+
+def _shown(arguments: argparse.Namespace) -> int:
     if arguments.report.count("-") > 1:
         raise UsageError("standard input can be one report only: name files for the others")
     found = [one for name in arguments.report for one in _reports(name)]

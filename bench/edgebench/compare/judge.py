@@ -162,7 +162,7 @@ def _unsure(detectable: float | None, budget: float) -> str:
         return "so few runs, or runs that jump so often, prove nothing: measure again with more runs (--processes)"
     if detectable > budget:
         return (
-            f"could find {detectable:.1%} here, the budget is {budget:.1%}: "
+            f"could find {100 * detectable:.1f} % here, the budget is {100 * budget:.1f} %: "
             "more runs find less, and of stored reports a history or 'edgebench ab' does"
         )
     return "the change is too near the budget to tell on which side it lies: measure again with more runs"

@@ -74,8 +74,8 @@ def compare_stored(
         whole = _whole_findings(parts, policy)
         assumptions.append(
             f"all {len(measured)} measured comparisons are one family, the lines of all benchmarks another: with "
-            f"nothing changed, any REGRESSED has a chance of at most {policy.stored_alpha:.1%} in the one and "
-            f"{policy.whole_alpha:.1%} in the other (Holm)"
+            f"nothing changed, any REGRESSED has a chance of at most {100 * policy.stored_alpha:.1f} % in the one and "
+            f"{100 * policy.whole_alpha:.1f} % in the other (Holm)"
         )
     order = {name: place for place, name in enumerate(base.cells)}
     place_of = {name: place for place, name in enumerate(policy.metrics)}
@@ -191,11 +191,11 @@ def _measured(
 
 def _of_prior(metric: str, cells: int, prior: float, sd: float, *, warned: bool) -> str:
     apart = ", or stand out from the other benchmarks" if cells >= CELLS_NEEDED else ""
-    more = f"; REGRESSED must hold for {sd:.1%}{apart}" if sd > prior else ""
+    more = f"; REGRESSED must hold for {100 * sd:.1f} %{apart}" if sd > prior else ""
     doubted = f"; as the reports warn of their own figures, for {DOUBT:g} times as much" if warned else ""
     return (
-        f"{metric}: sessions of an unchanged system are taken to differ by {prior:.1%} (1 sigma), a stated prior"
-        f"{more}{doubted}; give --history to measure it"
+        f"{metric}: sessions of an unchanged system are taken to differ by {100 * prior:.1f} % (1 sigma), a stated "
+        f"prior{more}{doubted}; give --history to measure it"
     )
 
 
@@ -206,7 +206,7 @@ def _of_history(metric: str, pairs: Sequence[Pair], found: Estimates, groups: Se
         f"the base's level is that of {level} session{'s' if level > 1 else ''} of its software"
     )
     if len(groups) < 6:
-        sentence += f"; with so few, the stated prior of {prior:.1%} (1 sigma) counts as well"
+        sentence += f"; with so few, the stated prior of {100 * prior:.1f} % (1 sigma) counts as well"
     sentences = [sentence]
     if departed := [pair.cell for pair, away in zip(pairs, found.departed, strict=True) if away]:
         sentences.append(

@@ -83,4 +83,6 @@ def carried(cell: Benchmark) -> tuple[str, str]:
     """Return the variant and family that a bundle holds: as `wanted`, or what the board builds that from."""
     variant, name = wanted(cell)
     family = family_named(name)
-    return (base_variant(variant), family.export) if family.local and family.export else (variant, name)
+    if family.local and family.export:
+        return base_variant(variant), family.export
+    return (base_variant(variant), name) if family.quantised_there else (variant, name)

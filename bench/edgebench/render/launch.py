@@ -1,9 +1,9 @@
-"""What `edgebench run` and `edgebench image` show: a line of progress a board, a table of images."""
+"""What `edgebench run` shows of boards: a line of progress each."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -12,7 +12,7 @@ from rich.text import Text
 from edgebench.render.live import LiveBlock
 
 if TYPE_CHECKING:
-    from rich.console import Console, JustifyMethod
+    from rich.console import Console
 
 
 class BoardLines(LiveBlock):
@@ -63,25 +63,3 @@ class BoardLines(LiveBlock):
         if len(shown) < len(self._names):
             table.add_row(Text("all"), Text(f"{len(self._over)} of {len(self._names)} ended"))
         return table
-
-
-def images_table(rows: Iterable[Sequence[str]]) -> Table:
-    """Return the table of images; a row has a text for each heading below."""
-    headings = ("platform", "image", "version", "revision", "digest", "size", "for", "created", "fits")
-    return _table(headings, rows, right="size", fold="image")
-
-
-def boards_table(rows: Iterable[Sequence[str]]) -> Table:
-    """Return the table of boards; a row has a text for each heading below."""
-    headings = ("board", "platform", "up", "idle", "°C", "image", "fits", "meters")
-    return _table(headings, rows, right="°C", fold="meters")
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: str, fold: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in headings:
-        justify: JustifyMethod = "right" if heading == right else "left"
-        table.add_column(heading, justify=justify, no_wrap=heading != fold, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table

@@ -2,7 +2,8 @@
 
 A cell's line breaks are where it may break: a table whose cells fit on one line each has them so, a narrower one puts
 an interval beneath its figure, then breaks names between words. Columns that still have no room go on in a second block
-with the same row names; nothing is ever cut.
+with the same row names; nothing is ever cut. Where the first column alone does not tell rows apart, `keys` columns do,
+and stand in every block.
 """
 
 from __future__ import annotations
@@ -75,23 +76,27 @@ class _Laid:
 
 
 class FittingTable:
-    """A rich renderable: columns, the first of which names the rows; empty columns are left out."""
+    """A rich renderable: columns, the first `keys` of which name the rows; empty columns are left out."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], keys: int = 1) -> None:
         self.columns = filled(columns)
+        self._keys = len(filled(columns[:keys]))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Yield one block of lines, or as many as the width needs."""
         remarks = [column for column in self.columns if column.below]
         name, *others = (column for column in self.columns if not column.below)
-        for number, block in enumerate(_blocks(name, others, options.max_width)):
+        for number, block in enumerate(_blocks(name, others, self._keys - 1, options.max_width)):
             if number:
                 yield Text()
             yield from _lines(block, remarks if number == 0 else (), options.max_width)
 
 
-def _blocks(name: Column, others: Sequence[Column], room: int) -> Iterator[list[_Laid]]:
-    """Yield the columns of each block: as they are, else stacked, else with the name wrapped, else one by one."""
+def _blocks(name: Column, others: Sequence[Column], keys: int, room: int) -> Iterator[list[_Laid]]:
+    """Yield the columns of each block: as they are, else stacked, else with the name wrapped, else one by one.
+
+    The name and the first `keys` of the others are in every block.
+    """
     for stacked in (False, True):
         plain = [_laid(column, stacked=stacked) for column in (name, *others)]
         if _total(plain) <= room:
@@ -110,14 +115,16 @@ def _blocks(name: Column, others: Sequence[Column], room: int) -> Iterator[list[
         share = max(_WRAPPED, free // len(loose) - _GAP)
         yield [_laid(column, stacked=True, width=share if column.wrap else None) for column in (name, *others)]
         return
-    names = _laid(name, stacked=True, width=max(_least(name), _NARROWEST_NAME, room * 2 // 5))
-    block: list[_Laid] = [names]
-    for column in others:
+    also = [_laid(column, stacked=True) for column in others[:keys]]
+    widest = room * 2 // 5 - sum(column.width + _GAP for column in also) // 2
+    names = [_laid(name, stacked=True, width=max(_least(name), _NARROWEST_NAME, widest)), *also]
+    block = list(names)
+    for column in others[keys:]:
         laid = _laid(column, stacked=True, width=_WRAPPED if column.wrap else None)
-        if len(block) > 1 and _total([*block, laid]) > room:
+        if len(block) > len(names) and _total([*block, laid]) > room:
             yield block
-            block = [names]
-        left = room - names.width - _GAP
+            block = list(names)
+        left = room - _total(names) - _GAP
         block.append(laid if laid.width <= left else _laid(column, stacked=True, width=max(8, left)))
     yield block
 

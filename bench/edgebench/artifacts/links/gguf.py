@@ -27,8 +27,11 @@ FAMILY = "gguf"
 
 
 def lowered(chain: Chain, parent: ArtifactRecord, steps: Sequence[Step]) -> ArtifactRecord:
-    """Write a torch checkpoint as GGUF in FP32, then in the format of the last step where it is one."""
-    current = exported(chain, parent)
+    """Write a torch checkpoint as GGUF in FP32, then in the format of the last step where it is one.
+
+    On a board the parent is that GGUF file already.
+    """
+    current = parent if parent.format == FAMILY else exported(chain, parent)
     return in_format(chain, current, FAMILY) if steps and steps[-1].kind.lowered else current
 
 

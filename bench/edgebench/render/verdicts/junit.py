@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring  # writi
 
 from edgebench.compare.verdict import Finding, Verdict
 from edgebench.render.verdicts.text import (
+    assumed_lines,
     budget_text,
     change_text,
     disturbed_text,
@@ -45,7 +46,7 @@ def junit(comparison: Comparison) -> str:
     suite = SubElement(root, "testsuite", {"name": f"edgebench {comparison.mode}", **counts})
     suite.extend(cases)
     SubElement(suite, "system-out").text = "\n".join(
-        _text(line) for line in (headline(comparison), *remarks(comparison), *comparison.assumptions)
+        _text(line) for line in (headline(comparison), *remarks(comparison), *assumed_lines(comparison))
     )
     indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(root, encoding="unicode") + "\n"

@@ -13,6 +13,7 @@ from edgebench.compare.verdict import Finding, Verdict
 from edgebench.render.verdicts.text import (
     ORDER,
     answer_lines,
+    assumed_lines,
     budget_text,
     by_severity,
     change_text,
@@ -71,7 +72,7 @@ def markdown(comparison: Comparison) -> str:
     lines = [f"- {_plain(line)}\n" for line in remarks(comparison)]
     parts.append(_details("Beside the verdict", lines, _FOR_REMARKS // 2))
     parts.append(
-        _details("What the verdict rests on", [f"- {_plain(line)}\n" for line in comparison.assumptions], 5000)
+        _details("What the verdict rests on", [f"- {_plain(line)}\n" for line in assumed_lines(comparison)], 5000)
     )
     return "".join(parts)
 

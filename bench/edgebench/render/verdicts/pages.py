@@ -18,9 +18,9 @@ from edgebench.render.templates import filled_in
 from edgebench.render.verdicts.table import finding_columns, hard_columns
 from edgebench.render.verdicts.text import (
     answer_lines,
+    assumed_lines,
     by_severity,
     headline,
-    in_words,
     metric_title,
     remarks,
     verdict_text,
@@ -47,7 +47,7 @@ def verdict_page(comparison: Comparison) -> str:
     chapters = [*_changes(comparison), *_findings(comparison)]
     for title, lines in (
         ("Beside it", remarks(comparison)),
-        ("Assumed", [in_words(line) for line in comparison.assumptions]),
+        ("Assumed", assumed_lines(comparison)),
     ):
         if lines:
             section = Section(title, bullets=tuple((line, "") for line in lines))

@@ -13,13 +13,13 @@ from edgebench.render.tables import Column, FittingTable
 from edgebench.render.units import NONE
 from edgebench.render.verdicts.text import (
     answer_lines,
+    assumed_lines,
     budget_text,
     by_severity,
     change_text,
     detectable_text,
     disturbed_text,
     headline,
-    in_words,
     level_text,
     metric_title,
     passed_lines,
@@ -64,8 +64,7 @@ def verdict_table(comparison: Comparison, *, everything: bool = False) -> Render
     if folded:
         parts += [Text(), Text("Passed, --all shows each", style=_STYLES[Verdict.PASS])]
         parts += [_bullet(line) for line in passed_lines(folded)]
-    assumed = [in_words(line) for line in comparison.assumptions]
-    for title, lines in (("Beside it", remarks(comparison)), ("Assumed", assumed)):
+    for title, lines in (("Beside it", remarks(comparison)), ("Assumed", assumed_lines(comparison))):
         if lines:
             parts += [Text(), Text(title, style="bold"), *(_bullet(line) for line in lines)]
     return Group(*parts)
@@ -77,7 +76,7 @@ def _passed(finding: Finding) -> bool:
 
 
 def _table(rows: Sequence[Finding]) -> Iterator[RenderableType]:
-    yield FittingTable(finding_columns(rows[:_ROWS]))
+    yield FittingTable(finding_columns(rows[:_ROWS]), keys=2)
     if len(rows) > _ROWS:
         yield Text(f"and {len(rows) - _ROWS} more: --format json has all", style="dim")
 

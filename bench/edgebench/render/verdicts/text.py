@@ -137,11 +137,14 @@ def _between(group: Sequence[Finding]) -> str:
     return f"changed by {low} {unit}" if low == high else f"changed by {low} to {high} {unit}"
 
 
-def in_words(line: str) -> str:
-    """Return a sentence that begins with a metric's name in the report, with what people call it."""
-    name, colon, rest = line.partition(":")
-    known = name.partition(".")[0] in METRICS
-    return f"{metric_title(name)}{colon}{rest}" if known else line
+def assumed_lines(comparison: Comparison) -> list[str]:
+    """Return what the verdicts rest on; a sentence that begins with a metric's name has what people call it."""
+    lines = []
+    for line in comparison.assumptions:
+        name, colon, rest = line.partition(":")
+        known = name.partition(".")[0] in METRICS
+        lines.append(f"{metric_title(name)}{colon}{rest}" if known else line)
+    return lines
 
 
 def whole_lines(comparison: Comparison) -> list[str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "edgebench.trend/1"
 _BARS = "▁▂▃▄▅▆▇█"
-_WIDTH = 24
+_WIDTH = 16
 _ROWS = 60
 
 
@@ -35,15 +35,34 @@ def trend_table(trend: Trend) -> RenderableType:
     systems = [f"system {number}: {text}" for number, text in enumerate(trend.systems, start=1)]
     parts += [Text(clean(line), style="dim") for line in systems] if len(systems) > 1 else []
     if changed:
-        parts += [Text(), FittingTable(series_columns(changed[:_ROWS], several=len(systems) > 1))]
+        parts += [Text(), _table(changed[:_ROWS], several=len(systems) > 1)]
     if len(changed) > _ROWS:
         parts.append(Text(f"and {len(changed) - _ROWS} more that changed: --format json has all", style="dim"))
     if not changed and still:
-        parts += [Text(), FittingTable(series_columns(still[: _ROWS // 3], several=len(systems) > 1))]
+        parts += [Text(), _table(still[: _ROWS // 3], several=len(systems) > 1)]
     parts.append(Text())
     parts += [Text(line, style="dim") for line in said_of(trend)]
     parts += [Text(clean(note), style="dim") for note in trend.notes]
     return Group(*parts)
+
+
+def _table(rows: Sequence[Series], *, several: bool) -> FittingTable:
+    """Return series as a terminal shows them: what no figure is stands beneath each row, so that a row fits."""
+    keyed = {column.header: column for column in series_columns(rows, several=several)}
+    beneath = Column("where", tuple(_where(row, several=several) for row in rows), justify="left", below=True)
+    names = ("benchmark", "metric", "trend", "now", "last change")
+    return FittingTable([*(keyed[name] for name in names), beneath], keys=2)
+
+
+def _where(row: Series, *, several: bool) -> str:
+    """Say on which system a series is, and since when its last level holds."""
+    parts = [f"system {row.system + 1}"] if several else []
+    if row.changes:
+        last = row.changes[-1]
+        commit = f", commit {short(last.commit)}" if last.commit else ""
+        more = f" ({len(row.changes)} changes in all)" if len(row.changes) > 1 else ""
+        parts.append(f"since {last.created[:10]}, {last.label}{commit}{more}")
+    return clean(": ".join(parts))
 
 
 def changed_first(trend: Trend) -> tuple[list[Series], list[Series]]:

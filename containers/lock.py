@@ -38,27 +38,32 @@ class Lock:
     machine: str = "aarch64"
     pythons: tuple[str, ...] = ("3.11",)  # Debian 12's
     left_out: tuple[str, ...] = ()
+    source: bool = False  # it is compiled here: the digest is that of its source
 
 
 # NNCF names scikit-learn and imports it nowhere.
 _UNUSED = ("scikit-learn", "joblib", "narwhals", "threadpoolctl")
 # pip reads "only on x86-64" as for this machine: CUDA is none of an arm64 board that has no GPU.
 _CUDA = ("nvidia-", "cuda-", "triton")
+# llama.cpp and what writes its files; and what it needs besides what is there anyhow.
+_LLAMA, _GGUF = PROJECT["project"]["optional-dependencies"]["llama"]
+_WITH_LLAMA = ("diskcache>=5.6.1", "jinja2>=2.11.3", "typing-extensions>=4.5.0")
 LOCKS = {
-    "n150": Lock("n150/constraints.txt", (".[n150]",), "x86_64", left_out=_UNUSED),
+    "n150": Lock("n150/constraints.txt", (".[n150]", *_WITH_LLAMA, _GGUF), "x86_64", left_out=_UNUSED),
     # Without torch and what compresses: the runtimes alone, for bundles.
-    "n150-slim": Lock("n150/constraints-slim.txt", (".[n150-slim]",), "x86_64"),
-    "pi": Lock("pi/constraints.txt", (".[pi]",)),
+    "n150-slim": Lock("n150/constraints-slim.txt", (".[n150-slim]", *_WITH_LLAMA), "x86_64"),
+    "pi": Lock("pi/constraints.txt", (".[pi]", *_WITH_LLAMA)),
     # The last release whose build for arm64 is without CUDA.
     "pi-torch": Lock(
         "pi/constraints-torch.txt",
-        (".[pi]", "torch==2.10.0", "torchvision==0.25.0", "torch-pruning==1.6.1"),
+        (".[pi]", *_WITH_LLAMA, "torch==2.10.0", "torchvision==0.25.0", "torch-pruning==1.6.1"),
         left_out=_CUDA,
     ),
+    "llama": Lock("llama.txt", (_LLAMA,), source=True),
     # Python 3.12 is NVIDIA's image's.
     "jetson": Lock("jetson/constraints.txt", (".[jetson]",), pythons=("3.12", "3.11")),
-    # What makes the package of edgebench's own source; in no image.
-    "build": Lock("build.txt", tuple(PROJECT["build-system"]["requires"]), "x86_64"),
+    # What makes packages of sources, edgebench's own and llama.cpp's; in no image.
+    "build": Lock("build.txt", (*PROJECT["build-system"]["requires"], "scikit-build-core>=0.11"), "x86_64"),
 }
 Files = dict[tuple[str, str], list[str]]
 
@@ -82,9 +87,11 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def platform_words(machine: str, python: str) -> list[str]:
-    """Return pip's options for a board's wheels."""
-    tags = [f"--platform={tag}_{machine}" for tag in GLIBC]
+def platform_words(lock: Lock, python: str) -> list[str]:
+    """Return pip's options for a board's wheels, or for what is compiled here."""
+    if lock.source:
+        return ["--no-deps", *(f"--no-binary={name.partition('==')[0]}" for name in lock.asked)]
+    tags = [f"--platform={tag}_{lock.machine}" for tag in GLIBC]
     return ["--only-binary=:all:", "--target=/nowhere", f"--python-version={python}", *tags]
 
 
@@ -93,12 +100,12 @@ def locked(lock: Lock, kept: Mapping[str, str]) -> Files:
     with tempfile.TemporaryDirectory() as scratch:
         pins = Path(scratch, "pins.txt")
         pins.write_text("".join(f"{name}=={version}\n" for name, version in kept.items()), encoding="utf-8")
-        words = [*platform_words(lock.machine, lock.pythons[0]), f"--constraint={pins}", *lock.asked]
+        words = [*platform_words(lock, lock.pythons[0]), f"--constraint={pins}", *lock.asked]
         found = resolved(words)
     files = {key: hashes for key, hashes in found.items() if key[0] != "edgebench" and not out(lock, key[0])}
     exact = [f"{name}=={version}" for name, version in files]
     for python in lock.pythons[1:]:
-        for key, hashes in resolved(["--no-deps", *platform_words(lock.machine, python), *exact]).items():
+        for key, hashes in resolved(["--no-deps", *platform_words(lock, python), *exact]).items():
             files[key] += hashes
     return files
 

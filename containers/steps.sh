@@ -2,11 +2,11 @@
 # The steps that the Dockerfiles share, each run as `sh /steps.sh STEP ...` from a mount: it is in no layer.
 set -eu
 
-# A base that has Python already needs no package archive.
+# Python, and what the threads of llama.cpp wait for each other with. A base that has both needs no package archive.
 python() {
-  if ! command -v python3 >/dev/null || [ -n "$*" ]; then
+  if ! command -v python3 >/dev/null || ! ldconfig -p | grep -q "libgomp.so.1 " || [ -n "$*" ]; then
     apt-get update
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3 "$@"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3 libgomp1 "$@"
     rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/cache/ldconfig/* /var/log/*
   fi
 }
@@ -15,6 +15,14 @@ python() {
 tools() {
   apt-get update
   DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-pip ca-certificates
+}
+
+# What compiles llama.cpp for a processor, this one or another: compilers MACHINE.
+compilers() {
+  cross=
+  if [ "$(uname -m)" != "$1" ]; then cross="-$(echo "$1" | tr _ -)-linux-gnu"; fi
+  apt-get update
+  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends cmake ninja-build "g++$cross"
 }
 
 # Run a command with the build's secrets for pip and the wheels that are preferred to the index.
@@ -26,6 +34,24 @@ with_index() {
   "$@"
 }
 
+# llama.cpp and its module for Python, compiled from the pinned source into a wheel in /compiled: llama MACHINE.
+llama() {
+  mkdir /compiled
+  if cp /wheels/llama_cpp_python-*_"$1".whl /compiled 2>/dev/null; then return; fi
+  tools_of_builds
+  CMAKE_ARGS="-DCMAKE_PROJECT_INCLUDE=$PWD/llama.cmake"
+  if [ "$(uname -m)" != "$1" ]; then
+    export _PYTHON_HOST_PLATFORM="linux-$1"
+    CMAKE_ARGS="$CMAKE_ARGS -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=$1"
+    CMAKE_ARGS="$CMAKE_ARGS -DCMAKE_C_COMPILER=$1-linux-gnu-gcc -DCMAKE_CXX_COMPILER=$1-linux-gnu-g++"
+  fi
+  CMAKE_BUILD_PARALLEL_LEVEL=$(nproc)
+  export CMAKE_ARGS CMAKE_BUILD_PARALLEL_LEVEL
+  # pip keeps what it compiled under the source's name, whatever it was compiled for.
+  pip wheel --no-cache-dir --no-deps --no-build-isolation --no-binary=llama-cpp-python --require-hashes \
+    --requirement=llama.txt --wheel-dir=/compiled
+}
+
 # Collect the pinned packages for an x86-64 board: native LOCK.
 native() {
   locked "$1" x86_64 python3 install.py --pip --target=/opt/edgebench/lib || {
@@ -33,15 +59,24 @@ native() {
       "EDGEBENCH_TORCH_INDEX, or put the wheel into containers/wheels" >&2
     return 1
   }
+  compiled pip install --target=/opt/edgebench/lib
   lean
 }
 
 # Collect the pinned packages for an arm64 board, whichever processor builds: arm64 LOCK.
 arm64() {
-  locked "$1" aarch64 pip install --target=/opt/edgebench/lib --only-binary=:all: \
+  lock=$1
+  set -- pip install --target=/opt/edgebench/lib --only-binary=:all: --platform=linux_aarch64 \
     --platform=manylinux_2_31_aarch64 --platform=manylinux_2_28_aarch64 --platform=manylinux_2_27_aarch64 \
     --platform=manylinux_2_17_aarch64 --platform=manylinux2014_aarch64
+  locked "$lock" aarch64 "$@"
+  compiled "$@"
   lean
+}
+
+# Install what an earlier stage compiled, where there was one: compiled PIP...
+compiled() {
+  if [ -d /compiled ]; then "$@" --no-deps --no-index /compiled/*.whl; fi
 }
 
 # Install a lock, locked LOCK MACHINE PIP...: what the builder's own folder has wheels of from there, whatever their
@@ -82,16 +117,17 @@ tools_of_builds() {
 # What no measurement reads: other packages' programs, own tests, headers and stubs.
 lean() {
   cd /opt/edgebench/lib
-  rm -rf bin torch/test torch/share onnx/backend/test/data openvino/include
+  rm -rf bin torch/test torch/share onnx/backend/test/data openvino/include \
+    llama_cpp/server llama_cpp/include llama_cpp/lib/cmake llama_cpp/lib/pkgconfig
   find . -type d -name tests -prune -exec rm -rf {} +
   find . -type f -regex '.*\.\(a\|pyi\|pyx\|pxd\)' -delete
   find torch/bin -type f ! -name torch_shm_manager -delete 2>/dev/null || true
-  # Without a compiler nobody reads the headers. SciPy imports all of NumPy, also its part for Fortran.
+  # Without a compiler nobody reads the headers. SciPy imports all of NumPy, also its parts for Fortran and builds.
   if ! command -v g++ >/dev/null; then
     rm -rf torch/include
     find . -type f -regex '.*\.\(h\|hpp\)' -delete
   fi
-  [ -e scipy ] || rm -rf numpy/f2py
+  [ -e scipy ] || rm -rf numpy/f2py numpy/distutils
   # The languages that Pygments can colour; ONNX Runtime's library for programs in C, which its module for Python has
   # within itself; graphics units and accelerators, which no backend here uses.
   find pygments/lexers -type f ! -name '__init__.*' ! -name '_mapping.*' -delete
@@ -137,7 +173,7 @@ ready() {
   mkdir -m 1777 /cache
   python3 -c "import numpy, pydantic_core, psutil, onnxruntime
 from importlib.util import find_spec
-for name in ('torch', 'nncf', 'openvino', 'ai_edge_litert.interpreter', 'onnx'):
+for name in ('torch', 'nncf', 'openvino', 'ai_edge_litert.interpreter', 'onnx', 'llama_cpp'):
     find_spec(name.partition('.')[0]) and __import__(name)"
   edgebench --version
 }

@@ -54,13 +54,14 @@ def descend(
     """Train in place on `loss_of` (a batch of `rows` to its loss) and return the module in evaluation mode.
 
     `rng` shuffles the rows anew in each epoch; `clip` is the largest norm of all gradients together. Only parameters
-    that require gradients move. A last batch of one row is left out, as batch normalisation cannot train on it.
+    that require gradients move. A last batch of one row is left out, as batch normalisation cannot train on it, unless
+    one row is what a batch has.
     """
     import torch
 
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     adam = torch.optim.Adam(parameters, lr=training.lr)
-    starts = [at for at in range(0, len(rows), training.batch) if len(rows) - at > 1]
+    starts = [at for at in range(0, len(rows), training.batch) if len(rows) - at >= min(2, training.batch)]
     steps = training.epochs * len(starts)
     cycle = None
     if training.schedule == "one-cycle" and steps > 0:

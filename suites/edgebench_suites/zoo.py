@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -110,9 +111,12 @@ def architecture(name: str, *, num_classes: int, width_mult: float = 1.0) -> nn.
     if width_mult != 1.0 and "width_mult" not in info.kwargs:
         wide = ", ".join(other for other, entry in MODELS.items() if "width_mult" in entry.kwargs)
         raise SuiteDataError(f"{name} has no width to change: remove the width, or choose one of {wide}")
+    # Most of a process that only needs a decoder would be importing torchvision.
+    if info.builder in _DECODERS:
+        return _DECODERS[info.builder](num_classes, width_mult)
     extra = {} if width_mult == 1.0 else {"width_mult": width_mult}
     torchvision = import_torchvision()
-    if (own := _other_network(info, torchvision, num_classes, width_mult)) is not None:
+    if (own := _other_network(info, torchvision, num_classes)) is not None:
         return own
     module: nn.Module = torchvision.models.get_model(info.builder, weights=None, **extra)
     path, old = last_linear(module)
@@ -121,14 +125,17 @@ def architecture(name: str, *, num_classes: int, width_mult: float = 1.0) -> nn.
     return module
 
 
-def _other_network(info: ModelInfo, torchvision: ModuleType, classes: int, width_mult: float) -> nn.Module | None:
+# Networks that have nothing of torchvision.
+_DECODERS: Mapping[str, Callable[[int, float], nn.Module]] = {
+    "byte_gpt": networks.byte_gpt,
+    "byte_llama": networks.byte_llama,
+}
+
+
+def _other_network(info: ModelInfo, torchvision: ModuleType, classes: int) -> nn.Module | None:
     """Build a network that is no classifier of torchvision, or return None."""
     if info.builder == "vit_tiny":
         return networks.vit_tiny(torchvision, classes)
-    if info.builder == "byte_gpt":
-        return networks.byte_gpt(classes, width_mult)
-    if info.builder == "byte_llama":
-        return networks.byte_llama(classes, width_mult)
     if info.task == "detection":
         return networks.raw_detector(torchvision, info.builder, classes)
     if info.task == "segmentation":
@@ -173,11 +180,12 @@ def build(
         _check_hash(cached)
         _load_into(module, _read_state(cached), cached)
         return module, f"torchvision {'IMAGENET1K_V1' if MODELS[name].task == 'classification' else 'COCO'} from cache"
-    depth = import_torchvision().ops.StochasticDepth
-    for layer in module.modules():
-        # Leaving out blocks is for hundreds of epochs: in five EfficientNet-B3 learned 28 %, without it 91.
-        if isinstance(layer, depth):
-            layer.p = 0.0
+    if MODELS[name].source == "torchvision":
+        depth = import_torchvision().ops.StochasticDepth
+        for layer in module.modules():
+            # Leaving out blocks is for hundreds of epochs: in five EfficientNet-B3 learned 28 %, without it 91.
+            if isinstance(layer, depth):
+                layer.p = 0.0
     return module, f"seeded initialisation (seed {seed})"
 
 

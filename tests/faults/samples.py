@@ -80,8 +80,11 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
-def window(kind: Kind, load: Load, seed: int) -> Outcome:
-    """Measure one window of 25 to 200 samples; the source has noise of one to two of its steps, as real ones have."""
+def window(kind: Kind, load: Load, seed: int, sigmas: float = 2.0) -> Outcome:
+    """Measure one window of 25 to 200 samples; the source has noise of one to two of its steps, as real ones have.
+
+    The energy is wrong beyond `sigmas` of its uncertainty.
+    """
     rng = random.Random(seed)  # noqa: S311 - reproducible
     refresh_s = rng.choice([0.01, 0.1, 1.0])
     seconds = refresh_s * rng.uniform(25, 200)
@@ -109,7 +112,7 @@ def window(kind: Kind, load: Load, seed: int) -> Outcome:
         return found
     truth_j = power.energy_j(end_s * 1e9) - power.energy_j(start_s * 1e9)
     found.energy_j, found.error_j = energy.energy_j, energy.energy_j - truth_j
-    found.interval_j = 2 * energy.uncertainty_j + step_w * energy.seconds
+    found.interval_j = sigmas * energy.uncertainty_j + step_w * energy.seconds
     return found
 
 

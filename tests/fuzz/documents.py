@@ -15,6 +15,7 @@ from rich.console import Console
 from edgebench import __version__
 from edgebench.artifacts.bundle import open_bundle
 from edgebench.artifacts.manifest import MANIFEST_FILE, Manifest
+from edgebench.backends.litertlmfile import read_container
 from edgebench.backends.ortgenaifile import CONFIG, read_config
 from edgebench.commands import judging
 from edgebench.commands.console import load
@@ -35,6 +36,7 @@ from edgebench.report.log import Log
 from edgebench_probes.base import ProbeError
 from edgebench_probes.sources import replay
 from tests.fuzz.reader import Reader
+from tests.litert_lm_files import container
 
 ROOT = Path(__file__).parents[2]
 _FOLDER = tempfile.TemporaryDirectory(prefix="edgebench-fuzz-")
@@ -229,6 +231,9 @@ READERS = {
     "journal": Reader(journal, ReportError, journals, summed),
     "ort-genai": Reader(
         lambda data: read_config(_file(f"folder/{CONFIG}", data).parent), BackendError, lambda: [GENAI]
+    ),
+    "litert-lm": Reader(
+        lambda data: read_container(_file("model.litertlm", data)), BackendError, lambda: [container(SCRATCH)]
     ),
     "trace": Reader(trace, ProbeError, lambda: [TRACE]),
 }

@@ -231,6 +231,7 @@ def test_kills_at_random_points_lose_nothing_and_leave_nothing(
 ) -> None:
     suite.write_text(PREPARED, encoding="utf-8")
     mark, chance, sent, number = f"MARK={tmp_path}", random.Random(kills), 0, 0  # noqa: S311  # chance, not secrecy
+    victims = {"": 0, WORKER: 0, SAMPLER: 0, PREPARER: 0}
     while sent < kills:
         number += 1
         marked = {**marked, "EDGEBENCH_CACHE": str(tmp_path / f"cache{number}")}
@@ -242,11 +243,12 @@ def test_kills_at_random_points_lose_nothing_and_leave_nothing(
             process = start(suite, target, marked, "--resume")
             while process.poll() is None and sent < kills:
                 time.sleep(chance.uniform(0.0, 5.0))
-                victim = chance.choice(["", WORKER, SAMPLER, PREPARER])
+                victim = chance.choice([*victims])
                 pids = [process.pid] if not victim else processes(mark, victim)
                 if pids and process.poll() is None:
                     kill(pids[0], chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT]))
                     sent += 1
+                    victims[victim] += 1
                 # Of a session that is killed right now the journal may be read torn: only what is whole counts.
                 before = whole(before, records(folder))
             _, stderr = process.communicate(timeout=300)
@@ -270,6 +272,7 @@ def test_kills_at_random_points_lose_nothing_and_leave_nothing(
         assert list((tmp_path / "scratch").iterdir()) == [], "no temporary file outlives the next session"
         stored = tmp_path / f"cache{number}" / "artifacts"
         assert not list(stored.glob(".*")), "no half-made artifact outlives the next session"
+    assert kills < 50 or all(victims.values()), victims
 
 
 def whole(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -95,7 +95,6 @@ def test_a_board_that_throttles_costs_more_joules_a_token_when_hot(
             seconds = joules["pass_s"][0]
             expected = watts * sum(seconds) / len(seconds)
             assert joules["mean"] == pytest.approx(expected, abs=4 * joules["uncertainty"], rel=0.02)
-            assert 0 < joules["uncertainty"] < 0.3 * expected
     changes = run["hot_over_cold"]
     for name in ("energy_per_prompt_token_j", "energy_per_generated_token_j", "energy_gross_j"):
         assert changes[f"{name}.package"]["uncertainty"] > 0

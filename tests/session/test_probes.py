@@ -207,3 +207,5 @@ def test_two_probes_of_one_scope_stand_side_by_side_and_are_never_one(edgebench:
     assert closure["ratio"] == pytest.approx(1 / 3, rel=0.01)
     series = {entry.get("scope") for entry in done.report["resources"]["series"] if entry["name"] == "power_w"}
     assert series == {"gpu:hwmon:amdgpu/power1", "gpu:hwmon:xe/power1"}
+    (tmp_path / "two.json").write_text(done.stdout, encoding="utf-8")
+    assert "(gpu:hwmon:amdgpu/power1)" in edgebench("show", tmp_path / "two.json").stdout, "of which one it is"

@@ -50,6 +50,39 @@ def test_ctrl_c_while_a_resumed_session_starts_writes_what_is_there(
     assert sum(len(cell.get("order", [])) for cell in report["benchmarks"]) == 2
 
 
+# A signal while a class is made: Python 3.11 makes a RuntimeError of what it raises. Before and within a session.
+MADE = """
+import os, sys
+from edgebench.commands import suite
+from edgebench.session import session
+class Field:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), 15)
+def interrupt(*_, **__):
+    type("Owner", (), {"field": Field()})
+if sys.argv[1] == "before":
+    suite.make_plan = interrupt
+else:
+    session.idle = interrupt
+from edgebench.commands.main import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "within"])
+def test_a_signal_of_which_python_makes_another_error_interrupts(
+    environment: dict[str, str], tmp_path: Path, when: str
+) -> None:
+    suite, target = tmp_path / "kills.toml", tmp_path / "report.json"
+    suite.write_text(SUITE, encoding="utf-8")
+    line = [sys.executable, "-c", MADE, when, *command(suite, target)[3:]]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 130, done.stderr
+    assert "interrupted" in done.stderr
+    assert "fault" not in done.stderr
+    assert target.exists() == (when == "within")
+
+
 def test_ctrl_c_before_the_command_line_is_there_shows_no_traceback() -> None:
     code = (
         "import edgebench.__main__, os, signal, sys; print(*sys.modules); sys.stdout.flush(); os.kill(os.getpid(), 2)"

@@ -16,14 +16,16 @@ def value(name: str, kind: int, shape: list[int | str] | None) -> Any:
     return helper.make_tensor_value_info(name, kind, shape)
 
 
-def save(path: Path, nodes: list[Any], inputs: list[Any], constants: dict[str, Any], *, opset: int = 17) -> Path:
+def save(
+    path: Path, nodes: list[Any], inputs: list[Any], constants: dict[str, Any], *, opset: int = 17, ir_version: int = 9
+) -> Path:
     """Write a graph whose output is `y`, a float."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     weights = [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
     graph = helper.make_graph(nodes, "net", inputs, [value("y", TensorProto.FLOAT, None)], weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
     onnx.save(model, path)
     return path
 

@@ -74,6 +74,8 @@ RUNTIMES = frozenset(
         "sklearn",
         "tensorrt",
         "ai_edge_litert",
+        "litert_lm",
+        "litert_lm_builder",
         "litert_torch",
         "llama_cpp",
         "gguf",

@@ -166,6 +166,13 @@ def test_no_two_values_of_an_axis_read_the_same(least: float, more: float) -> No
         assert len(set(texts)) == len(texts) > 1, texts
 
 
+def test_an_axis_is_written_as_it_is_divided() -> None:
+    texts = [tick.text for tick in scale([0.0099, 0.0109], on_axis("latency_s")).ticks]
+    assert texts == ["10 ms", "10.25 ms", "10.5 ms", "10.75 ms"]
+    texts = [tick.text for tick in scale([0.01, 0.01001], on_axis("latency_s")).ticks]
+    assert len(set(texts)) == len(texts) > 3, texts
+
+
 @given(st.floats(1e-4, 1e14), st.sampled_from(["s", "J", "W", "B", "1/s", "B/s", "OP/s", "1"]))
 def test_a_shown_figure_sorts_by_its_value(value: float, unit: str) -> None:
     for text in (units.quantity(value, unit), " ".join(units.with_interval(value, (0.9 * value, 1.1 * value), unit))):

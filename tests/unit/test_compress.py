@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.own_files import save, value
 
 from edgebench.backends.fitness import can_hold
 from edgebench.compress.quiet import quiet
@@ -276,6 +277,24 @@ def test_openvino_and_onnxruntime_static_int8_agree_with_fp32(
     for call in (lambda: quantise.static_openvino(model, []), lambda: quantise.static_onnx(source, target, [])):
         with pytest.raises(CompressionError, match="calibration"):
             call()
+
+
+@pytest.mark.parametrize(("opset", "ir_version"), [(7, 3), (9, 4), (12, 7)])
+def test_onnx_files_of_old_opsets_are_raised_to_scales_per_channel(tmp_path: Path, opset: int, ir_version: int) -> None:
+    ort = pytest.importorskip("onnxruntime")
+    onnx = pytest.importorskip("onnx")
+    generator = np.random.default_rng(0)
+    weights = {"w": generator.standard_normal((8, 3, 3, 3), np.float32)}
+    inputs = [value("x", onnx.TensorProto.FLOAT, [1, 3, 8, 8])]
+    nodes = [onnx.helper.make_node("Conv", ["x", "w"], ["y"])]
+    source = save(tmp_path / "old.onnx", nodes, inputs, weights, opset=opset, ir_version=ir_version)
+    samples = [{"x": generator.standard_normal((1, 3, 8, 8), np.float32)} for _ in range(4)]
+    quantise.static_onnx(source, tmp_path / "int8.onnx", samples)
+    plain, made = (
+        ort.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, samples[0])[0]
+        for file in (source, tmp_path / "int8.onnx")
+    )
+    assert np.abs(made - plain).mean() < 0.02 * np.ptp(plain)
 
 
 def test_qat_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -49,11 +49,14 @@ def pins(text: str) -> dict[str, str]:
         ("pi", "pi/constraints.txt"),
         ("pi", "pi/constraints-torch.txt"),
         ("jetson", "jetson/constraints.txt"),
+        ("llama", "n150/constraints.txt llama.txt"),
         (None, "build.txt"),
     ],
 )
 def test_the_pinned_packages_satisfy_what_is_asked(extra: str | None, lock: str) -> None:
-    pinned = pins((CONTAINERS / lock).read_text(encoding="utf-8"))
+    pinned: dict[str, str] = {}
+    for name in lock.split():
+        pinned |= pins((CONTAINERS / name).read_text(encoding="utf-8"))
     needed = asked(extra) if extra else list(map(Requirement, BUILD))
     wrong = [
         f"{requirement} (pinned: {pinned.get(canonicalize_name(requirement.name), 'not at all')})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from edgebench.backends.base import LoadSpec
 from edgebench.backends.decoder import stamps_for
 from edgebench.errors import BackendError
 from edgebench.measure.generate import without
+from edgebench.measure.messages import TextJob
+from edgebench.measure.reading import prompts_of
 from edgebench.measure.results import Windows
 
 PROMPT = tuple(b"Alice was beginning to get very tired of sitting by her sister on the bank")
@@ -97,6 +100,19 @@ def test_a_folder_that_is_none_and_a_request_that_is_too_long_are_a_sentence(fol
         opened(tmp_path)
     with pytest.raises(BackendError, match="was made for 32768 tokens"):
         decoder(LoadSpec(folder, "genai", 1, "fp32"), 32_769)
+
+
+def test_a_folder_without_tokenizer_answers_to_token_ids_and_says_why_it_reads_no_text(
+    folder: Path, tmp_path: Path
+) -> None:
+    for file in folder.iterdir():
+        if "tokenizer" not in file.name:
+            shutil.copy(file, tmp_path)
+    held = opened(tmp_path)
+    (answer,) = held.request(prompts_of(held, TextJob(), 16, 1, seed=1), 4)()
+    assert len(answer) == 4
+    with pytest.raises(BackendError, match="the folder has no tokenizer"):
+        held.tokens_of(b"a")
 
 
 def test_generating_is_what_a_request_takes_more_than_reading() -> None:

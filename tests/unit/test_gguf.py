@@ -143,6 +143,15 @@ def test_the_command_line_refuses_a_file_that_is_none(
     assert told.count("\n") == 1
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+def test_a_text_that_is_no_file_is_refused(
+    make: Callable[[Path], None], model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / "text")
+    assert main(["suite", "llm-own", "--model", str(model), "--text", str(tmp_path / "text"), "--dry-run"]) == 2
+    assert "is no file: give the path of a text" in capsys.readouterr().err
+
+
 def test_a_request_longer_than_the_context_is_refused_when_it_is_planned(tmp_path: Path, model: Path) -> None:
     file = write_small(tmp_path / "short.gguf", context=512)
     asked = ("suite", "llm-own", "--model", str(file), "--dry-run", "--prompt-tokens")

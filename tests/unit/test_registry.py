@@ -66,6 +66,11 @@ def test_every_combination_passes_the_dry_run(everything: Path) -> None:
     assert "onnxruntime runs fp32, fp16, int8, int4, not bf16" in told
 
 
+def test_the_language_models_of_edgebench_take_less_than_ten_minutes() -> None:
+    plan = load_plan("llm", dataset="digits", cores=2)
+    assert total_seconds(plan)[1] < 600
+
+
 def test_every_combination_has_an_estimate_a_target_and_perhaps_a_reason(everything: Path) -> None:
     plan = load_plan(str(everything), dataset="digits", cores=2)
     assert {(cell.kind, cell.params.backend) for cell in plan.benchmarks} == {
@@ -149,7 +154,7 @@ def test_a_row_and_its_code_say_the_same(name: str, tmp_path: Path) -> None:
 def test_a_quantised_variant_needs_the_familys_tool_and_the_backends_arithmetic() -> None:
     able = {step: [name for name in BACKENDS if can_hold(name, step)] for step in ("prune40", "ptq-dynamic", "fp16")}
     assert able["prune40"] == list(BACKENDS)
-    assert able["ptq-dynamic"] == ["torch", "litert"]
+    assert able["ptq-dynamic"] == ["torch", "litert", "litert-lm"]
     assert able["fp16"] == [
         "torch-cuda",
         "openvino",

@@ -64,6 +64,7 @@ def suite(folder: Path, text: str) -> str:
         ),
         (HEAD + CELL + 'kind = "training"\n', 4, "unknown kind 'training': choose from inference, compress"),
         (HEAD + CELL + f"batch = {[1] * 4000}\nthreads = {[1] * 4000}\n", 2, "16000000 combinations"),
+        (HEAD + 3 * (CELL + f"batch = {[*range(1, 4001)]}\nthreads = {[*range(1, 11)]}\n"), 10, "120000 combinations"),
         (HEAD + "seed = 1\n" + '"\\u001b[31mkey" = 1\n' + CELL, 1, "unknown key '\ufffd[31mkey'"),
         (HEAD + CELL + "measure = { passes = 5, values = 9 }\n", 4, "cannot fill 9 values"),
         ("[measure]\npasses = 9\n" + CELL, 1, "'name' is missing"),

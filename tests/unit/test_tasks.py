@@ -17,9 +17,11 @@ from sklearn.metrics import jaccard_score
 from edgebench_suites.tasks import TASKS
 from edgebench_suites.tasks.detection import Detections, decode, detect, iou, mean_average_precision, suppress
 from edgebench_suites.tasks.language import next_byte
+from edgebench_suites.tasks.material import material_of
 from edgebench_suites.tasks.scenes import SHAPES, make_scenes
 from edgebench_suites.tasks.segmentation import confusion, mean_iou, pixel_accuracy
-from edgebench_suites.zoo import MODELS, task_of, weights_of
+from edgebench_suites.training import Training
+from edgebench_suites.zoo import MODELS, build, task_of, weights_of
 
 torch = pytest.importorskip("torch")
 
@@ -225,6 +227,19 @@ def test_vit_tiny_is_torchvisions_size_and_takes_any_image() -> None:
     with torch.inference_mode():
         assert torch.allclose(module(image), theirs.eval()(image), atol=1e-3)
         assert module(torch.zeros(2, 3, 64, 48)).shape == (2, 10)
+
+
+def test_a_text_is_read_window_by_window_and_gives_the_same_weights_again() -> None:
+    def trained() -> Any:
+        module, _ = build("byte_llama", num_classes=256, seed=3, width_mult=0.125)
+        before = module.get_parameter("output.weight").detach().clone()
+        training = Training(32, epochs=1, lr=1e-2, seed=3, batch=1, subset=0.002, schedule="one-cycle")
+        material_of("generation", 32, 3).train(module, training)
+        assert not torch.equal(before, module.get_parameter("output.weight")), "a batch of one trains as well"
+        return module.state_dict()
+
+    first, second = trained(), trained()
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_every_model_has_a_task_and_shared_weights_are_of_one_network() -> None:

@@ -115,6 +115,14 @@ FAMILIES: Mapping[str, Family] = {
             own=("ort-genai",),
         ),
         Family(
+            "litert-lm",
+            "model.litertlm",
+            ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer", "litert-lm-builder"),
+            steps=("ptq-dynamic",),
+            links="edgebench.artifacts.links.litertlm",
+            own=("litert-lm",),
+        ),
+        Family(
             "tensorrt",
             ".",
             ("torch", "onnx", "onnxruntime", "tensorrt"),
@@ -128,7 +136,14 @@ FAMILIES: Mapping[str, Family] = {
 }
 
 # What users may bring with `--model`, but for the formats of plug-ins: a file's suffix → its format.
-SUFFIXES: Mapping[str, str] = {".onnx": "onnx", ".xml": "openvino", ".tflite": "tflite", ".pt2": "pt2", ".gguf": "gguf"}
+SUFFIXES: Mapping[str, str] = {
+    ".onnx": "onnx",
+    ".xml": "openvino",
+    ".tflite": "tflite",
+    ".pt2": "pt2",
+    ".gguf": "gguf",
+    ".litertlm": "litert-lm",
+}
 # Language models that are folders, which no suffix tells: a file that such a folder has → its format.
 FOLDERS: Mapping[str, str] = {"openvino_model.xml": "genai", "genai_config.json": "ort-genai"}
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     F32 = npt.NDArray[np.float32]
 
-MODEL = "openvino_model.xml"
+MODEL, TOKENIZER = "openvino_model.xml", "openvino_tokenizer.xml"
 _MOST_JSON = 1 << 20
 
 
@@ -103,6 +103,7 @@ class GenaiAnswerer:
     def __init__(self, pipeline: Any, folder: Path, settings: dict[str, Any], load_s: float) -> None:
         self._pipeline, self._folder, self._settings, self.load_s = pipeline, folder, settings, load_s
         self._configs: dict[int, Any] = {}
+        self._reads_texts = (folder / TOKENIZER).is_file()
 
     @cached_property
     def _graph(self) -> Any:
@@ -120,7 +121,9 @@ class GenaiAnswerer:
 
     @cached_property
     def begin(self) -> int | None:
-        """The token that its tokenizer begins every text with; None where there is none."""
+        """The token that its tokenizer begins every text with; None where there is none, or no tokenizer."""
+        if not self._reads_texts:
+            return None
         return begins(self._encoded("a", special=False), self._encoded("a", special=True))
 
     def request(self, prompts: Prompts, count: int) -> Answer:
@@ -166,7 +169,9 @@ class GenaiAnswerer:
         return found
 
     def tokens_of(self, text: bytes) -> list[int]:
-        """Return the tokens of a text by the folder's tokenizer."""
+        """Return the tokens of a text by the folder's tokenizer; BackendError where it has none."""
+        if not self._reads_texts:
+            raise BackendError("the folder has no tokenizer: a text cannot be read, only token ids (--prompt-tokens)")
         return self._encoded(text.decode("utf-8", errors="replace"), special=False)
 
     def effective(self) -> dict[str, Any]:

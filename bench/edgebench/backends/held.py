@@ -15,6 +15,7 @@ from pathlib import Path
 from edgebench.backends.flatbuffer import root
 from edgebench.backends.genai import MODEL
 from edgebench.backends.gguffile import read_gguf
+from edgebench.backends.litertlmfile import graph_of
 from edgebench.backends.onnxfile import read_facts
 from edgebench.backends.ortgenaifile import read_config
 from edgebench.backends.reader import reader_of
@@ -27,7 +28,7 @@ _MOST_JSON = 256 << 20
 _CONSTANT = re.compile(rb'<data element_type="(\w+)" shape="[^"]*" offset="\d+" size="(\d+)"')
 _IR_TYPES = {b"f32": "fp32", b"f16": "fp16", b"i8": "int8", b"u8": "int8", b"i4": "int4", b"u4": "int4"}
 # TensorType of TensorFlow Lite's schema (schema.fbs); weights of other types decide nothing.
-_TFLITE_TYPES = {0: "fp32", 1: "fp16", 3: "int8", 9: "int8"}
+_TFLITE_TYPES = {0: "fp32", 1: "fp16", 3: "int8", 9: "int8", 17: "int4"}
 
 
 def held_precision(path: Path, form: str) -> str:
@@ -81,11 +82,12 @@ def _of_ir(path: Path) -> str:
     return max(kept, key=lambda name: kept[name]) if any(kept.values()) else "fp32"
 
 
-def _of_tflite(path: Path) -> str:
+def _of_tflite(data: bytes) -> str:
     """Compare the bytes of the constants by type: a flatbuffer is vectors of tables."""
-    model = root(path.read_bytes())
-    # Model: subgraphs 2, buffers 4; SubGraph: tensors 0; Tensor: type 1, buffer 2; Buffer: data 0.
-    buffers = [len(buffer.bytes_of(0)) for buffer in model.tables(4)]
+    model = root(data)
+    # Model: subgraphs 2, buffers 4; SubGraph: tensors 0; Tensor: type 1, buffer 2; Buffer: data 0, or size 2 where it
+    # lies behind the flatbuffer.
+    buffers = [len(buffer.bytes_of(0)) or buffer.number(2, "<Q") for buffer in model.tables(4)]
     kept: Counter[str] = Counter()
     for graph in model.tables(2):
         for tensor in graph.tables(0):
@@ -99,6 +101,7 @@ _READERS: Mapping[str, Callable[[Path], str]] = {
     "onnx": lambda path: read_facts(path).precision,
     "gguf": lambda path: read_gguf(path).precision,
     "openvino": _of_ir,
-    "tflite": _of_tflite,
+    "tflite": lambda path: _of_tflite(path.read_bytes()),
+    "litert-lm": lambda path: _of_tflite(graph_of(path)),
     "pt2": _of_program,
 }

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import mmap
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path, PurePosixPath
+
+from edgebench.backends.wire import DamagedError, fields, text_at, varint
 
 # Operators of ONNX Runtime's own that hold weights in blocks, of as many bits as an attribute says (4 unless it does).
 _IN_BLOCKS = frozenset({"MatMulNBits", "GatherBlockQuantized", "QMoE"})
 # Messages lie in each other: graphs in attributes of nodes in graphs. No model needs more.
 MAX_DEPTH = 32
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FLOAT, _FLOAT16 = 1, 10
 # Operators that only a quantised model has, in ONNX and among ONNX Runtime's own; QLinearConv and its like besides.
 _QUANTISED = frozenset(
@@ -57,10 +57,6 @@ class OnnxFacts:
         return "fp16" if self.elements[_FLOAT16] > self.elements[_FLOAT] else "fp32"
 
 
-class _DamagedError(Exception):
-    pass
-
-
 def read_facts(path: Path) -> OnnxFacts:
     """Return what a file says; of a damaged one what could be read: opening it will say what is wrong.
 
@@ -71,7 +67,7 @@ def read_facts(path: Path) -> OnnxFacts:
         try:
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 _model(data, facts)
-        except (ValueError, _DamagedError):
+        except (ValueError, DamagedError):
             pass  # empty, or no protobuf
     return facts
 
@@ -83,19 +79,19 @@ def outside(location: str) -> bool:
 
 
 def _model(data: mmap.mmap, facts: OnnxFacts) -> None:
-    for number, begin, end in _fields(data, 0, len(data)):
+    for number, begin, end in fields(data, 0, len(data)):
         if number == 7:
             _graph(data, begin, end, facts, 0)
         elif number == 25:
-            for inner, start, stop in _fields(data, begin, end):
+            for inner, start, stop in fields(data, begin, end):
                 if inner == 7:
                     _node(data, start, stop, facts, 0)
 
 
 def _graph(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts, depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise _DamagedError
-    for number, start, stop in _fields(data, begin, end):
+        raise DamagedError
+    for number, start, stop in fields(data, begin, end):
         if number == 1:
             _node(data, start, stop, facts, depth)
         elif number == 5:
@@ -106,9 +102,9 @@ def _graph(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts, depth: int) 
 
 def _node(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts, depth: int) -> None:
     operator, bits = "", 4
-    for number, start, stop in _fields(data, begin, end):
+    for number, start, stop in fields(data, begin, end):
         if number == 4:
-            operator = _text(data, start, stop)
+            operator = text_at(data, start, stop)
             facts.operators[operator] += 1
         elif number == 5:
             bits = _attribute(data, start, stop, facts, depth) or bits
@@ -120,11 +116,11 @@ def _attribute(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts, depth: i
     """Look into an attribute; return its number where it is the one called ``bits``."""
     name = ""
     value = None
-    for kind, start, stop in _fields(data, begin, end):
+    for kind, start, stop in fields(data, begin, end):
         if kind == 1:
-            name = _text(data, start, stop)
+            name = text_at(data, start, stop)
         elif kind == 3:
-            value, _ = _varint(data, start, stop)
+            value, _ = varint(data, start, stop)
         elif kind in {5, 10}:
             _tensor(data, start, stop, facts)
         elif kind in {6, 11}:
@@ -135,7 +131,7 @@ def _attribute(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts, depth: i
 
 
 def _sparse(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts) -> None:
-    for number, start, stop in _fields(data, begin, end):
+    for number, start, stop in fields(data, begin, end):
         if number in {1, 2}:
             _tensor(data, start, stop, facts)
 
@@ -143,52 +139,15 @@ def _sparse(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts) -> None:
 def _tensor(data: mmap.mmap, begin: int, end: int, facts: OnnxFacts) -> None:
     sizes: list[int] = []
     kind = 0
-    for number, start, stop in _fields(data, begin, end):
+    for number, start, stop in fields(data, begin, end):
         if number == 1:
             while start < stop:
-                size, start = _varint(data, start, stop)  # noqa: PLW2901  # packed: one after another
+                size, start = varint(data, start, stop)  # noqa: PLW2901  # packed: one after another
                 sizes.append(size)
         elif number == 2:
-            kind, _ = _varint(data, start, stop)
+            kind, _ = varint(data, start, stop)
         elif number == 13:
-            entry = {inner: _text(data, left, right) for inner, left, right in _fields(data, start, stop)}
+            entry = {inner: text_at(data, left, right) for inner, left, right in fields(data, start, stop)}
             if entry.get(1) == "location":
                 facts.external.add(entry.get(2, ""))
     facts.elements[kind] += prod(sizes)
-
-
-def _fields(data: mmap.mmap, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield each field's number and where its content lies."""
-    while begin < end:
-        tag, begin = _varint(data, begin, end)
-        number, kind = tag >> 3, tag & 7
-        start = begin
-        if kind == _VARINT:
-            _, begin = _varint(data, begin, end)
-        elif kind == _BYTES:
-            size, start = _varint(data, begin, end)
-            begin = start + size
-        elif kind in {_FIXED32, _FIXED64}:
-            begin += 4 if kind == _FIXED32 else 8
-        else:
-            raise _DamagedError
-        if begin > end:
-            raise _DamagedError
-        yield number, start, begin
-
-
-def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= end:
-            break
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise _DamagedError
-
-
-def _text(data: mmap.mmap, begin: int, end: int) -> str:
-    return data[begin:end].decode("utf-8", errors="replace")

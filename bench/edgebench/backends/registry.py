@@ -41,6 +41,7 @@ _OURS = (
         pass_s=0.012,
         start_s=4.5,
         int8_ratio=1.0,
+        token_s=0.004,
     ),
     BackendRow(
         "torch-compile",
@@ -147,6 +148,7 @@ _OURS = (
         pass_s=0.003,
         start_s=1.0,
         int8_ratio=0.6,
+        token_s=0.001,
     ),
     BackendRow(
         "openvino-genai",
@@ -182,6 +184,20 @@ _OURS = (
         opens="its folders",
         install="`edgebench[ort-genai]` ([seen](language-models.md))",
         pass_s=0.004,
+        start_s=1.5,
+    ),
+    BackendRow(
+        "litert-lm",
+        "LiteRT-LM",
+        "edgebench.backends.litertlm:LiteRtLmBackend",
+        family="litert-lm",
+        formats=("litert-lm",),
+        precisions={"fp32": ANYWHERE, "fp16": IN_THE_FILE, "int8": IN_THE_FILE, "int4": IN_THE_FILE},
+        decoder="edgebench.backends.litertlm:decoder",
+        passes=False,
+        opens="`.litertlm`",
+        install="`edgebench[litert-lm]`; `edgebench[tflite]` makes the files",
+        pass_s=0.003,
         start_s=1.5,
     ),
     BackendRow(

@@ -38,7 +38,8 @@ class BackendRow:
     `unable` takes a `fitness.Asked` and says what no precision helps with (a model, a batch), or returns None.
     `platforms` are the images that hold it. `opens` and `install` are for the docs. `uncompiled` says why a model has
     no `compile_s` where it has none. `pass_s` is the estimated time of MobileNetV2 at 224 pixels, `start_s` that of a
-    worker's start, `int8_ratio` the estimated time of INT8 against FP32.
+    worker's start, `int8_ratio` the estimated time of INT8 against FP32, `token_s` that of a token which the zoo's
+    small Llama generates.
     """
 
     name: str
@@ -60,3 +61,4 @@ class BackendRow:
     pass_s: float = UNMEASURED_PASS_S
     start_s: float = UNMEASURED_START_S
     int8_ratio: float = 0.5
+    token_s: float = 0.002

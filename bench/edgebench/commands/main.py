@@ -71,6 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_OK
     except Exception as error:
         if (sentence := _sentence(error)) is None:
+            if interrupts.did(error):
+                say("edgebench: interrupted")
+                return EXIT_INTERRUPTED
             if os.environ.get("EDGEBENCH_DEBUG"):
                 raise
             sentence = f"a fault in edgebench itself ({type(error).__name__}: {error}): EDGEBENCH_DEBUG=1 shows where"

@@ -35,6 +35,8 @@ _FOR_ENGINE = {"ActivationSymmetric": True, "WeightSymmetric": True, "AddQDQPair
 # The first opset whose quantising operators take a scale a channel, and the most that a protobuf file can hold.
 _PER_CHANNEL = 13
 _MOST_INSIDE = 2**31 - 2**24
+# From this version of the format on weights need not be inputs, which the converter takes for granted.
+_NAMED_WEIGHTS = 4
 
 
 def dynamic(model: nn.Module) -> nn.Module:
@@ -187,6 +189,7 @@ def _in_one_file(src: Path, scratch: Path) -> Path:
         return src
     model = onnx.load(src)
     if opset < _PER_CHANNEL:
+        model.ir_version = max(model.ir_version, _NAMED_WEIGHTS)
         with refusals(f"{src.name}: is of opset {opset}, and INT8 per channel needs {_PER_CHANNEL}; raising it failed"):
             model = onnx.version_converter.convert_version(model, _PER_CHANNEL)
     whole = scratch / "whole.onnx"

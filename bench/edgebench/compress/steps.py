@@ -95,7 +95,7 @@ STEPS: dict[str, StepKind] = {
             "INT8 weights, activations quantised as they come: linear layers in torch, convolutions too in LiteRT",
             work="edgebench.artifacts.links.training:quantised",
             precision="int8",
-            lowered_in=("tflite",),
+            lowered_in=("tflite", "litert-lm"),
         ),
         StepKind(
             "ptq-static",

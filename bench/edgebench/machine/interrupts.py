@@ -12,8 +12,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(slots=True)
 class _Interrupts:
-    """What becomes of a signal: `deaf` ignores it, `whole` keeps it until the block that must be whole is over."""
+    """What becomes of a signal: `deaf` ignores it, `whole` keeps it until the block that must be whole is over.
 
+    `came`: one has interrupted.
+    """
+
+    came: bool = False
     deaf: bool = False
     ends: bool = False
     whole: int = 0
@@ -29,6 +33,7 @@ class _Interrupts:
             return
         # A session that is ending is left to end: a second signal would tear its report.
         self.deaf = self.ends
+        self.came = True
         raise KeyboardInterrupt
 
 
@@ -37,9 +42,19 @@ _INTERRUPTS = _Interrupts()
 
 def install() -> None:
     """Take the signals, but those that this process was told to ignore (nohup, a shell's background)."""
+    _INTERRUPTS.came = False
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _INTERRUPTS.take)
+
+
+def did(error: BaseException) -> bool:
+    """Tell whether an error is the doing of a signal.
+
+    Besides KeyboardInterrupt it is any that follows one: where it comes in a call from C, while a class is made or an
+    extension is imported, Python and libraries make an error of their own of it (Python 3.11: RuntimeError).
+    """
+    return isinstance(error, KeyboardInterrupt) or _INTERRUPTS.came
 
 
 def leave() -> None:

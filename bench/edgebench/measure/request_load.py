@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # A load holds so many requests at least: with fewer there is no first quarter to hold the last one against.
 LEAST = 4
+# So many of the marked requests of a phase, spread over it, are worked out at most.
+MOST = 64
 
 
 @dataclass(slots=True)
@@ -117,9 +119,13 @@ class RequestLoad:
         windows: dict[Phase, list[Window]] = {phase: [] for phase in PHASES}
         failed: dict[Phase, dict[str, str]] = {phase: {} for phase in PHASES}
         for place, probe in enumerate(self.found.probes):
-            each = [_half(probe, place, one, half) for one in bins]
+            known: dict[int, Window | str] = {}
             for phase in PHASES:
-                groups = [each[a:b] for a, b in pairwise(course.cuts(phase))]
+                first, last = course.ends(phase)
+                # What a window costs to work out grows with the load's length: of a long one some are enough.
+                chosen = range(first, last, -(-(last - first) // MOST))
+                known |= {at: _half(probe, place, bins[at], half) for at in chosen if at not in known}
+                groups = [[known[at] for at in chosen if a <= at < b] for a, b in pairwise(course.cuts(phase))]
                 usable = [[one for one in group if isinstance(one, Window)] for group in groups]
                 windows[phase] += [summed(group, index) for index, group in enumerate(usable) if group]
                 if not any(usable):

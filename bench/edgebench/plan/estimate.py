@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 # Seconds on a 2-core x86 machine of 2023 (docs/evidence.md); those of each backend stand in its row.
 _EVALUATE_S = 4.0
 _PREPARE_S = 8.0
+_PREPARE_TEXT_S = 2.5  # of a decoder: no images, and no torchvision
 _ROOFS_S = 3.0
 _MAKE_S = 10.0  # one run of kind compress: two processes that import torch and a converter
-_READ_PER_S, _GENERATED_PER_S = 4000.0, 800.0  # tokens of the zoo's small Llama; of one's own nobody knows
+_READ_PER_S = 3000.0  # tokens of the zoo's small Llama; of one's own nobody knows
 _EPOCH_S = 4.5  # the digits at 64 pixels, width 1.0
 # Multiply-accumulates of the zoo against MobileNetV2 (torchvision's published GFLOPs over 0.30).
 _RELATIVE_COST: Mapping[str, float] = {
@@ -37,12 +38,13 @@ _RELATIVE_COST: Mapping[str, float] = {
     "vit_tiny": 4.2,
     "byte_gpt_prefill": 2.0,  # of 128 tokens
     "byte_gpt_decode": 0.05,
-    "byte_llama": 30.0,  # an epoch over the book
+    "byte_llama": 15.0,  # an epoch over the book
 }
 # Preparing may take so many times its estimate, and an hour at least.
 _LIMIT_TIMES, _SHORTEST_LIMIT_S = 40.0, 3600.0
 # Samples of an epoch against the digits' 1,437 images.
 _EPOCH_SHARE: Mapping[str, float] = {"detection": 0.18, "segmentation": 0.18}
+_TEXTS = frozenset({"language", "language-step", "generation"})
 # A transfer head's epoch: two of ten digits, and the base computes forward only.
 _HEAD_SHARE = 0.03
 
@@ -58,9 +60,10 @@ def measure_seconds(cell: Benchmark) -> float:
     if kind.makes:
         return _MAKE_S * (1 + 0.3 * _RELATIVE_COST.get(params.model, 1.0) * (params.precision == "int8"))
     if cell.generates:
-        request_s = params.batch * (params.size / _READ_PER_S + (params.generate or 0) / _GENERATED_PER_S)
+        request_s = params.batch * (params.size / _READ_PER_S + (params.generate or 0) * row.token_s)
         windows_s = 2 * measure.energy_windows * measure.energy_window_s
-        return row.start_s + (measure.requests + 2) * request_s + windows_s + _EVALUATE_S / measure.processes
+        read_s = measure.quality_tokens / _READ_PER_S / measure.least_runs
+        return row.start_s + (measure.requests + 2) * request_s + windows_s + read_s
     scale = _RELATIVE_COST.get(params.model, 1.0) * params.width * (params.image_size / 224) ** 2 * params.batch
     passes = measure.passes + measure.warmup_passes
     pass_s = row.pass_s * scale * (row.int8_ratio if params.precision == "int8" else 1)
@@ -71,6 +74,8 @@ def measure_seconds(cell: Benchmark) -> float:
 def prepare_seconds(cell: Benchmark) -> float:
     """Estimate the seconds of making a benchmark's artifact when its model is already trained."""
     recipe, epochs = cell.recipe, 0
+    if cell.generates:
+        return _PREPARE_TEXT_S
     if recipe.head == "transfer":
         return _PREPARE_S + ("prune" in cell.params.variant) * recipe.finetune_epochs * _head_epoch_seconds(cell)
     for step in parse_variant(cell.params.variant):
@@ -101,7 +106,9 @@ def _epoch_seconds(cell: Benchmark, size: int) -> float:
     # Below 64 pixels a step costs what its layers' starts cost; large layers train faster for their arithmetic.
     share = max(1.0, (size / 64) ** 2)
     if cell.params.operator is None and (model := cell.params.model) in MODELS:
-        share *= _EPOCH_SHARE.get(MODELS[model].task, 1.0)
+        task = MODELS[model].task
+        # An epoch goes through a text once, however long its windows are.
+        share = 1.0 if task in _TEXTS else share * _EPOCH_SHARE.get(task, 1.0)
     cost: float = _RELATIVE_COST.get(cell.params.model, 1.0) ** 0.7
     return _EPOCH_S * share * cell.params.width * cost
 

@@ -25,10 +25,24 @@ if TYPE_CHECKING:
     from edgebench.plan.own import BringYourOwn
     from edgebench.plan.plan import Overrides
 
-# More combinations than this in one table are a mistake, and take long to go through.
+# More combinations than this in a suite are a mistake, and take long to go through.
 MAX_COMBINATIONS = 100_000
 # What a suite says of precision, for all that it includes.
 PRECISE = frozenset({"precision", "min_runs", "max_runs"})
+
+
+def check_size(parts: Sequence[Part]) -> None:
+    """Refuse a suite whose lists mean more combinations than anybody measures. UsageError names the table."""
+    total = 0
+    for part in parts:
+        for index, matrix in enumerate(part.file.benchmark):
+            kind = KINDS[matrix.kind]
+            lists = [getattr(matrix, kind.subject), matrix.width, matrix.variant, matrix.backend, matrix.precision]
+            lists += [matrix.batch, matrix.threads, matrix.isa, *([matrix.prompt_tokens] if kind.generates else [])]
+            total += math.prod(map(len, lists))
+            if total > MAX_COMBINATIONS:
+                what = f"{total} combinations until here, more than {MAX_COMBINATIONS}: shorten its lists"
+                raise part.wrong(("benchmark", index), what)
 
 
 def benchmarks_of(
@@ -74,8 +88,6 @@ def benchmarks_of(
         isas,
         prompts,
     )
-    if (count := math.prod(map(len, axes))) > MAX_COMBINATIONS:
-        raise part.wrong(("benchmark", index), f"{count} combinations, more than {MAX_COMBINATIONS}: shorten its lists")
     for subject, width, variant, backend, asked, batch, threads, isa, prompt in product(*axes):
         network = kind.subject == "model"
         if network and (not can_hold(backend, variant) or not can_serve(backend, generates=generates)):

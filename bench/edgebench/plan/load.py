@@ -12,7 +12,7 @@ from edgebench.backends import families, registry
 from edgebench.backends.decoder import too_long
 from edgebench.errors import UsageError
 from edgebench.plan.digest import digest_of
-from edgebench.plan.expand import PRECISE, benchmarks_of
+from edgebench.plan.expand import PRECISE, benchmarks_of, check_size
 from edgebench.plan.plan import Benchmark, Overrides, Plan
 from edgebench.plan.suites import Suite, open_suite, plugin_suites, resolve_recipe
 from edgebench_suites.tasks.networks import LLAMA_CONTEXT
@@ -50,6 +50,7 @@ def load_plan(
     warn_of_plugins()
     head, path = suite.head, suite.whole.path
     dataset = head.data.choice.name_of(dataset)
+    check_size(suite.parts)
     precise = {name: getattr(head.measure, name) for name in PRECISE & head.measure.model_fields_set}
     cells: list[Benchmark] = []
     digests: list[Any] = []

@@ -15,6 +15,7 @@ from edgebench.backends.genai import context_of
 from edgebench.backends.gguffile import GgufFacts, read_gguf
 from edgebench.backends.held import held_precision
 from edgebench.backends.inputs import shape_text
+from edgebench.backends.litertlmfile import read_container
 from edgebench.backends.llamacpp import SMALLEST, too_large
 from edgebench.backends.onnxfile import outside, read_facts
 from edgebench.backends.ortgenaifile import named_files, read_config
@@ -33,7 +34,7 @@ _MOST_FILES = 200
 # A token is read, and two are generated.
 LEAST_REQUEST = 3
 # Whose files are language models, which only requests are of use to.
-_LANGUAGE = ("gguf", *FOLDERS.values())
+_LANGUAGE = ("gguf", "litert-lm", *FOLDERS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,8 @@ def fixed_shapes(inputs: Sequence[ModelInput], given: Sequence[str]) -> dict[str
 
 def own_text(path: Path) -> OwnText:
     """Return a text of the user's; UsageError where it cannot be read, is empty, too long or no text."""
+    if path.exists() and not path.is_file():
+        raise UsageError(f"--text {path}: is no file: give the path of a text")
     try:
         with path.open("rb") as stream:
             text = stream.read(MAX_TEXT_BYTES + 1)
@@ -239,7 +242,9 @@ def _gguf(path: Path) -> GgufFacts:
 
 
 def _context(path: Path, form: str) -> int | None:
-    """Return for how many tokens the model of a folder was made; None where that is not told."""
+    """Return for how many tokens a language model was made; None where that is not told."""
+    if form == "litert-lm":
+        return read_container(path).context
     if form == "ort-genai":
         return read_config(path).context
     return context_of(path) if form == "genai" else None

@@ -185,8 +185,13 @@ def layers_cell(benchmark: Benchmark) -> str:
 
 
 def scope_of(benchmarks: Iterable[Benchmark], name: str) -> str:
-    """Return the scope that all benchmarks' metric has, or ''."""
-    scopes = {metric.scope for benchmark in benchmarks if (metric := benchmark.metrics.get(name)) is not None}
+    """Return the scope that all benchmarks' metric has, or ''; with its probe where another one has that scope too."""
+    scopes = set()
+    for benchmark in benchmarks:
+        if (metric := benchmark.metrics.get(name)) is not None:
+            label = f"{metric.scope}:{metric.probe}"
+            several = f"{name}.{label}" in benchmark.metrics or f"{name}.{label}" in benchmark.missing
+            scopes.add(label if several else metric.scope)
     return next(iter(scopes)) or "" if len(scopes) == 1 else ""
 
 

@@ -57,7 +57,8 @@ def plan_table(plan: Plan, seconds: tuple[float, float]) -> Group:
     head = Text(f"{plan.name}: {count} benchmark{'s' * (count != 1)}, {_data(plan)}, seed {plan.seed}")
     least, most = map(duration, seconds)
     time = least if least == most else f"{least} to {most}"
-    foot = Text(f"about {time} on a 2-core x86 machine, less what is cached; nothing was run")
+    where = "on a 2-core x86 machine with a source of energy"
+    foot = Text(f"about {time} {where}, less what is cached; nothing was run")
     asked = sorted({cell.measure.precision for cell in plan.benchmarks if cell.measure.precision})
     bounds = [
         Text(

@@ -107,14 +107,17 @@ class _End:
     stopped: str | None = None
 
 
+_INTERRUPTED = _End(interrupted=True, stopped="interrupted")
+
+
 def _run(plan: Plan, options: Options, log: Log, progress: Progress) -> _End:
     """Take the steps of a session: whatever ends it, once it has begun, leaves a report of what is there."""
     try:
         begin(plan, options, log)
-    except KeyboardInterrupt:
-        if log.start is None:
+    except (KeyboardInterrupt, Exception) as error:
+        if log.start is None or not interrupts.did(error):
             raise
-        return _End(interrupted=True, stopped="interrupted")
+        return _INTERRUPTED
     progress.expect(ahead(plan, log, widths_in(log), prepared=options.bundle is not None))
     try:
         idle(plan, options, log, progress, "before")
@@ -122,10 +125,12 @@ def _run(plan: Plan, options: Options, log: Log, progress: Progress) -> _End:
         measure_roofs(plan, options, log, progress)
         measure_all(plan, options, artifacts, log, progress)
         idle(plan, options, log, progress, "after")
-    except KeyboardInterrupt:
-        return _End(interrupted=True, stopped="interrupted")
-    except (EdgebenchError, OSError) as error:
-        return _End(stopped=str(error).rstrip("."))
+    except (KeyboardInterrupt, Exception) as error:
+        if interrupts.did(error):
+            return _INTERRUPTED
+        if isinstance(error, EdgebenchError | OSError):
+            return _End(stopped=str(error).rstrip("."))
+        raise
     return _End(complete=log.finished(plan))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgebench_probes.base import Scope, WindowInvalid
 
@@ -43,16 +43,14 @@ def check(power_w: NDArray[Any], window: slice, seconds: NDArray[Any], scope: Sc
 
 
 def lone_j(power_w: NDArray[Any], window: slice, refresh_s: float) -> float:
-    """Energy by which one sample of a window is unlike both its neighbours, at the most: it may be a fault's."""
+    """Energy by which one sample of a window may be a fault's, at the most.
+
+    It may be unlike its neighbours, or show the power beyond a step that came a sample later or earlier.
+    """
     import numpy as np
 
     near = power_w[max(0, window.start - 1) : window.stop + 1]
-    if len(near) < 3:
-        return 0.0
-    left, right = np.abs(near[1:-1] - near[:-2]), np.abs(near[1:-1] - near[2:])
-    least, most = np.minimum(left, right), np.maximum(left, right)
-    unlike = least > LIKE * np.maximum(np.abs(near[:-2]), np.abs(near[2:]))
-    return float(np.max(np.where(unlike, most, least))) * refresh_s
+    return float(np.max(np.abs(np.diff(near)), initial=0.0)) * refresh_s
 
 
 def _check_lone(power_w: NDArray[Any], seconds: NDArray[Any]) -> None:
@@ -107,11 +105,20 @@ def noise_w2(power_w: NDArray[Any], window: slice) -> float:
     return white_w2(np.diff(power_w[max(0, window.start - BEFORE) : window.stop + BEFORE]))
 
 
-def _check_standing(power_w: NDArray[Any], window: slice) -> None:
-    """Refuse a value that stands for longer than chance allows, by how often the source changes at such a power.
+class Standing(NamedTuple):
+    """The longest run of equal values that reaches into a window: the value (W), how many, and how likely by chance.
 
-    Where the power of the window changes so much that much could have happened meanwhile, less of a chance is enough.
+    `chance` is told by how often the source changes at such a power, `most` by the 95 % bound of that.
     """
+
+    power_w: float
+    times: int
+    chance: float
+    most: float
+
+
+def standing(power_w: NDArray[Any], window: slice) -> Standing | None:
+    """Return the longest run of equal values; None for one that tells nothing."""
     import numpy as np
 
     lengths = run_lengths(power_w)
@@ -125,14 +132,33 @@ def _check_standing(power_w: NDArray[Any], window: slice) -> None:
     pairs[max(0, first - 1) : last + 1] = False
     known = int(pairs.sum())
     if count < 3 or known < STANDING:
-        return
+        return None
     changes = int(np.sum(power_w[1:][pairs] != power_w[:-1][pairs]))
     stays = 1 - changes / (known + 2)
-    inside = power_w[window]
-    hidden = (count - 1) * float(np.ptp(inside)) > OUTSTANDING * abs(float(np.sum(inside)))
     most = min(1.0, stays + SURE * math.sqrt(stays * (1 - stays) / known))  # of a share that few pairs tell
-    rare = len(power_w) * stays ** (count - 1) < CHANCE
-    if rare or (hidden and len(power_w) * most ** (count - 1) < HIDING_CHANCE):
+    runs = len(power_w)
+    return Standing(float(power_w[last]), count, runs * stays ** (count - 1), runs * most ** (count - 1))
+
+
+def hidden_w(power_w: NDArray[Any], window: slice) -> float:
+    """Power (W) that equal values may hide, added up over the samples: none where their number is no surprise."""
+    import numpy as np
+
+    found = standing(power_w, window)
+    return 0.0 if found is None or found.most >= 1 else (found.times - 1) * float(np.ptp(power_w[window]))
+
+
+def _check_standing(power_w: NDArray[Any], window: slice) -> None:
+    """Refuse a value that stands for longer than chance allows, by how often the source changes at such a power.
+
+    Where the power of the window changes so much that much could have happened meanwhile, less of a chance is enough.
+    """
+    import numpy as np
+
+    if (found := standing(power_w, window)) is None:
+        return
+    much = hidden_w(power_w, window) > OUTSTANDING * abs(float(np.sum(power_w[window])))
+    if found.chance < CHANCE or (much and found.most < HIDING_CHANCE):
         raise WindowInvalid(
-            f"the source gave {power_w[last]:.4g} W {count} times in a row, and a new value nearly each time else"
+            f"the source gave {found.power_w:.4g} W {found.times} times in a row, and a new value nearly each time else"
         )

@@ -117,7 +117,8 @@ def _standing(steps: NDArray[Any], rises: NDArray[Any], power_w: NDArray[Any], n
     """What values that stand may hide, of a source that changes mostly.
 
     The step after k equal values may have come at any time while they stood: they then are all too low or all too high,
-    by h |dP| for each of the k - 1. And the noise of the first is that of all.
+    by h |dP| for each of the k - 1. And the noise of the first is that of all. More of them than chance gives may hide
+    any power that the window has.
     """
     import numpy as np
 
@@ -125,6 +126,7 @@ def _standing(steps: NDArray[Any], rises: NDArray[Any], power_w: NDArray[Any], n
     hidden = 0.0
     if drawn.change_share(power_w[near]) >= MOSTLY:
         hidden = float(np.sum(((lengths[near][:-1] - 1) * steps * rises) ** 2)) / 3
+        hidden += bound_sigma(drawn.hidden_w(power_w, near) * float(np.max(steps))) ** 2
     longest_s = float(np.max(lengths[near])) * float(np.max(steps))
     if np.max(lengths[near]) >= drawn.STANDING:
         hidden += drawn.noise_w2(power_w, near) * min(longest_s, float(np.sum(steps))) ** 2

@@ -218,9 +218,6 @@ class Watch:
             self._previous(number, frame)
 
 
-BEFORE_NS = 300_000_000  # what is told of the time before a window: its neighbouring stretches
-
-
 def _sentence(event: Event) -> str:
     if event.length_ns:
         return f"this process did not run for {event.length_ns / 1e9:.3f} s within the window: {event.reason}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.convert.export import save_ir
 from edgebench.backends.boundary import refusals
+from edgebench.backends.genai import MODEL, TOKENIZER
 from edgebench_suites.tasks.networks import LLAMA_CONTEXT, LLAMA_EPSILON, LLAMA_HEADS, LLAMA_LAYERS
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     F32 = npt.NDArray[np.float32]
 
-MODEL, TOKENIZER, DETOKENIZER = "openvino_model.xml", "openvino_tokenizer.xml", "openvino_detokenizer.xml"
+DETOKENIZER = "openvino_detokenizer.xml"
 _ROTARY_BASE = 10_000.0
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from edgebench.artifacts.chain import Chain, Content
 from edgebench.artifacts.convert.build import halve_file
-from edgebench.artifacts.convert.genai import MODEL, write_genai
+from edgebench.artifacts.convert.genai import write_genai
 from edgebench.artifacts.links.folders import own_folder
 from edgebench.artifacts.links.reading import reading_in
 from edgebench.artifacts.store import META_FILE
+from edgebench.backends.genai import MODEL
 from edgebench.compress.checkpoint import load_checkpoint
 from edgebench.compress.weights import compress_openvino
 from edgebench.errors import CompressionError

@@ -15,6 +15,7 @@ from edgebench.artifacts.convert.build import halve_file, quantise_file
 from edgebench.artifacts.families import file_of
 from edgebench.artifacts.links.genai import own_genai
 from edgebench.artifacts.links.gguf import own_gguf
+from edgebench.artifacts.links.litertlm import own_litert_lm
 from edgebench.artifacts.links.ortgenai import own_ort_genai
 from edgebench.artifacts.store import META_FILE
 from edgebench.backends.base import LoadSpec
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 
 # How a user's language model becomes an artifact, by its format.
-_LANGUAGE = {"gguf": own_gguf, "genai": own_genai, "ort-genai": own_ort_genai}
+_LANGUAGE = {"gguf": own_gguf, "genai": own_genai, "ort-genai": own_ort_genai, "litert-lm": own_litert_lm}
 # Drawn samples are alike: more of them tell a quantiser nothing new.
 _MOST_DRAWN = 32
 # The backend that opens a family's files when one is tried before it is stored.

@@ -20,17 +20,25 @@ def words_of(metric: str) -> Callable[[float], str]:
 
 
 def on_axis(metric: str) -> Callable[[Sequence[float]], list[str]]:
-    """Return how a metric's values are written on an axis: with the digits that tell them apart, ``10 ms``."""
+    """Return how a metric's values are written on an axis: with as many digits as they have, ``10.25 ms``."""
 
     def shown(values: Sequence[float]) -> list[str]:
-        texts: list[str] = []
-        for digits in range(_DIGITS, _MOST_DIGITS):
-            texts = [_said(value, metric, digits) for value in values]
-            if len(set(texts)) == len(set(values)):
+        texts = _all_said(values, metric, _DIGITS)
+        for digits in range(_DIGITS + 1, _MOST_DIGITS):
+            finer = _all_said(values, metric, digits)
+            # What one more digit changes was rounded: steps of 0.25 would read 0.2 and 0.3.
+            if finer == texts and len(set(texts)) == len(set(values)):
                 break
-        return [re.sub(r"(?<=\d)\.0+(?!\d)|(\.\d*?[1-9])0+(?!\d)", r"\1", text) for text in texts]
+            texts = finer
+        return texts
 
     return shown
+
+
+def _all_said(values: Sequence[float], metric: str, digits: int) -> list[str]:
+    """Return values in words without zeros at their end."""
+    texts = (_said(value, metric, digits) for value in values)
+    return [re.sub(r"(?<=\d)\.0+(?!\d)|(\.\d*?[1-9])0+(?!\d)", r"\1", text) for text in texts]
 
 
 def _said(value: float, metric: str, digits: int) -> str:

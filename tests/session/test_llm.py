@@ -106,6 +106,7 @@ def test_a_batch_is_a_benchmark_of_its_own_and_its_requests_get_the_tokens_that_
     room = [cell["metrics"]["kv_cache_bytes"]["value"] for cell in (alone, batch)]
     assert room[1] == 3 * room[0]
     shown = edgebench("show", target, "--all").stdout
+    assert "model in 2 settings" in shown, "which model it is stands above the groups"
     assert "batch 3" in shown
     assert "latency and gross energy are of 3 requests at once; tokens a second" in " ".join(shown.split())
     assert "of a batch, requests are made at once" in " ".join(shown.split())

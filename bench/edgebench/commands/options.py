@@ -31,7 +31,7 @@ def add_suite_options(suite: argparse.ArgumentParser) -> None:
         "--model",
         metavar="FILE",
         type=Path,
-        help="measure this .onnx, .xml, .tflite, .pt2 or .gguf, or a language model's folder",
+        help="measure this .onnx, .xml, .tflite, .pt2, .gguf or .litertlm, or a language model's folder",
     )
     add_input_options(model)
     model.add_argument(

@@ -92,7 +92,11 @@ def _head(report: Report, answer: Answer, sentences: Sequence[Told]) -> Iterator
     if answer.runs is not None:
         low, high = answer.runs
         runs = f"{low} run{'s' if high > 1 else ''} each" if low == high else f"{low} to {high} runs each"
-    about = sentences[0].about if len(sentences) == 1 else f"{len(sentences)} models or settings" if sentences else ""
+    about = sentences[0].about if len(sentences) == 1 else ""
+    if len(sentences) > 1:
+        models = {row.params.get("model") for row in report.benchmarks if row.status == "ok"}
+        one = next(iter(models)) if len(models) == 1 else None
+        about = f"{one} in {len(sentences)} settings" if one else f"{len(sentences)} models or settings"
     if text := " · ".join(part for part in (about, runs) if part):
         yield text
 

@@ -84,9 +84,9 @@ def test_a_command_that_never_ended_has_nothing_to_send(tmp_path: Path) -> None:
 
 def test_who_is_asked_to_end_hands_that_on_once_and_sends_what_comes() -> None:
     program = (
-        "import signal,sys,time\ndef end(*_):\n signal.signal(15, signal.SIG_DFL); say('ending')\n"
+        "import os,signal,sys,time\ndef end(*_):\n signal.signal(15, signal.SIG_DFL); say('ending')\n"
         " time.sleep(0.5); print('partial'); sys.exit(130)\n"
-        "def say(text): sys.stderr.write(text + '\\n'); sys.stderr.flush()\n"
+        "def say(text): os.write(2, text.encode() + b'\\n')\n"
         "signal.signal(15, end); say('ready'); time.sleep(60)"
     )
     words = [sys.executable, "-c", Path(node.__file__).read_text(encoding="utf-8")]

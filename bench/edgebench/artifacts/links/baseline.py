@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.artifacts.chain import Chain, Content, file_digest
-from edgebench.artifacts.links.transfer import attach
+from edgebench.artifacts.links.transfer import attach, epochs_on
 from edgebench.compress.checkpoint import CheckpointSpec
 from edgebench.compress.prune import reestimate_batch_norm
 from edgebench.measure.phases import phase
@@ -55,7 +55,7 @@ def _classifier(chain: Chain) -> ArtifactRecord:
                 model, num_classes=chain.data.classes, seed=chain.seed, weights=chain.weights, width_mult=width
             )
         if origin.startswith("seeded") and recipe.pretrain_epochs and recipe.head != "transfer":
-            note = f"{recipe.pretrain_epochs} epochs on {chain.data.name}, in place of ImageNet weights"
+            note = f"{epochs_on(recipe.pretrain_epochs, chain.data.name)}, in place of ImageNet weights"
             pretraining = chain.training.annealed(recipe.pretrain_epochs, recipe.pretrain_lr)
             with phase("pretrain", ledger, chain.probes, note):
                 chain.material.train(module, replace(pretraining, subset=1.0))
@@ -89,7 +89,7 @@ def _network(chain: Chain) -> ArtifactRecord:
             module, origin = build(model, num_classes=classes, seed=chain.seed, weights=chain.weights, width_mult=width)
         trained = not origin.startswith("seeded")
         if not trained and recipe.pretrain_epochs:
-            note = f"{recipe.pretrain_epochs} epochs on {chain.material.name}"
+            note = epochs_on(recipe.pretrain_epochs, chain.material.name)
             with phase("pretrain", ledger, chain.probes, note):
                 chain.material.train(module, chain.training.annealed(recipe.pretrain_epochs, recipe.pretrain_lr))
             origin, trained = f"{origin}, then {note}", True

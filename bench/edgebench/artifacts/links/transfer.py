@@ -29,6 +29,11 @@ STANDARD_IMAGES = 32
 STANDARDISED = "each channel standardised"
 
 
+def epochs_on(count: int, name: str) -> str:
+    """Say how long a model was trained on which data."""
+    return f"{count} epoch{'s' * (count != 1)} on {name}"
+
+
 def attach(
     chain: Chain, network: Any, spec: CheckpointSpec, origin: str, ledger: Ledger
 ) -> tuple[Any, CheckpointSpec, str]:
@@ -72,7 +77,7 @@ def _pretrained(chain: Chain, ledger: Ledger) -> tuple[Any, str]:
     others = tuple(digit for digit in range(10) if digit not in used)
     data = load_data(None, seed=chain.seed, choice=DataChoice(others if 1 < len(others) < 10 else ()))
     note = (
-        f"{recipe.pretrain_epochs} epochs on {data.name} at {recipe.pretrain_size} pixels, in place of ImageNet weights"
+        f"{epochs_on(recipe.pretrain_epochs, data.name)} at {recipe.pretrain_size} pixels, in place of ImageNet weights"
     )
     network, _ = build(chain.job.model, num_classes=data.classes, seed=chain.seed, width_mult=chain.job.width)
     training = replace(

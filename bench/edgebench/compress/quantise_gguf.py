@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.compress.boundary import needed, refusals
 from edgebench.compress.llama_log import log_of
 from edgebench.errors import CompressionError
-from edgebench_suites.tasks.networks import LLAMA_CONTEXT, LLAMA_EPSILON, LLAMA_HEADS, LLAMA_LAYERS
+from edgebench_suites.tasks.networks import LLAMA_CONTEXT, LLAMA_EPSILON, LLAMA_HEADS, LLAMA_LAYERS, LLAMA_ROTARY_BASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ def write_llama(weights: Mapping[str, F32], target: Path) -> None:
         writer.add_head_count_kv(LLAMA_HEADS)
         writer.add_layer_norm_rms_eps(LLAMA_EPSILON)
         writer.add_rope_dimension_count(width // LLAMA_HEADS)
-        writer.add_rope_freq_base(10_000.0)
+        writer.add_rope_freq_base(LLAMA_ROTARY_BASE)
         writer.add_vocab_size(vocabulary)
         writer.add_tokenizer_model("llama")
         writer.add_tokenizer_pre("default")

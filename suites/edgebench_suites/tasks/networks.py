@@ -5,6 +5,7 @@ torch is imported where a network is built; each gives tensors only, so that eve
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 # Of `byte_llama`; its tensors are called as in a GGUF file.
-LLAMA_LAYERS, LLAMA_HEADS, LLAMA_EPSILON = 4, 4, 1e-5
+LLAMA_LAYERS, LLAMA_HEADS, LLAMA_EPSILON, LLAMA_ROTARY_BASE = 4, 4, 1e-5, 10_000.0
 # What its files claim: rotary positions have no end of their own.
 LLAMA_CONTEXT = 32_768
 
@@ -209,7 +210,7 @@ def byte_llama(vocabulary: int, width_mult: float) -> nn.Module:
     def rotate(vectors: Tensor, start: Any) -> Tensor:
         """Rotate neighbouring pairs of [n, heads, s, d] by angles that grow with the position, from `start` on."""
         places = torch.arange(start, start + vectors.shape[2], dtype=torch.float32)
-        angles = places[:, None] * torch.exp(torch.arange(0, head, 2) * (-9.210340371976184 / head))[None, :]
+        angles = places[:, None] * torch.exp(torch.arange(0, head, 2) * (-math.log(LLAMA_ROTARY_BASE) / head))[None, :]
         cos, sin = angles.cos(), angles.sin()
         pairs = vectors.unflatten(-1, (head // 2, 2))
         even, odd = pairs[..., 0], pairs[..., 1]

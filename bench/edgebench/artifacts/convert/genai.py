@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.artifacts.convert.export import save_ir
 from edgebench.backends.boundary import refusals
 from edgebench.backends.genai import MODEL, TOKENIZER
-from edgebench_suites.tasks.networks import LLAMA_CONTEXT, LLAMA_EPSILON, LLAMA_HEADS, LLAMA_LAYERS
+from edgebench_suites.tasks.networks import LLAMA_CONTEXT, LLAMA_EPSILON, LLAMA_HEADS, LLAMA_LAYERS, LLAMA_ROTARY_BASE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     F32 = npt.NDArray[np.float32]
 
 DETOKENIZER = "openvino_detokenizer.xml"
-_ROTARY_BASE = 10_000.0
 
 
 def write_genai(weights: Mapping[str, F32], folder: Path) -> None:
@@ -92,7 +91,7 @@ class _Builder:
     def _angles(self) -> tuple[Any, Any]:
         """Return cosines and sines [n, 1, s, d] of the positions' angles."""
         np, ops = self._np, self._ops
-        rates = _ROTARY_BASE ** (-np.arange(0, self.head, 2, dtype=np.float32) / self.head)
+        rates = LLAMA_ROTARY_BASE ** (-np.arange(0, self.head, 2, dtype=np.float32) / self.head)
         places = ops.convert(ops.unsqueeze(self._positions, self._whole(2)), "f32")
         angles = ops.multiply(places, ops.constant(rates.reshape(1, 1, -1)))
         angles = ops.unsqueeze(ops.concat([angles, angles], -1), self._whole(1))

@@ -15,11 +15,10 @@ from typing import Any
 from edgebench.artifacts.convert.tflite import import_converter
 from edgebench.backends.boundary import refusals
 from edgebench.compress.quiet import quiet
-from edgebench_suites.tasks.networks import LLAMA_EPSILON, LLAMA_HEADS, LLAMA_LAYERS
+from edgebench_suites.tasks.networks import LLAMA_EPSILON, LLAMA_HEADS, LLAMA_LAYERS, LLAMA_ROTARY_BASE
 
 # Tokens that one pass reads, as in LiteRT's exporter, and those that the cache has room for: each step looks at all.
 READ, CACHE = 128, 512
-_ROTARY_BASE = 10_000.0
 # Bytes that are a letter of their own: those of a text in ASCII. Each other byte gets one from `_FIRST` on: the engine
 # tells of a token only when its text is whole, and single bytes of UTF-8 are no text.
 _PLAIN = frozenset([*b"\t\n\r", *range(ord(" "), ord("~") + 1)])
@@ -94,7 +93,7 @@ def _static(module: Any) -> Any:
     # Rotary positions turn neighbouring pairs in our network, and halves here: with the rows of queries and keys in
     # another order the scores are the same.
     halves = torch.arange(width).reshape(LLAMA_HEADS, head // 2, 2).transpose(1, 2).flatten()
-    rates = _ROTARY_BASE ** (-torch.arange(0, head, 2, dtype=torch.float32) / head)
+    rates = LLAMA_ROTARY_BASE ** (-torch.arange(0, head, 2, dtype=torch.float32) / head)
 
     class Static(torch.nn.Module):
         def __init__(self, *, answers: bool) -> None:

@@ -10,25 +10,21 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from importlib.util import find_spec
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.boundary import check_file, refusals
 from edgebench.backends.decoder import Answer, begins, too_long
 from edgebench.backends.openvino import precision_hint, read_model
-from edgebench.backends.packages import installed_versions
-from edgebench.backends.registry import check_spec
+from edgebench.backends.textonly import TextBackend
 from edgebench.errors import BackendError
-from edgebench.machine.advice import extra
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgebench.backends.base import LoadedModel, LoadSpec
+    from edgebench.backends.base import LoadSpec
     from edgebench.backends.decoder import Prompts, Stamps
 
     F32 = npt.NDArray[np.float32]
@@ -37,34 +33,19 @@ MODEL, TOKENIZER = "openvino_model.xml", "openvino_tokenizer.xml"
 _MOST_JSON = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class GenaiBackend:
-    """Opens folders as GenAI has them, in the precision that their weights hold."""
-
-    name: ClassVar[str] = "openvino-genai"
-
-    def unavailable(self) -> str | None:
-        """Say whether the package is missing."""
-        if find_spec("openvino_genai") is None:
-            return f"openvino-genai is not installed: {extra('genai')}"
-        return None
-
-    def versions(self) -> dict[str, str]:
-        """Return the installed versions of the packages."""
-        return installed_versions("openvino", "openvino-genai", "openvino-tokenizers", "nncf")
-
-    def load(self, spec: LoadSpec) -> LoadedModel:
-        """Refuse: such a folder generates text, and single passes over arrays are no use of it."""
-        check_spec(self.name, spec)
-        raise BackendError(f"openvino-genai generates text from {spec.path}: measure it with a suite of kind generate")
+# Opens folders as GenAI has them, in the precision that their weights hold.
+backend = partial(
+    TextBackend,
+    "openvino-genai",
+    "openvino_genai",
+    ("openvino-genai", "openvino", "openvino-tokenizers", "nncf"),
+    "genai",
+)
 
 
 def decoder(spec: LoadSpec, context: int) -> GenaiAnswerer:
     """Open a folder for requests of `context` tokens; raises BackendError with one sentence where that cannot be."""
-    backend = GenaiBackend()
-    if (reason := backend.unavailable()) is not None:
-        raise BackendError(reason)
-    check_spec(backend.name, spec)
+    backend().check(spec)
     check_file(spec.path / MODEL)
     if (limit := context_of(spec.path)) is not None and (reason := too_long(str(spec.path), limit, context)):
         raise BackendError(reason)

@@ -10,18 +10,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.boundary import refusals
 from edgebench.backends.decoder import Answer, too_long
 from edgebench.backends.litertlmfile import graph_of, read_container
-from edgebench.backends.packages import installed_versions
-from edgebench.backends.registry import check_spec
+from edgebench.backends.textonly import TextBackend
 from edgebench.errors import BackendError
 from edgebench.machine.advice import extra
 
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgebench.backends.base import LoadedModel, LoadSpec
+    from edgebench.backends.base import LoadSpec
     from edgebench.backends.decoder import Prompts, Stamps
 
     F32 = npt.NDArray[np.float32]
@@ -40,34 +38,19 @@ _TOKENS, _PLACES, _MASKS = ("tokens", "token_ids"), ("input_pos", "positions"), 
 _CACHE, _CLOSED = "kv_cache_", -0.7 * 3.4028235e38
 
 
-@dataclass(frozen=True, slots=True)
-class LiteRtLmBackend:
-    """Opens containers, in the precision that their weights hold."""
-
-    name: ClassVar[str] = NAME
-
-    def unavailable(self) -> str | None:
-        """Say whether the package is missing."""
-        if find_spec("litert_lm") is None:
-            return f"litert-lm-api is not installed: {extra('litert-lm')}"
-        return None
-
-    def versions(self) -> dict[str, str]:
-        """Return the installed versions of the packages."""
-        return installed_versions("litert-lm-api", "ai-edge-litert", "litert-torch", "litert-lm-builder")
-
-    def load(self, spec: LoadSpec) -> LoadedModel:
-        """Refuse: such a file generates text, and single passes over arrays are no use of it."""
-        check_spec(self.name, spec)
-        raise BackendError(f"{self.name} generates text from {spec.path}: measure it with a suite of kind generate")
+# Opens containers, in the precision that their weights hold.
+backend = partial(
+    TextBackend,
+    NAME,
+    "litert_lm",
+    ("litert-lm-api", "ai-edge-litert", "litert-torch", "litert-lm-builder"),
+    "litert-lm",
+)
 
 
 def decoder(spec: LoadSpec, context: int) -> LiteRtLmAnswerer:
     """Open a container for requests of `context` tokens; raises BackendError with one sentence where that cannot be."""
-    backend = LiteRtLmBackend()
-    if (reason := backend.unavailable()) is not None:
-        raise BackendError(reason)
-    check_spec(backend.name, spec)
+    backend().check(spec)
     limit = read_container(spec.path).context
     if limit is not None and (reason := too_long(str(spec.path), limit, context)):
         raise BackendError(reason)

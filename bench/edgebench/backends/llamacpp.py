@@ -5,18 +5,15 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.boundary import check_file, refusals
 from edgebench.backends.decoder import Generation, Prompts, too_long
 from edgebench.backends.gguffile import GgufFacts, read_gguf
 from edgebench.backends.llamabatch import Piece
-from edgebench.backends.packages import installed_versions
-from edgebench.backends.registry import check_spec
+from edgebench.backends.textonly import TextBackend
 from edgebench.compress.llama_log import LogLines, log_of
 from edgebench.errors import BackendError
 from edgebench.machine.advice import extra
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgebench.backends.base import LoadedModel, LoadSpec
+    from edgebench.backends.base import LoadSpec
 
     F32 = npt.NDArray[np.float32]
 
@@ -41,26 +38,10 @@ _FORMATS = {
 SMALLEST = "q2_k"
 
 
-@dataclass(frozen=True, slots=True)
-class LlamaCppBackend:
-    """Opens .gguf files, in the precision that they hold."""
-
-    name: ClassVar[str] = "llama.cpp"
-
-    def unavailable(self) -> str | None:
-        """Say whether the package is missing."""
-        if find_spec("llama_cpp") is None:
-            return f"llama-cpp-python is not installed: {extra('llama')} (it is compiled: minutes)"
-        return None
-
-    def versions(self) -> dict[str, str]:
-        """Return the installed version of the package."""
-        return installed_versions("llama-cpp-python")
-
-    def load(self, spec: LoadSpec) -> LoadedModel:
-        """Refuse: a GGUF file generates text, and single passes over arrays are no use of it."""
-        check_spec(self.name, spec)
-        raise BackendError(f"llama.cpp generates text from {spec.path}: measure it with a suite of kind generate")
+# Opens .gguf files, in the precision that they hold.
+backend = partial(
+    TextBackend, "llama.cpp", "llama_cpp", ("llama-cpp-python",), "llama", remark=" (it is compiled: minutes)"
+)
 
 
 @cache
@@ -89,10 +70,7 @@ def decoder(spec: LoadSpec, context: int) -> LlamaDecoder:
 
     The file's own header is read first: one that is cut off, or larger than this machine's memory, reaches no parser.
     """
-    backend = LlamaCppBackend()
-    if (reason := backend.unavailable()) is not None:
-        raise BackendError(reason)
-    check_spec(backend.name, spec)
+    backend().check(spec)
     facts = read_facts(spec.path, context, spec.sequences)
     with refusals("llama.cpp", "to load", spec.path):
         llama, log = library()

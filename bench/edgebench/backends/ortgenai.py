@@ -4,56 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from edgebench.backends.boundary import check_file, refusals
 from edgebench.backends.decoder import Generation, Prompts, begins, too_long
 from edgebench.backends.ortgenaifile import read_config
-from edgebench.backends.packages import installed_versions
-from edgebench.backends.registry import check_spec
+from edgebench.backends.textonly import TextBackend
 from edgebench.errors import BackendError
-from edgebench.machine.advice import extra
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgebench.backends.base import LoadedModel, LoadSpec
+    from edgebench.backends.base import LoadSpec
 
     F32 = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class OrtGenaiBackend:
-    """Opens folders as GenAI has them, in the precision that their weights hold."""
-
-    name: ClassVar[str] = "onnxruntime-genai"
-
-    def unavailable(self) -> str | None:
-        """Say whether the package is missing."""
-        if find_spec("onnxruntime_genai") is None:
-            return f"onnxruntime-genai is not installed: {extra('ort-genai')}"
-        return None
-
-    def versions(self) -> dict[str, str]:
-        """Return the installed versions of the packages."""
-        return installed_versions("onnxruntime", "onnxruntime-genai")
-
-    def load(self, spec: LoadSpec) -> LoadedModel:
-        """Refuse: such a folder generates text, and single passes over arrays are no use of it."""
-        check_spec(self.name, spec)
-        raise BackendError(f"{self.name} generates text from {spec.path}: measure it with a suite of kind generate")
+# Opens folders as GenAI has them, in the precision that their weights hold.
+backend = partial(
+    TextBackend, "onnxruntime-genai", "onnxruntime_genai", ("onnxruntime-genai", "onnxruntime"), "ort-genai"
+)
 
 
 def decoder(spec: LoadSpec, context: int) -> OrtGenaiDecoder:
     """Open a folder with room for `context` tokens; raises BackendError with one sentence where that cannot be."""
-    backend = OrtGenaiBackend()
-    if (reason := backend.unavailable()) is not None:
-        raise BackendError(reason)
-    check_spec(backend.name, spec)
+    backend().check(spec)
     facts = read_config(spec.path)
     check_file(spec.path / facts.model)
     if (reason := too_long(str(spec.path), facts.context, context)) is not None:
@@ -63,7 +40,7 @@ def decoder(spec: LoadSpec, context: int) -> OrtGenaiDecoder:
     # It would tell Microsoft what is run here, from threads beside the measurement.
     onnxruntime_genai.disable_telemetry_events()
     begun = time.perf_counter()
-    with refusals(backend.name, "to load", spec.path):
+    with refusals("onnxruntime-genai", "to load", spec.path):
         config = onnxruntime_genai.Config(str(spec.path))
         config.overlay(f'{{"model": {{"decoder": {{"session_options": {{"intra_op_num_threads": {spec.threads}}}}}}}}}')
         model = onnxruntime_genai.Model(config)

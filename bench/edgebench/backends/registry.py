@@ -135,7 +135,7 @@ _OURS = (
     BackendRow(
         "llama.cpp",
         "llama.cpp",
-        "edgebench.backends.llamacpp:LlamaCppBackend",
+        "edgebench.backends.llamacpp:backend",
         family="gguf",
         formats=("gguf",),
         precisions={"fp32": ANYWHERE, **dict.fromkeys(("fp16", "bf16", *GGUF_BITS), IN_THE_FILE)},
@@ -153,7 +153,7 @@ _OURS = (
     BackendRow(
         "openvino-genai",
         "OpenVINO GenAI",
-        "edgebench.backends.genai:GenaiBackend",
+        "edgebench.backends.genai:backend",
         family="genai",
         formats=("genai",),
         precisions={
@@ -174,7 +174,7 @@ _OURS = (
     BackendRow(
         "onnxruntime-genai",
         "ONNX Runtime GenAI",
-        "edgebench.backends.ortgenai:OrtGenaiBackend",
+        "edgebench.backends.ortgenai:backend",
         family="ort-genai",
         formats=("ort-genai",),
         precisions={"fp32": ANYWHERE, "fp16": IN_THE_FILE, "int8": IN_THE_FILE, "int4": IN_THE_FILE},
@@ -189,7 +189,7 @@ _OURS = (
     BackendRow(
         "litert-lm",
         "LiteRT-LM",
-        "edgebench.backends.litertlm:LiteRtLmBackend",
+        "edgebench.backends.litertlm:backend",
         family="litert-lm",
         formats=("litert-lm",),
         precisions={"fp32": ANYWHERE, "fp16": IN_THE_FILE, "int8": IN_THE_FILE, "int4": IN_THE_FILE},

@@ -146,6 +146,8 @@ SUFFIXES: Mapping[str, str] = {
 }
 # Language models that are folders, which no suffix tells: a file that such a folder has → its format.
 FOLDERS: Mapping[str, str] = {"openvino_model.xml": "genai", "genai_config.json": "ort-genai"}
+# Formats of language models, which only requests are of use to; each is a family's name, whose links take it as it is.
+LANGUAGE = frozenset({"gguf", "litert-lm", *FOLDERS.values()})
 
 
 @cache

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench.backends.families import FOLDERS, family_named, suffixes
+from edgebench.backends.families import FOLDERS, LANGUAGE, family_named, suffixes
 from edgebench.backends.feeds import Calibration, Feed
 from edgebench.backends.genai import context_of
 from edgebench.backends.gguffile import GgufFacts, read_gguf
@@ -33,8 +33,6 @@ QUICK = ("ptq-dynamic", "weights-int8")
 _MOST_FILES = 200
 # A token is read, and two are generated.
 LEAST_REQUEST = 3
-# Whose files are language models, which only requests are of use to.
-_LANGUAGE = ("gguf", "litert-lm", *FOLDERS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ class BringYourOwn:
     @property
     def generates(self) -> bool:
         """Whether it is a language model's, which only requests are of use to."""
-        return self.format in _LANGUAGE
+        return self.format in LANGUAGE
 
     @property
     def name(self) -> str:
@@ -124,7 +122,7 @@ def own_model(path: Path, asked: OwnOptions, look: Callable[[Path], Sequence[Mod
         raise UsageError(f"--model {file}: cannot be read ({error.strerror}): check name and permissions") from None
     except BackendError as error:
         raise UsageError(str(error)) from None
-    generates = form in _LANGUAGE
+    generates = form in LANGUAGE
     if generates and (asked.shapes or asked.inputs or asked.calibration):
         raise UsageError(f"--model {path}: a language model is given a text (--text), no inputs")
     declared = [] if generates else look(path)

@@ -56,9 +56,9 @@ def exported(chain: Chain, parent: ArtifactRecord) -> ArtifactRecord:
     return chain.link("export", FAMILY, parent, {"task": chain.task.name}, work)
 
 
-def own_genai(chain: Chain, own: OwnModel, step: str | None) -> tuple[ArtifactRecord, ArtifactRecord | None]:
+def own(chain: Chain, model: OwnModel, step: str | None) -> tuple[ArtifactRecord, ArtifactRecord | None]:
     """Return the artifact of a user's folder, and what it answers to the text as it is."""
-    plain = own_folder(chain, own)
+    plain = own_folder(chain, model)
     return (plain, None) if step is None else (compressed(chain, plain, step), reading_in(chain, plain))
 
 

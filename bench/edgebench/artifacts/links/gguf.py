@@ -69,9 +69,9 @@ def quantised(chain: Chain, parent: ArtifactRecord, step: str) -> ArtifactRecord
     return chain.link(step, FAMILY, parent, {}, work)
 
 
-def own_gguf(chain: Chain, own: OwnModel, step: str | None) -> tuple[ArtifactRecord, ArtifactRecord | None]:
+def own(chain: Chain, model: OwnModel, step: str | None) -> tuple[ArtifactRecord, ArtifactRecord | None]:
     """Return the artifact of a user's GGUF file, and what the file as it is answers to the text."""
-    path = Path(own.path)
+    path = Path(model.path)
 
     def work(folder: Path, ledger: Ledger) -> Content:
         del ledger
@@ -79,7 +79,7 @@ def own_gguf(chain: Chain, own: OwnModel, step: str | None) -> tuple[ArtifactRec
         shutil.copyfile(path, folder / file_of(FAMILY))
         return Content(notes=ArtifactNotes(weights=f"file {path.name}", trained=True))
 
-    plain = chain.link("own", FAMILY, None, {"file": own.digest}, work)
+    plain = chain.link("own", FAMILY, None, {"file": model.digest}, work)
     if step is None:
         return plain, None
     return quantised(chain, plain, step), reading_in(chain, plain)

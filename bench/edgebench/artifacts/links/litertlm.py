@@ -61,9 +61,9 @@ def quantised(chain: Chain, parent: ArtifactRecord) -> ArtifactRecord:
     return chain.link("ptq-dynamic", FAMILY, parent, {}, work)
 
 
-def own_litert_lm(chain: Chain, own: OwnModel, step: str | None) -> tuple[ArtifactRecord, ArtifactRecord | None]:
+def own(chain: Chain, model: OwnModel, step: str | None) -> tuple[ArtifactRecord, ArtifactRecord | None]:
     """Return the artifact of a user's container, as it is."""
-    path = Path(own.path)
+    path = Path(model.path)
     if step is not None:
         raise CompressionError(f"{path.name}: a .litertlm file is measured as it is: its exporter quantises")
 
@@ -72,4 +72,4 @@ def own_litert_lm(chain: Chain, own: OwnModel, step: str | None) -> tuple[Artifa
         shutil.copyfile(path, folder / file_of(FAMILY))
         return Content(notes=ArtifactNotes(weights=f"file {path.name}", trained=True))
 
-    return chain.link("own", FAMILY, None, {"file": own.digest}, work), None
+    return chain.link("own", FAMILY, None, {"file": model.digest}, work), None

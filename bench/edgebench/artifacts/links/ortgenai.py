@@ -45,9 +45,9 @@ def lowered(chain: Chain, parent: ArtifactRecord, steps: Sequence[Step]) -> Arti
     return compressed(chain, current, steps[-1].kind.kind) if steps and steps[-1].kind.lowered else current
 
 
-def own_ort_genai(chain: Chain, own: OwnModel, step: str | None) -> tuple[ArtifactRecord, ArtifactRecord | None]:
+def own(chain: Chain, model: OwnModel, step: str | None) -> tuple[ArtifactRecord, ArtifactRecord | None]:
     """Return the artifact of a user's folder, and what it answers to the text as it is."""
-    plain = own_folder(chain, own)
+    plain = own_folder(chain, model)
     return (plain, None) if step is None else (compressed(chain, plain, step), reading_in(chain, plain))
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,10 @@ from edgebench.artifacts.chain import Content
 from edgebench.artifacts.convert import export
 from edgebench.artifacts.convert.build import halve_file, quantise_file
 from edgebench.artifacts.families import file_of
-from edgebench.artifacts.links.genai import own_genai
-from edgebench.artifacts.links.gguf import own_gguf
-from edgebench.artifacts.links.litertlm import own_litert_lm
-from edgebench.artifacts.links.ortgenai import own_ort_genai
 from edgebench.artifacts.store import META_FILE
 from edgebench.backends.base import LoadSpec
 from edgebench.backends.boundary import refusals
-from edgebench.backends.families import family_named
+from edgebench.backends.families import LANGUAGE, family_named
 from edgebench.backends.openvino import read_model
 from edgebench.backends.pt2 import load_program
 from edgebench.backends.registry import get_backend
@@ -42,8 +39,6 @@ if TYPE_CHECKING:
     from edgebench.measure.messages import Shapes
 
 
-# How a user's language model becomes an artifact, by its format.
-_LANGUAGE = {"gguf": own_gguf, "genai": own_genai, "ort-genai": own_ort_genai, "litert-lm": own_litert_lm}
 # Drawn samples are alike: more of them tell a quantiser nothing new.
 _MOST_DRAWN = 32
 # The backend that opens a family's files when one is tried before it is stored.
@@ -56,8 +51,9 @@ def make_own(chain: Chain, own: OwnModel, step: str | None) -> tuple[ArtifactRec
     `step` is the compression, or None: the file as it is, which has no reference. The `shapes` note fixes every input.
     """
     family = chain.job.family
-    if (language := _LANGUAGE.get(own.format)) is not None:
-        return language(chain, own, step)
+    if own.format in LANGUAGE and (links := family_named(own.format).links) is not None:
+        whole: tuple[ArtifactRecord, ArtifactRecord | None] = import_module(links).own(chain, own, step)
+        return whole
     plain = _plain(chain, own)
     if step is None:
         return plain, None

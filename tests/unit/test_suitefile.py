@@ -82,6 +82,11 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, line: i
     assert "\n" not in sentence
 
 
+def test_lists_of_the_command_line_count_among_the_combinations() -> None:
+    with pytest.raises(UsageError, match="120000 combinations until here"):
+        load_plan("llm", dataset="digits", cores=2, overrides=Overrides(prompt_tokens=tuple(range(1, 20_001))))
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"\xff\xfe", b"name = ", b"[" * 100_000, b"a = " + b"[" * 5000 + b"]" * 5000, b"seed = " + b"9" * 5000],

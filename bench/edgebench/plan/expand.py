@@ -31,14 +31,15 @@ MAX_COMBINATIONS = 100_000
 PRECISE = frozenset({"precision", "min_runs", "max_runs"})
 
 
-def check_size(parts: Sequence[Part]) -> None:
-    """Refuse a suite whose lists mean more combinations than anybody measures. UsageError names the table."""
+def check_size(parts: Sequence[Part], overrides: Overrides) -> None:
+    """Refuse lists that mean more combinations than anybody measures. UsageError names the suite's table."""
     total = 0
     for part in parts:
         for index, matrix in enumerate(part.file.benchmark):
             kind = KINDS[matrix.kind]
             lists = [getattr(matrix, kind.subject), matrix.width, matrix.variant, matrix.backend, matrix.precision]
-            lists += [matrix.batch, matrix.threads, matrix.isa, *([matrix.prompt_tokens] if kind.generates else [])]
+            lists += [matrix.threads, matrix.isa, (kind.generates and overrides.batch) or matrix.batch]
+            lists += [overrides.prompt_tokens or matrix.prompt_tokens] * kind.generates
             total += math.prod(map(len, lists))
             if total > MAX_COMBINATIONS:
                 what = f"{total} combinations until here, more than {MAX_COMBINATIONS}: shorten its lists"

@@ -50,7 +50,7 @@ def load_plan(
     warn_of_plugins()
     head, path = suite.head, suite.whole.path
     dataset = head.data.choice.name_of(dataset)
-    check_size(suite.parts)
+    check_size(suite.parts, overrides)
     precise = {name: getattr(head.measure, name) for name in PRECISE & head.measure.model_fields_set}
     cells: list[Benchmark] = []
     digests: list[Any] = []

@@ -25,7 +25,7 @@ from edgebench.report.records import of_kind
 
 if TYPE_CHECKING:
     from edgebench.measure.ledger import IdlePower
-    from edgebench.measure.results import Quality, Requests, Windows
+    from edgebench.measure.results import Batch, Quality, Requests, Windows
     from edgebench.plan.plan import Benchmark
     from edgebench.report.records import RunRecord, StartRecord
 
@@ -158,19 +158,30 @@ def renamed(name: str, names: Mapping[str, str]) -> str:
 
 
 def _generated(requests: Sequence[Requests]) -> Generated:
-    """Return what the first run generated and its course; `repeats`: every pass of every run gave those tokens."""
-    first = requests[0]
-    same = all(one.same and (one.tokens, one.others) == (first.tokens, first.others) for one in requests)
+    """Return what the first run generated, and its course."""
+    edges = pairwise(requests[0].edges)
+    return answered(
+        requests,
+        alone=next((one.alone for one in requests if one.alone is not None), None),
+        course=tuple(
+            ContextBin(begin=begin, end=end, step_s=median(one.course[at] for one in requests))
+            for at, (begin, end) in enumerate(edges)
+        ),
+    )
+
+
+def answered(
+    runs: Sequence[Batch], *, alone: tuple[int, ...] | None = None, course: tuple[ContextBin, ...] = ()
+) -> Generated:
+    """Return what the first run generated; `repeats`: every pass of every run gave those tokens."""
+    first = runs[0]
     return Generated(
         prompt_tokens=first.prompt,
         generated_tokens=first.generated,
         batch=first.batch,
         tokens=first.tokens,
         others=first.others,
-        alone=next((one.alone for one in requests if one.alone is not None), None),
-        repeats=same,
-        course=tuple(
-            ContextBin(begin=begin, end=end, step_s=median(one.course[at] for one in requests))
-            for at, (begin, end) in enumerate(pairwise(first.edges))
-        ),
+        alone=alone,
+        repeats=all(one.same and (one.tokens, one.others) == (first.tokens, first.others) for one in runs),
+        course=course,
     )

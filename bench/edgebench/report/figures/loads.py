@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from edgebench.report.course import Generated
-from edgebench.report.figures.generate import GENERATED, PROMPT, by_token
+from edgebench.report.figures.generate import GENERATED, PROMPT, answered, by_token
 
 if TYPE_CHECKING:
     from edgebench.measure.courses import Course, Phase, SustainedResult
     from edgebench.measure.results import Windows
+    from edgebench.report.course import Generated
 
 _WHOLE = {name: name for name in PROMPT}
 
@@ -78,16 +78,6 @@ def burdens_of(result: SustainedResult) -> Iterator[Burden]:
 
 
 def generated(results: Sequence[SustainedResult]) -> Generated | None:
-    """Return what the first run of requests generated; `repeats`: every pass of every run gave those tokens."""
+    """Return what the runs generated; None of passes."""
     told = [result.requests for result in results if result.requests is not None]
-    if not told:
-        return None
-    first = told[0]
-    return Generated(
-        prompt_tokens=first.prompt,
-        generated_tokens=first.generated,
-        batch=first.batch,
-        tokens=first.tokens,
-        others=first.others,
-        repeats=all(one.same and (one.tokens, one.others) == (first.tokens, first.others) for one in told),
-    )
+    return answered(told) if told else None

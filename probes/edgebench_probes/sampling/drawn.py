@@ -108,13 +108,15 @@ def noise_w2(power_w: NDArray[Any], window: slice) -> float:
 class Standing(NamedTuple):
     """The longest run of equal values that reaches into a window: the value (W), how many, and how likely by chance.
 
-    `chance` is told by how often the source changes at such a power, `most` by the 95 % bound of that.
+    `chance` is told by how often the source changes at such a power, `most` by the 95 % bound of that. `hidden_w` is
+    the power that they may hide, added up over the samples.
     """
 
     power_w: float
     times: int
     chance: float
     most: float
+    hidden_w: float
 
 
 def standing(power_w: NDArray[Any], window: slice) -> Standing | None:
@@ -137,15 +139,14 @@ def standing(power_w: NDArray[Any], window: slice) -> Standing | None:
     stays = 1 - changes / (known + 2)
     most = min(1.0, stays + SURE * math.sqrt(stays * (1 - stays) / known))  # of a share that few pairs tell
     runs = len(power_w)
-    return Standing(float(power_w[last]), count, runs * stays ** (count - 1), runs * most ** (count - 1))
+    hidden_w = (count - 1) * float(np.ptp(power_w[window]))
+    return Standing(float(power_w[last]), count, runs * stays ** (count - 1), runs * most ** (count - 1), hidden_w)
 
 
 def hidden_w(power_w: NDArray[Any], window: slice) -> float:
     """Power (W) that equal values may hide, added up over the samples: none where their number is no surprise."""
-    import numpy as np
-
     found = standing(power_w, window)
-    return 0.0 if found is None or found.most >= 1 else (found.times - 1) * float(np.ptp(power_w[window]))
+    return 0.0 if found is None or found.most >= 1 else found.hidden_w
 
 
 def _check_standing(power_w: NDArray[Any], window: slice) -> None:
@@ -157,7 +158,7 @@ def _check_standing(power_w: NDArray[Any], window: slice) -> None:
 
     if (found := standing(power_w, window)) is None:
         return
-    much = hidden_w(power_w, window) > OUTSTANDING * abs(float(np.sum(power_w[window])))
+    much = found.hidden_w > OUTSTANDING * abs(float(np.sum(power_w[window])))
     if found.chance < CHANCE or (much and found.most < HIDING_CHANCE):
         raise WindowInvalid(
             f"the source gave {found.power_w:.4g} W {found.times} times in a row, and a new value nearly each time else"

@@ -80,7 +80,8 @@ def prompts_of(decoder: Reader, job: TextJob, length: int, count: int, seed: int
             int(token) for token in np.random.default_rng(seed).integers(0, decoder.vocabulary, size=length * count)
         ]
     if not tokens:
-        raise BackendError(f"--text {job.path}: is empty: give a text with something in it")
+        which = "the text that ships" if job.path is None else f"--text {job.path}"
+        raise BackendError(f"{which}: the model's tokenizer makes no token of it: give another text (--text)")
     begin = () if decoder.begin is None else (decoder.begin,)
     text = cycle(tokens)
     return tuple((*begin, *islice(text, length - len(begin))) for _ in range(count))

@@ -8,28 +8,10 @@ import pytest
 
 from tests.gguf_files import weights
 from tests.session.conftest import Edgebench
+from tests.session.small_requests import request_suite
 
 pytest.importorskip("openvino_genai", reason="openvino-genai is not installed: pip install 'edgebench[genai]'")
 pytestmark = pytest.mark.session
-
-SUITE = """
-name = "own-genai"
-idle_s = 1.0
-resources_hz = 0.0
-[measure]
-processes = 1
-requests = 2
-quality_tokens = 512
-energy_window_s = 1.0
-[[benchmark]]
-kind = "generate"
-model = ["byte_llama"]
-variant = ["baseline", "weights-int8"]
-backend = ["openvino-genai", "llama.cpp"]
-threads = [1]
-prompt_tokens = [48]
-generate = 24
-"""
 
 
 @pytest.mark.quiet
@@ -38,8 +20,8 @@ def test_a_folder_of_ones_own_costs_seven_joules_a_second_in_each_phase(
 ) -> None:
     from edgebench.artifacts.convert.genai import write_genai
 
-    suite, folder = tmp_path / "own-genai.toml", tmp_path / "tiny.v1"
-    suite.write_text(SUITE, encoding="utf-8")
+    folder = tmp_path / "tiny.v1"
+    suite = request_suite(tmp_path, ["baseline", "weights-int8"], ["openvino-genai", "llama.cpp"])
     folder.mkdir()
     write_genai(weights(3, width=128), folder)
     done = edgebench("suite", suite, "--model", folder, "--sysfs", seven_watts)

@@ -13,31 +13,13 @@ from edgebench.errors import BackendError
 from tests.gguf_files import weights
 from tests.litert_lm_files import beginning_with
 from tests.session.conftest import Edgebench
+from tests.session.small_requests import request_suite
 
 pytest.importorskip("litert_lm", reason="litert-lm-api is not installed: pip install 'edgebench[litert-lm]'")
 pytest.importorskip("litert_torch", reason="litert-torch is not installed: the extra tflite brings it")
 pytestmark = pytest.mark.session
 
 PROMPT = tuple(b"Alice was beginning to get very tired of sitting by her sister on the bank")
-SUITE = """
-name = "own-litert-lm"
-idle_s = 1.0
-resources_hz = 0.0
-[measure]
-processes = 1
-requests = 2
-quality_tokens = 256
-energy_window_s = 1.0
-[[benchmark]]
-kind = "generate"
-model = ["byte_llama"]
-variant = ["baseline"]
-backend = ["litert-lm", "llama.cpp"]
-threads = [1]
-prompt_tokens = [48]
-# Generating is a difference: much more than what reading varies by on a machine that others use.
-generate = 200
-"""
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +96,8 @@ def test_it_answers_as_the_network_does_again_and_with_coarser_weights(made: tup
 def test_a_container_of_ones_own_costs_seven_joules_a_second_in_each_phase(
     made: tuple[Any, Path], edgebench: Edgebench, seven_watts: Path, tmp_path: Path
 ) -> None:
-    suite = tmp_path / "own-litert-lm.toml"
-    suite.write_text(SUITE, encoding="utf-8")
+    # Generating is a difference: much more than what reading varies by on a machine that others use.
+    suite = request_suite(tmp_path, ["baseline"], ["litert-lm", "llama.cpp"], generate=200)
     done = edgebench("suite", suite, "--model", made[1], "--sysfs", seven_watts)
     assert done.code == 0, done.stderr
     (cell,) = done.report["benchmarks"]

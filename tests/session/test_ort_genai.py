@@ -9,38 +9,20 @@ import pytest
 
 from tests.ort_genai_files import CONTEXT, build, write_llama
 from tests.session.conftest import Edgebench
+from tests.session.small_requests import request_suite
 
 pytest.importorskip(
     "onnxruntime_genai", reason="onnxruntime-genai is not installed: pip install 'edgebench[ort-genai]'"
 )
 pytestmark = pytest.mark.session
 
-SUITE = """
-name = "own-ort-genai"
-idle_s = 1.0
-resources_hz = 0.0
-[measure]
-processes = 1
-requests = 2
-quality_tokens = 512
-energy_window_s = 1.0
-[[benchmark]]
-kind = "generate"
-model = ["byte_llama"]
-variant = ["baseline", "weights-int8"]
-backend = ["onnxruntime-genai", "openvino-genai"]
-threads = [1]
-prompt_tokens = [48]
-generate = 24
-"""
-
 
 @pytest.mark.quiet
 def test_a_folder_of_ones_own_costs_seven_joules_a_second_in_each_phase(
     edgebench: Edgebench, seven_watts: Path, tmp_path: Path
 ) -> None:
-    suite, folder = tmp_path / "own-ort-genai.toml", tmp_path / "tiny.v1"
-    suite.write_text(SUITE, encoding="utf-8")
+    folder = tmp_path / "tiny.v1"
+    suite = request_suite(tmp_path, ["baseline", "weights-int8"], ["onnxruntime-genai", "openvino-genai"])
     write_llama(tmp_path / "hf")
     build(tmp_path / "hf", folder, "fp32")
     done = edgebench("suite", suite, "--model", folder, "--sysfs", seven_watts)

@@ -50,6 +50,10 @@ class CompressionError(EdgebenchError):
     exit_code = EXIT_FAILED
 
 
+class InapplicableError(CompressionError):
+    """A compression that there is nothing for in this model: its benchmarks are skipped, nothing failed."""
+
+
 class ContainerError(EdgebenchError):
     """A container engine or an image is missing, refuses, or does not match this edgebench."""
 

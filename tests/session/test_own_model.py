@@ -106,6 +106,25 @@ def hostile(folder: Path, models: Path, name: str) -> Path:
     return path
 
 
+def test_a_compression_that_a_model_has_nothing_for_is_skipped_with_its_reason(
+    edgebench: Edgebench, no_energy: Path, tmp_path: Path
+) -> None:
+    from edgebench.artifacts.convert.export import to_onnx
+
+    suite = tmp_path / "suite.toml"
+    weights = SUITE.replace('"ptq-static", "prune40"', '"weights-int8"').replace('"torch", "openvino", ', "")
+    suite.write_text(weights, encoding="utf-8")
+    to_onnx(torch.nn.Conv2d(3, 16, 3).eval(), (1, 3, 24, 24), tmp_path / "net.onnx")
+    line = ["suite", suite, "--model", tmp_path / "net.onnx", "--shape", "1x3x24x24", "--sysfs", no_energy]
+    done = edgebench(*line)
+    assert done.code == 0, done.stderr
+    assert done.report["status"] == "complete"
+    ended = {cell["params"]["variant"]: (cell["status"], cell.get("reason", "")) for cell in done.report["benchmarks"]}
+    assert ended["baseline"] == ("ok", "")
+    assert ended["weights-int8"][0] == "skipped"
+    assert "no matrix product" in ended["weights-int8"][1]
+
+
 @pytest.mark.parametrize(
     "name", ["truncated.onnx", "garbage.onnx", "huge.onnx", "truncated.xml", "truncated.pt2", "bomb.pt2", "empty.pt2"]
 )

@@ -190,6 +190,11 @@ def test_a_killed_session_resumes_without_loss_or_repetition(
         for record in before:
             if record["cell"] == cell["name"]:
                 assert measured[record["turn"]] == record["result"]["times"]["values"]
+    finished = target.read_bytes()
+    refused = edgebench("suite", tiny, "--sysfs", no_energy, "-o", target, "--processes", "2", "--resume")
+    assert refused.code == 2
+    assert f"no stopped session of this plan is kept beside {target}" in refused.stderr
+    assert target.read_bytes() == finished
     places = [place for cell in report["benchmarks"] for place in cell["order"]]
     assert sorted(places) == list(range(8)), "every run of the schedule was measured exactly once"
 

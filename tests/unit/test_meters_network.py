@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 import types
 from pathlib import Path
 from typing import Any
@@ -198,10 +197,15 @@ def test_a_joulescope_gives_its_own_integral(monkeypatch: pytest.MonkeyPatch) ->
     assert samples[1].device_s == pytest.approx((samples[0].device_s or 0) + 0.01)
     assert ("u/js220/000415/s/stats/scnt", 10_000) in Driver.said
     source._driver._over.set()  # type: ignore[attr-defined]  # the instrument falls silent
-    with pytest.raises(SourceLost, match="silent"):  # after what had come by then, and the time of silence
-        for _ in range(1000):
-            source.read()
+    with pytest.raises(SourceLost, match="silent"):
+        until_lost(source)
     source.close()
+
+
+def until_lost(source: Source) -> None:
+    """Read what has come, and on until the source gives up."""
+    for _ in range(1000):
+        source.read()
 
 
 @pytest.mark.parametrize(

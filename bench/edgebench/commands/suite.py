@@ -106,8 +106,10 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
     from edgebench.render.progress import progress_on
     from edgebench.render.terminal import closing
     from edgebench.session.options import Options
-    from edgebench.session.session import run_session
+    from edgebench.session.session import journal_path, run_session
 
+    if arguments.resume and target is not None and not journal_path(folder, plan).exists():
+        _spare(target)
     console = stderr()
     prepared = bundle is not None
     options = Options(
@@ -135,6 +137,18 @@ def _run(arguments: argparse.Namespace, plan: Plan, bundle: Bundle | None, probe
     if session.interrupted:
         return EXIT_INTERRUPTED
     return EXIT_OK if session.report.status == "complete" else EXIT_FAILED
+
+
+def _spare(target: Path) -> None:
+    """Refuse to write over a report where there is nothing to go on with: it is another session's, or a finished one.
+
+    Raises UsageError.
+    """
+    if target.is_file() and target.stat().st_size:
+        raise UsageError(
+            f"--resume: no stopped session of this plan is kept beside {target}, which would be overwritten: "
+            "go on with the options that it was started with, or leave --resume out to measure anew"
+        )
 
 
 @contextlib.contextmanager

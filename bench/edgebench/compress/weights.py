@@ -7,7 +7,7 @@ from pathlib import Path
 from edgebench.compress.boundary import needed, refusals
 from edgebench.compress.quantise import nncf_quietly
 from edgebench.compress.quiet import quiet
-from edgebench.errors import CompressionError
+from edgebench.errors import InapplicableError
 
 # Weights that share a scale in ONNX Runtime, and in NNCF's 4 bits. It divides every width of the zoo's transformers
 # (192, 256 and theirs).
@@ -37,7 +37,7 @@ def compress_onnx(source: Path, target: Path) -> None:
     """Write `target`, the ONNX file `source` with MatMul weights in 8 bits by ONNX Runtime (blocks of BLOCK).
 
     Convolutions and Gemm nodes keep FP32 weights. Large weights lie beside it, in `target` with ``.data`` behind it.
-    Raises CompressionError.
+    Raises CompressionError, InapplicableError for a model without such a product.
     """
     with needed("onnxruntime and onnx", "onnxruntime"):
         import onnx
@@ -49,4 +49,4 @@ def compress_onnx(source: Path, target: Path) -> None:
         quantiser.model.save_model_to_file(str(target), use_external_data_format=inside > _MOST_INSIDE)
     kinds = {node.op_type for node in onnx.load(target, load_external_data=False).graph.node}
     if "MatMulNBits" not in kinds:
-        raise CompressionError("the model has no matrix product whose weights could be INT8: choose another variant")
+        raise InapplicableError("the model has no matrix product whose weights could be INT8: choose another variant")

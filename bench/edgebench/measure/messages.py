@@ -52,9 +52,10 @@ class Answer(Message, frozen=True, kw_only=True):
 
 
 class Failure(Answer, frozen=True, kw_only=True, tag="failure"):
-    """Why there is no result, in one sentence."""
+    """Why there is no result, in one sentence; `inapplicable`: nothing failed, the model has nothing for it."""
 
     error: str
+    inapplicable: bool = False
 
 
 class ProbeSettings(Job, frozen=True):

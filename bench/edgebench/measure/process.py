@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from edgebench.errors import EdgebenchError
+from edgebench.errors import EdgebenchError, InapplicableError
 from edgebench.machine.child import die_with_parent
 from edgebench.measure.messages import Answer, Clock, Failure, encode
 from edgebench_suites.errors import SuiteDataError
@@ -47,4 +47,5 @@ def attempted(job: J, started_s: float, work: Callable[[J, float], A]) -> A | Fa
     try:
         return work(job, started_s)
     except (EdgebenchError, SuiteDataError) as error:
-        return Failure(error=str(error), clock=Clock(started_s=started_s, finished_s=time.monotonic()))
+        clock = Clock(started_s=started_s, finished_s=time.monotonic())
+        return Failure(error=str(error), inapplicable=isinstance(error, InapplicableError), clock=clock)

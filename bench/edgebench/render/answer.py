@@ -123,7 +123,7 @@ def _leading(
     if first.change is None:
         return f"{_capital(which)}{doubt}{_next(group, first, names)}."
     fastest = first.wins == "fastest"
-    changes = [f"{gain(first.change)} the baseline's speed" if fastest else in_words(first.change)]
+    changes = [f"{gain(first.change)} {_speed(first, group, names)}" if fastest else in_words(first.change)]
     for wins in ("most frugal", "smallest", "most accurate"):
         winner = group.winner(wins)
         change = None if winner in (None, first) else group.changes.get((first.name, winner.metric))
@@ -135,6 +135,13 @@ def _leading(
         runtime = names.get(first.own.base, "").partition(" on ")[2] or "the same runtime"
         changes.insert(1, f"{gain(first.own)} {'that of ' * fastest}FP32 in {runtime}")
     return f"{_capital(which)}{doubt}: {', '.join(changes)}."
+
+
+def _speed(first: Winner, group: Group, names: Mapping[str, str]) -> str:
+    """Name the reference's speed; by its runtime as well where the fastest is the baseline too, in another one."""
+    told, reference = names.get(first.name, ""), names.get(group.reference or "", "")
+    same_variant = told.partition(" on ")[0] == reference.partition(" on ")[0]
+    return f"the speed of {reference}" if same_variant and reference else "the baseline's speed"
 
 
 def _next(group: Group, first: Winner, names: Mapping[str, str]) -> str:

@@ -30,7 +30,7 @@ T_co = TypeVar("T_co", bound=Answer, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class JobResult(Generic[T_co]):
-    """What came back. `answer` is None when `error` says why.
+    """What came back. `answer` is None when `error` says why; `inapplicable`: nothing failed, there is nothing to do.
 
     `start_s` of its `seconds` are process start and end, not work; `clock` is None of a process that told nothing.
     """
@@ -41,6 +41,7 @@ class JobResult(Generic[T_co]):
     cpu_s: float
     start_s: float
     clock: Clock | None
+    inapplicable: bool = False
 
 
 def child_environment(*, threads: int, isa: str, seed: int) -> dict[str, str]:
@@ -110,9 +111,10 @@ def answered(
         found, error = _read(answer_file, kinds)
     clock = None if found is None else found.clock
     start_s = outcome.seconds if clock is None else max(0.0, outcome.seconds - clock.work_s)
+    inapplicable = False
     if isinstance(found, Failure):
-        error, found = found.error, None
-    return JobResult(cast("T | None", found), error, outcome.seconds, outcome.cpu_s, start_s, clock)
+        error, inapplicable, found = found.error, found.inapplicable, None
+    return JobResult(cast("T | None", found), error, outcome.seconds, outcome.cpu_s, start_s, clock, inapplicable)
 
 
 def _read(file: Path, kinds: tuple[type[Answer], ...]) -> tuple[Answer | None, str | None]:

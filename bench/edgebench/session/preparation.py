@@ -166,7 +166,7 @@ def make_artifact(
         )
     )
     if outcome.answer is None:
-        return NotMade(outcome.error or "it gave no result", base=not said)
+        return NotMade(outcome.error or "it gave no result", skipped=outcome.inapplicable, base=not said)
     return outcome.answer.artifact
 
 

@@ -13,7 +13,7 @@ from edgebench.report.io import parse_report, read_report
 from tests.container.engine import N150, TINY, docker, logs, run, started, wait_for
 from tests.simulators import powercap as simulator
 
-pytestmark = [pytest.mark.container, pytest.mark.quiet]
+pytestmark = pytest.mark.container
 
 NO_RIGHTS = (
     *("--read-only", "--tmpfs=/tmp:exec", "--tmpfs=/cache:mode=1777"),
@@ -49,6 +49,7 @@ def test_no_option_at_all() -> None:
     assert all(probe["fix"] for probe in report["probes_missing"] if probe["name"] == "rapl")
 
 
+@pytest.mark.quiet
 def test_a_counter_that_is_bound_read_only_gives_joules_without_any_right(
     tiny: tuple[str, str], tmp_path: Path
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_counter_that_is_bound_read_only_gives_joules_without_any_right(
     assert {cell["params"]["threads"] for cell in report["benchmarks"]} == {1}
 
 
+@pytest.mark.quiet
 def test_any_user_may_measure_and_is_told_what_a_counter_needs(tiny: tuple[str, str], tmp_path: Path) -> None:
     user = ("--user=1000:1000", *NO_RIGHTS)
     with simulator.powercap(tmp_path / "sys", simulator.Options(mode="0400")) as tree:
@@ -82,6 +84,7 @@ def test_any_user_may_measure_and_is_told_what_a_counter_needs(tiny: tuple[str, 
     assert "energy_gross_j" in report["benchmarks"][0]["missing"]
 
 
+@pytest.mark.quiet
 def test_a_mounted_folder_for_reports_takes_the_report(tiny: tuple[str, str], tmp_path: Path) -> None:
     """With a terminal (as `docker run -t` gives it) the report goes to /reports, and progress is all that is shown."""
     reports = tmp_path / "reports"
@@ -94,6 +97,7 @@ def test_a_mounted_folder_for_reports_takes_the_report(tiny: tuple[str, str], tm
     assert found.name in done.stdout
 
 
+@pytest.mark.quiet
 def test_docker_stop_brings_a_partial_report_within_ten_seconds(tmp_path: Path) -> None:
     suite = tmp_path / "long.toml"
     suite.write_text(TINY.format(processes=500), encoding="utf-8")

@@ -20,8 +20,7 @@ from edgebench.report.io import parse_report
 from tests.blocks import ROOT, blocks
 from tests.simulators.vcio import REST_W, vcgencmd
 
-# Alone: a run that shares its processors is measured again.
-pytestmark = [pytest.mark.container, pytest.mark.quiet, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
 BOARD = "Raspberry Pi 5 Model B Rev 1.0"
 CORE_W = 4.0

@@ -10,7 +10,10 @@ from typing import Any
 from edgebench.report.model import Benchmark, Report
 from edgebench.report.text import spreadsheet_cell
 
-PARAMS = ("model", "variant", "backend", "precision", "batch", "threads", "image_size", "operator")
+PARAMS = (
+    *("model", "variant", "backend", "precision", "batch", "threads", "image_size", "operator"),
+    *("prompt_tokens", "generate"),
+)
 FIGURES = ("value", "count", "mean", "median", "stdev", "min", "max", "p90", "p95", "p99")
 LABELS = ("scope", "probe", "uncertainty", "systematic")
 ORIGIN = ("report", "board", "date", "version", "board_unit")

@@ -26,9 +26,10 @@ PROGRAM = "from edgebench_probes.sampling.watcher import main; main()"
 ANSWER_S = 5.0
 START_S = 30.0  # a busy or emulated board takes many seconds to start a process
 SUSPEND_NS = 5_000_000
-BEFORE_NS = 300_000_000  # what is told of the time before a window: its neighbouring stretches
+AROUND_NS = 300_000_000  # what is told of the time before and after a window: its neighbouring stretches
 STAMP_NS = 2_000_000  # an edge is stamped up to a refresh before it was read
 KEPT = 100
+NOTHING = "tell", None, sys.maxsize, sys.maxsize  # asked to know that all before it has been done
 
 
 def slept_ns() -> int:
@@ -85,7 +86,7 @@ class Watch:
             self._next += 1
             self._counters[self._next] = counter
             self._send_counter(self._next, counter)
-            self._ask(("tell", None, time.monotonic_ns()))
+            self._ask(NOTHING)
             self._since = self._cpu_s(), time.monotonic()
             return self._next
 
@@ -101,17 +102,20 @@ class Watch:
             if not self._send(("mark", self._length_ns)):
                 self._start()
 
-    def told(self, key: int | None, since_ns: int) -> Told:
-        """Return what was seen since then of one counter (None: of none) and of standstills; WindowInvalid if dead."""
+    def told(self, key: int | None, since_ns: int, until_ns: int) -> Told:
+        """Return one counter's ticks between two times (key None: of none), and standstills since the first of them.
+
+        Raises WindowInvalid if the watch is dead.
+        """
         with self._lock:
-            data = self._ask(("tell", key, since_ns))
+            data = self._ask(("tell", key, since_ns, until_ns))
             begun, ticks, events = pickle.loads(data)  # noqa: S301 - from our own child
             seen = [Event(t, 0, STOPPED["T"]) for t in self._continued if t >= since_ns]
             return Told(begun, [Tick(*tick) for tick in ticks], seen + [Event(*event) for event in events])
 
     def check(self, begin_ns: float, end_ns: float, key: int | None = None) -> Told:
         """Raise WindowInvalid for a standstill or a failed read within a window; else return what was seen."""
-        told = self.told(key, round(begin_ns) - BEFORE_NS)
+        told = self.told(key, round(begin_ns) - AROUND_NS, round(end_ns) + AROUND_NS)
         self._length_ns = round(end_ns - begin_ns)
         if told.begun_ns > begin_ns + STAMP_NS:
             raise WindowInvalid("the watch over this window died and was started again")
@@ -154,7 +158,7 @@ class Watch:
         for key, counter in self._counters.items():
             self._send_counter(key, counter)
         try:
-            self._ask(("tell", None, time.monotonic_ns()))  # it runs before the first window begins
+            self._ask(NOTHING)  # it runs before the first window begins
         except WindowInvalid:
             self._end()
             raise ProbeError("the watch process does not start", "check this user's limits") from None

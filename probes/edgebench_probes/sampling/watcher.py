@@ -1,9 +1,9 @@
 """The watch process: reads counters at a low rate, and tells when it, or the process that measures, stood still.
 
 `main`, started by `watch.py` with a socket as its argument, carries out the messages that come over it: ("add", key,
-counter) with the counter's file descriptor, ("drop", key), ("mark", expected length), and ("tell", key, since), which
-is answered with one pickle. Both ends are the same program: no pickle comes from outside. Light on purpose: no numpy,
-no thread.
+counter) with the counter's file descriptor, ("drop", key), ("mark", expected length), and ("tell", key, since, until),
+which is answered with one pickle. Both ends are the same program: no pickle comes from outside. Light on purpose: no
+numpy, no thread.
 """
 
 from __future__ import annotations
@@ -116,6 +116,10 @@ class Series:
         return last.raw < raw < last.raw + scale.max_power_w * seconds / scale.joules or possible(
             last.raw, raw, seconds, scale
         )
+
+
+def _begun(tick: Tick) -> int:
+    return tick.before_ns
 
 
 def thin(seen: list[Tick] | list[Event]) -> None:
@@ -264,13 +268,16 @@ class Watcher:
             self._tell(*rest)
         return True
 
-    def _tell(self, key: int | None, since_ns: int) -> None:
+    def _tell(self, key: int | None, since_ns: int, until_ns: int) -> None:
         series = self._series.get(key) if key is not None else None
         found = [event for event in self._stops if event.t_ns >= since_ns]
         ticks: list[Tick] = []
         begun = self._begun_ns
         if series is not None:
-            ticks = series.ticks[bisect_left(series.ticks, since_ns, key=lambda tick: tick.before_ns) :]
+            first, last = (
+                bisect_left(series.ticks, at, key=lambda tick: tick.before_ns) for at in (since_ns, until_ns)
+            )
+            ticks = series.ticks[first:last]
             found += [event for event in series.events if event.t_ns >= since_ns]
             begun = series.begun_ns
         data = pickle.dumps((begun, [tuple(tick) for tick in ticks], [tuple(event) for event in found]))

@@ -87,6 +87,16 @@ def test_a_baseline_that_is_fastest_says_how_far_behind_the_next_is() -> None:
     )
 
 
+def test_a_baseline_that_beats_that_of_another_runtime_is_held_against_it_by_name() -> None:
+    def as_it_is(rows: Any, _: Any) -> None:
+        rows[STATIC]["name"] = "mobilenet_v2/baseline/openvino/fp32"
+        rows[STATIC]["params"] |= {"variant": "baseline", "precision": "fp32"}
+
+    assert first_sentence(changed(as_it_is)).startswith(
+        "baseline on OpenVINO is fastest, most frugal and smallest: 7.69x [7.68, 7.70] the speed of baseline on torch, "
+    )
+
+
 def test_few_runs_win_by_a_range_and_overlapping_ones_are_rivals() -> None:
     def two_runs(rows: Any, _: Any) -> None:
         for row in rows.values():

@@ -118,10 +118,6 @@ class Series:
         )
 
 
-def _begun(tick: Tick) -> int:
-    return tick.before_ns
-
-
 def thin(seen: list[Tick] | list[Event]) -> None:
     """Keep an hour and more: the older half gets sparser when the list is full."""
     if len(seen) >= HELD:
